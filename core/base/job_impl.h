@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside of bezel_job: a table of functions, a queue of events, the worker. Concrete jobs embed bezel_job first. */
+#ifndef BZ_JOB_IMPL_H
+#define BZ_JOB_IMPL_H
+
+#include <bezel/job.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "base/strbuf.h"
+
+typedef struct bz_worker bz_worker; /* the engine's one background thread, started by the first job that needs it */
+
+bezel_status bz_worker_new(bz_worker **out, const bezel_world *w, bezel_error *err);
+void bz_worker_free(bz_worker *worker); /* no job may be on it */
+
+typedef struct bz_job_ops {
+    const char *name;
+    /* One unit of work: a layer of a chunk or token, one part of a load. BEZEL_MORE, BEZEL_DONE or an error.
+     * Runs on the host's thread in step, on the worker after start, never on both. */
+    bezel_status (*unit)(bezel_job *job, bezel_error *err);
+    /* Told once when the job ends by cancel, before the status becomes visible; may be NULL. */
+    void (*cancelled)(bezel_job *job);
+    void (*destroy)(bezel_job *job); /* frees what the concrete job holds, not the struct */
+} bz_job_ops;
+
+typedef struct bz_job_event_node bz_job_event_node;
+struct bezel_job {
+    const bz_job_ops *ops;
+    const bezel_world *world;
+    bz_log *log;
+    bz_worker *worker;
+    bz_mutex *mutex; /* guards the members below once started */
+    bz_cond *cond;
+    bz_job_event_node *first, *last; /* waiting events */
+    bz_strbuf shown;                 /* text of the event the host took last */
+    bezel_status status;             /* BEZEL_MORE until the end */
+    bezel_error error;
+    int fd;
+    int started;  /* on the worker */
+    int busy;     /* the worker is inside unit */
+    int cancel;   /* atomic flag, set from any thread */
+    bezel_job *next; /* worker's ring */
+};
+
+/* Prepares the common part; on failure nothing is held. */
+bezel_status bz_job_init(bezel_job *job, const bz_job_ops *ops, const bezel_world *w, bz_log *log, bz_worker *worker,
+                         bezel_error *err);
+/* Called by unit. Texts are copied; consecutive progress events are merged. */
+bezel_status bz_job_emit_text(bezel_job *job, const char *text, size_t size, bezel_error *err);
+bezel_status bz_job_emit_progress(bezel_job *job, double progress, bezel_error *err);
+int bz_job_is_cancelled(const bezel_job *job);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The one seam to the system. The world's defaults, locks and waitable flags; one os_<system>.c each. */
+#ifndef BZ_OS_H
+#define BZ_OS_H
+
+#include <bezel/base.h>
+
+void bz_os_world(bezel_world *out); /* the system's own functions */
+unsigned bz_os_cores(void);         /* cores this process may use, at least 1 */
+size_t bz_os_page_size(void);
+const char *bz_os_env(const char *name); /* NULL when unset or empty */
+uint64_t bz_os_resident_bytes(void);     /* resident memory of the process, 0 when unknown */
+uint64_t bz_os_peak_resident_bytes(void);
+
+typedef struct bz_mutex bz_mutex;
+typedef struct bz_cond bz_cond;
+bz_mutex *bz_mutex_new(const bezel_world *w); /* NULL on failure */
+void bz_mutex_free(const bezel_world *w, bz_mutex *m);
+void bz_mutex_lock(bz_mutex *m);
+int bz_mutex_try(bz_mutex *m); /* 1 when locked */
+void bz_mutex_unlock(bz_mutex *m);
+bz_cond *bz_cond_new(const bezel_world *w);
+void bz_cond_free(const bezel_world *w, bz_cond *c);
+void bz_cond_wait(bz_cond *c, bz_mutex *m);
+int bz_cond_wait_ms(bz_cond *c, bz_mutex *m, int64_t timeout_ms); /* 0 on timeout */
+void bz_cond_signal(bz_cond *c);
+void bz_cond_broadcast(bz_cond *c);
+
+/* A descriptor that is readable while the flag is set (eventfd or pipe), close-on-exec. -1 on failure. */
+int bz_os_flag_open(void);
+void bz_os_flag_set(int fd);
+void bz_os_flag_clear(int fd);
+void bz_os_flag_close(int fd);
+void bz_os_pause(void); /* spin-wait hint */
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside of bezel_engine. Immutable after bezel_engine_new but for what its parts guard themselves. */
+#ifndef BZ_ENGINE_IMPL_H
+#define BZ_ENGINE_IMPL_H
+
+#include <bezel/engine.h>
+
+#include "base/job_impl.h"
+#include "base/log.h"
+#include "base/thread_pool.h"
+#include "compute/kernel.h"
+
+struct bezel_engine {
+    bezel_world world; /* what everything uses: counts memory, forwards to `host` */
+    bezel_world host;
+    bz_log *log;
+    bz_thread_pool *pool;
+    bz_worker *worker;
+    const bz_kernel *kernel;     /* table of the chosen level */
+    uint32_t isa;                /* BEZEL_ISA_..., never AUTO */
+    int blas_ok;                 /* OpenBLAS is built in and passed its check at start */
+    uint64_t bytes_now, bytes_peak; /* atomics: allocated through `world` */
+};
+
+#endif

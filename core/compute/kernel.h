@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of kernels, one per instruction set, chosen once per engine. kernel_ref is the scalar oracle of the others.
+ *
+ * Letters: N rows of a weight, K columns (row length), T positions. Weights are rows of blocks as the file has them.
+ * Kernels get ranges, never threads; they do not allocate; results do not depend on how rows are split, nor on T. */
+#ifndef BZ_KERNEL_H
+#define BZ_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/dtype.h"
+
+/* Activations of one position at 8 bits: per block of 32 a scale and the integers, as Q8_0 but apart and in float scale.
+ * `sum` is d * sum(q) of each 32-block, for types with a minimum (Q4_1, Q5_1, Q2_K, Q4_K, Q5_K).
+ * The layout is the kernels' own business: q8_row_size bytes a row, 64-byte aligned rows. */
+typedef struct bz_kernel {
+    const char *name;
+    uint32_t isa; /* BEZEL_ISA_... */
+
+    /* Bytes of one row of K activations at 8 bits (multiple of 64). K is a multiple of 32. */
+    size_t (*q8_row_size)(size_t K);
+    /* x [K] f32 -> out, one row. */
+    void (*q8_quantize)(void *out, const float *x, size_t K);
+
+    /* y[t*y_stride + n] = dot(w row n, x row t) for n in [n_begin, n_end), t in [0, T).
+     *   w        rows of `dtype`, row n at w + n*row_bytes (row_bytes = K / block * block_size)
+     *   x        T rows of 8-bit activations, x_stride bytes apart
+     * Returns 0 when the level has no such kernel for dtype (the caller then takes the float path). */
+    int (*matmul_q8)(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
+                     const void *x, size_t x_stride, size_t T, size_t K);
+    /* The same with float activations: x [T, K] f32, rows x_stride floats apart. Every readable dtype. */
+    void (*matmul_f32)(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
+                       const float *x, size_t x_stride, size_t T, size_t K);
+
+    /* One row of K elements to float. Bit-exact on every level. */
+    void (*dequantize)(float *out, const void *row, uint32_t dtype, size_t K);
+
+    /* out[i] = x[i] / sqrt(mean(x^2) + eps) * w[i]; out may be x. */
+    void (*rms_norm)(float *out, const float *x, const float *w, size_t n, float eps);
+    /* out[i] = gelu_tanh(gate[i]) * up[i]; out may be gate. */
+    void (*geglu)(float *out, const float *gate, const float *up, size_t n);
+    /* x[i] += y[i] */
+    void (*add)(float *x, const float *y, size_t n);
+    /* Half-split rotation in place, x [D], cos and sin [D/2]. */
+    void (*rope)(float *x, const float *cos_table, const float *sin_table, size_t D);
+
+    /* One query head over one KV head: out [D] = softmax(q.k * scale) v over n positions.
+     * K and V rows of D values (f32 or f16 by kv_dtype) lie `stride` elements apart; row i of the window is at ring
+     * place (start + i) % ring. scores is scratch [n]. */
+    void (*attention)(float *out, const float *q, const void *k, const void *v, uint32_t kv_dtype, size_t D,
+                      size_t stride, size_t start, size_t ring, size_t n, float scale, float *scores);
+
+    void (*f32_to_f16)(uint16_t *out, const float *x, size_t n); /* round to nearest even */
+} bz_kernel;
+
+/* Best table not above `isa` that is built in and that the machine can run; NULL when exactly `isa` is impossible. */
+const bz_kernel *bz_kernel_find(uint32_t isa);
+/* What AUTO means on this machine. */
+uint32_t bz_kernel_best_isa(void);
+int bz_kernel_has(uint32_t isa); /* built in and runnable here */
+
+extern const bz_kernel bz_kernel_ref;
+extern const bz_kernel bz_kernel_avx2;
+extern const bz_kernel bz_kernel_avx512;
+
+#endif

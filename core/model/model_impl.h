@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside of bezel_model. Immutable once open. */
+#ifndef BZ_MODEL_IMPL_H
+#define BZ_MODEL_IMPL_H
+
+#include <bezel/model.h>
+
+#include "compute/engine_impl.h"
+#include "model/config.h"
+#include "model/weights.h"
+#include "text/vocab.h"
+
+typedef struct bz_weight_source bz_weight_source;
+
+struct bezel_model {
+    bezel_engine *engine;
+    char *path;
+    bz_config config;
+    bz_weights weights;
+    bz_vocab *vocab;
+    uint32_t kind;             /* BEZEL_KIND_PRETRAINED or _INSTRUCT */
+    const char *chat_template; /* the file's Jinja text, NULL when it has none; lives in source */
+    size_t chat_template_size;
+    uint8_t fingerprint[16];   /* of header and sampled tensor bytes: a saved session belongs to this file */
+    bz_weight_source *source;  /* mapping, header copy, tensor directory */
+};
+
+#endif
