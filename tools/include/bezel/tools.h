@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* Tools: functions that a model may call. A toolset compiles each schema once; prompt text, parser and validation come
+ * from the same table.
+ *
+ *     bezel_toolset *tools;
+ *     bezel_toolset_new(&tools, engine, &err);
+ *     bezel_tool t = BEZEL_TOOL_INIT;
+ *     t.name = "get_weather";
+ *     t.description = "Weather of a city";
+ *     t.parameters_json = "{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"}},\"required\":[\"city\"]}";
+ *     t.fn = get_weather;
+ *     bezel_toolset_add(tools, &t, &err);
+ */
+#ifndef BEZEL_TOOLS_H
+#define BEZEL_TOOLS_H
+
+#include <bezel/chat.h>
+#include <bezel/value.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct bezel_toolset bezel_toolset; /* Thread: confined */
+typedef struct bezel_call bezel_call;       /* one running call; belongs to the dispatcher */
+
+/* Runs a call: reads bezel_call_arguments, builds the result in bezel_call_tree, gives it to bezel_call_finish and
+ * returns BEZEL_OK. Any negative status (text in err, or bezel_call_fail) becomes an error line for the model.
+ * BEZEL_TOOL_PENDING promises that bezel_call_finish or bezel_call_fail is called later, on the agent's thread. */
+typedef bezel_status (*bezel_tool_fn)(void *ud, bezel_call *call, bezel_error *err);
+
+enum { /* what a tool can do to the world; 0 means unknown, treated as the strictest */
+    BEZEL_TOOL_PURE = 1,    /* computes */
+    BEZEL_TOOL_READ = 2,    /* reads files, clocks, fixed hosts */
+    BEZEL_TOOL_WRITE = 3,   /* changes something */
+    BEZEL_TOOL_NETWORK = 4  /* the model chooses the address */
+};
+
+typedef struct bezel_tool {
+    uint32_t size; /* set by BEZEL_TOOL_INIT */
+    uint32_t permission;                /* BEZEL_TOOL_... */
+    const char *name;                   /* [A-Za-z_][A-Za-z0-9_.-]*, at most 64 bytes, unique in the set */
+    const char *description;            /* one sentence */
+    const char *parameters_json;        /* JSON schema of the arguments (an object), or NULL */
+    const bezel_value *parameters;      /* the same as a value; NULL and no JSON = no parameters */
+    const char *const *examples;        /* NULL-terminated transcript lines of this tool's own, or NULL */
+    bezel_tool_fn fn;                   /* NULL: a declaration without code */
+    void *ud;
+    void (*free_ud)(void *ud);          /* called when the tool leaves the set; may be NULL */
+    int64_t timeout_ms;                 /* 0 = 30 000; a C tool that is late is reported, not stopped */
+} bezel_tool;
+#define BEZEL_TOOL_INIT {sizeof(bezel_tool), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0}
+
+BEZEL_API bezel_status bezel_toolset_new(bezel_toolset **out, bezel_engine *engine, bezel_error *err);
+BEZEL_API void bezel_toolset_free(bezel_toolset *tools);
+/* Copies everything. An unknown schema keyword never refuses a tool: it is a warning.
+ *   Errors   BEZEL_ERR_DUPLICATE, BEZEL_ERR_FORMAT and BEZEL_ERR_RANGE name tool and path */
+BEZEL_API bezel_status bezel_toolset_add(bezel_toolset *tools, const bezel_tool *tool, bezel_error *err);
+/* Adds every tool of a list of {name, description, parameters}, with or without the OpenAI wrapper, without code. */
+BEZEL_API bezel_status bezel_toolset_add_list(bezel_toolset *tools, const bezel_value *list, bezel_error *err);
+BEZEL_API size_t bezel_toolset_count(const bezel_toolset *tools);
+BEZEL_API const char *bezel_toolset_name(const bezel_toolset *tools, size_t i);
+BEZEL_API size_t bezel_toolset_warning_count(const bezel_toolset *tools);
+BEZEL_API const char *bezel_toolset_warning(const bezel_toolset *tools, size_t i);
+
+/* --- A running call ----------------------------------------------------------------------- */
+
+BEZEL_API const char *bezel_call_name(const bezel_call *call);
+BEZEL_API const bezel_value *bezel_call_arguments(const bezel_call *call); /* a map, defaults filled in, valid */
+BEZEL_API bezel_tree *bezel_call_tree(bezel_call *call); /* build the result here */
+BEZEL_API void bezel_call_finish(bezel_call *call, const bezel_value *result);
+BEZEL_API void bezel_call_fail(bezel_call *call, const char *reason);
+
+/* --- Prompt text -------------------------------------------------------------------------- */
+
+/* How tools are shown to a model and results come back; one row for each kind. Texts are borrowed. */
+typedef struct bezel_tool_profile {
+    uint32_t size;            /* sizeof(bezel_tool_profile) */
+    uint32_t n_examples;      /* example exchanges made from the tools or taken from the row */
+    const char *name;         /* "instruct", "transcript" */
+    const char *intro;        /* before the list of functions */
+    const char *rules;        /* after it */
+    const char *call_marker;  /* "FUNCTION_CALL: " */
+    const char *result_format; /* "FUNCTION_RESULT: %n(%a) = %v" or "Result: %n = %v" */
+    const char *error_format;  /* "FUNCTION_ERROR: %n: %v" */
+    const char *const *examples; /* NULL-terminated list of example exchanges, or NULL */
+    const char *const *stops;    /* more stop strings while tools are declared, or NULL */
+} bezel_tool_profile;
+BEZEL_API const bezel_tool_profile *bezel_tool_profile_find(const char *name);
+/* The row that goes with a chat profile. */
+BEZEL_API const bezel_tool_profile *bezel_tool_profile_of(const bezel_profile *profile);
+
+/* The system text that declares the tools (R15): introduction, functions, rules, examples, "Context:".
+ *   Owns     *out is the caller's, free with bezel_text_free */
+BEZEL_API bezel_status bezel_toolset_render(char **out, size_t *out_size, const bezel_toolset *tools,
+                                            const bezel_tool_profile *profile, const char *context, bezel_error *err);
+/* One result or error line. Markers and control texts in it are neutralised; longer than `limit` bytes it keeps head and
+ * tail with a note of what was left out. */
+BEZEL_API bezel_status bezel_result_render(char **out, size_t *out_size, bezel_engine *engine,
+                                           const bezel_tool_profile *profile, const char *name,
+                                           const bezel_value *arguments, const bezel_value *result, const char *error,
+                                           size_t limit, bezel_error *err);
+/* A call in canonical form: FUNCTION_CALL: name(p="v", n=3). */
+BEZEL_API bezel_status bezel_call_render(char **out, size_t *out_size, bezel_engine *engine, const char *name,
+                                         const bezel_value *arguments, bezel_error *err);
+
+/* --- Parsing ------------------------------------------------------------------------------ */
+
+enum {
+    BEZEL_PARSE_TEXT = 1,  /* text outside of calls, as it comes */
+    BEZEL_PARSE_CALL = 2,  /* a complete, valid call */
+    BEZEL_PARSE_ERROR = 3  /* something that wanted to be a call and is none */
+};
+
+typedef struct bezel_parse_event {
+    uint32_t size; /* sizeof(bezel_parse_event), set by the caller */
+    uint32_t type;
+    const char *text;             /* TEXT: the piece; ERROR: a sentence for the model */
+    size_t text_size;
+    const char *tool;             /* CALL, ERROR: its name, or NULL */
+    const char *parameter;        /* ERROR: its name, or NULL */
+    const char *code;             /* ERROR: "unknown_function", "bad_type", "truncated", ... */
+    const bezel_value *arguments; /* CALL: a map, converted and with defaults */
+    size_t offset;                /* byte of the output where it begins */
+} bezel_parse_event;
+
+enum { BEZEL_STOPPED_END = 0, BEZEL_STOPPED_LIMIT = 1 }; /* the model ended its turn, or ran into a limit */
+
+typedef struct bezel_parser bezel_parser; /* incremental; events live until the next call on the parser */
+BEZEL_API bezel_status bezel_parser_new(bezel_parser **out, const bezel_toolset *tools, int32_t repair_tail,
+                                        bezel_error *err);
+BEZEL_API void bezel_parser_free(bezel_parser *parser);
+BEZEL_API bezel_status bezel_parser_push(bezel_parser *parser, const char *text, size_t size, bezel_error *err);
+BEZEL_API bezel_status bezel_parser_finish(bezel_parser *parser, uint32_t stopped, bezel_error *err);
+BEZEL_API int32_t bezel_parser_event(bezel_parser *parser, bezel_parse_event *out); /* 1, or 0 when none waits */
+/* Everything so far as {"text","calls":[{"name","arguments"}],"errors":[{code,tool,parameter,offset,message}],"warnings"}.
+ *   Owns     *out lives in tree */
+BEZEL_API bezel_status bezel_parser_result(bezel_value **out, bezel_tree *tree, const bezel_parser *parser,
+                                           bezel_error *err);
+
+/* --- Dispatch ----------------------------------------------------------------------------- */
+
+/* Starts a call: looks the tool up (exact name), validates, runs its function. The result is there at once unless it
+ * says BEZEL_TOOL_PENDING.
+ *   Owns     *out is the caller's, free with bezel_dispatch_free (a pending C tool must have finished or is orphaned) */
+typedef struct bezel_dispatch bezel_dispatch;
+BEZEL_API bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *tools, const char *name,
+                                            const bezel_value *arguments, bezel_error *err);
+/* BEZEL_OK with a result, BEZEL_TOOL_PENDING, or the tool's failure (text in err). */
+BEZEL_API bezel_status bezel_dispatch_poll(bezel_dispatch *dispatch, bezel_error *err);
+BEZEL_API const bezel_value *bezel_dispatch_result(const bezel_dispatch *dispatch); /* NULL unless finished */
+BEZEL_API int64_t bezel_dispatch_us(const bezel_dispatch *dispatch);                /* duration so far */
+BEZEL_API void bezel_dispatch_free(bezel_dispatch *dispatch);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
