@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* Asks CPUID and XGETBV which levels the machine can run. A level needs both the instructions and a system that saves its
+ * registers, so a virtual machine that masks one of them falls back instead of trapping. Holds no state: the answer is asked
+ * for once per engine. */
+#include "compute/cpu_features.h"
+
+#include <bezel/engine.h>
+
+#include <stdint.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+
+static uint64_t cpu_saved_registers(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return ((uint64_t)high << 32) | low;
+}
+
+static int cpu_can_x86(unsigned isa)
+{
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d))
+        return 0;
+    /* ecx of leaf 1: 12 FMA, 27 OSXSAVE, 28 AVX, 29 F16C */
+    const uint32_t need1 = (1u << 12) | (1u << 27) | (1u << 28) | (1u << 29);
+    if ((c & need1) != need1)
+        return 0;
+    const uint64_t saved = cpu_saved_registers();
+    if ((saved & 0x6) != 0x6) /* XMM, YMM */
+        return 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d))
+        return 0;
+    if (!(b & (1u << 5))) /* AVX2 */
+        return 0;
+    if (isa == BEZEL_ISA_AVX2)
+        return 1;
+    /* ebx of leaf 7: 16 F, 17 DQ, 30 BW, 31 VL; ecx: 11 VNNI; XCR0: opmask, upper ZMM, ZMM16-31 */
+    const uint32_t need7 = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);
+    return (b & need7) == need7 && (c & (1u << 11)) != 0 && (saved & 0xe6) == 0xe6;
+}
+#endif
+
+int bz_cpu_can(unsigned isa)
+{
+    if (isa == BEZEL_ISA_SCALAR)
+        return 1;
+#if defined(__x86_64__) || defined(__i386__)
+    if (isa == BEZEL_ISA_AVX2 || isa == BEZEL_ISA_AVX512)
+        return cpu_can_x86(isa);
+#endif
+    return 0;
+}
