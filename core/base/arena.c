@@ -67,6 +67,8 @@ static bz_arena_chunk *arena_grow(bz_arena *a, size_t size)
     size_t usual = a->head == NULL ? BZ_ARENA_FIRST_CHUNK : a->head->size * 2;
     size_t total;
     bz_arena_chunk *chunk;
+    while (usual < BZ_ARENA_LARGEST_CHUNK && usual / 2 < size)
+        usual *= 2;
     if (usual > BZ_ARENA_LARGEST_CHUNK)
         usual = BZ_ARENA_LARGEST_CHUNK;
     int apart = size > usual / 2 && a->head != NULL;

@@ -20,5 +20,9 @@ bezel_status bz_fail_memory(bezel_error *err, const char *origin, const char *wh
 bezel_status bz_error_hint(bezel_error *err, bezel_status status, const char *format, ...) BZ_PRINTF(3, 4);
 bezel_status bz_error_place(bezel_error *err, bezel_status status, const char *format, ...) BZ_PRINTF(3, 4);
 bezel_status bz_error_offset(bezel_error *err, bezel_status status, int64_t offset);
+/* Copies a kept error into the caller's and returns its status. */
+bezel_status bz_error_copy(bezel_error *err, const bezel_error *from);
+/* Cleans n bytes into out (capacity bytes with the NUL) as the texts of an error are. Returns the bytes written. */
+size_t bz_text_clean(char *out, size_t capacity, const char *text, size_t n);
 
 #endif
