@@ -8,10 +8,11 @@
 /* Once at the start of an engine: asks a build with threads for one thread, multiplies two small matrices with ragged edges
  * and compares with a plain loop. 1 when the result is right, 0 when this library must not be used. */
 int bz_blas_check(void);
-/* "OpenBLAS 0.3.21 ... SkylakeX", for people; "none" when built without. Static text. */
+/* "OpenBLAS 0.3.21 ... SkylakeX", for people; Static text. */
 const char *bz_blas_name(void);
-/* y[t*y_stride + n] = sum over k of w[n*w_stride + k] * x[t*x_stride + k] for n < N, t < T. Any thread. */
+/* y[t*y_stride + n] = sum over k of w[n*w_stride + k] * x[t*x_stride + k] for n < N, t < T; `add` adds to what y holds.
+ *   Thread   any */
 void bz_blas_multiply(float *y, size_t y_stride, const float *w, size_t w_stride, size_t N, const float *x, size_t x_stride,
-                      size_t T, size_t K);
+                      size_t T, size_t K, int add);
 
 #endif

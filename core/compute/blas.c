@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* The one file that knows OpenBLAS. The library is taken as it is found: no environment variable is set, and its answer is
+ * checked before it is used. Calls are made from our own workers, so a build with threads of its own is told to use one. */
+#include "compute/blas.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <stdint.h>
+
+const char *bz_blas_name(void)
+{
+    return openblas_get_config();
+}
+
+void bz_blas_multiply(float *y, size_t y_stride, const float *w, size_t w_stride, size_t N, const float *x, size_t x_stride,
+                      size_t T, size_t K, int add)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)T, (blasint)N, (blasint)K, 1.0f, x, (blasint)x_stride, w,
+                (blasint)w_stride, add ? 1.0f : 0.0f, y, (blasint)y_stride);
+}
+
+/* Small numbers with signs, exact in float: a sum of 67 products of them is exact in any order. */
+static float blas_sample(uint32_t i)
+{
+    return (float)((int32_t)((i * 2654435761u) >> 27) - 16) * 0.25f;
+}
+
+int bz_blas_check(void)
+{
+    enum { N = 29, T = 19, K = 67, STRIDE = 71 };
+    float w[N * STRIDE], x[T * STRIDE], y[T * STRIDE];
+    if (openblas_get_parallel() != OPENBLAS_SEQUENTIAL)
+        openblas_set_num_threads(1);
+    for (uint32_t i = 0; i < N * STRIDE; i++)
+        w[i] = blas_sample(i);
+    for (uint32_t i = 0; i < T * STRIDE; i++) {
+        x[i] = blas_sample(i + 77777u);
+        y[i] = NAN; /* must be overwritten, not scaled */
+    }
+    bz_blas_multiply(y, STRIDE, w, STRIDE, N, x, STRIDE, T, K, 0);
+    for (int t = 0; t < T; t++) {
+        for (int n = 0; n < N; n++) {
+            float sum = 0.0f;
+            for (int k = 0; k < K; k++)
+                sum += w[n * STRIDE + k] * x[t * STRIDE + k];
+            if (!(fabsf(y[t * STRIDE + n] - sum) <= 1e-4f))
+                return 0;
+        }
+    }
+    return 1;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* The scalar level: plain C, the oracle of the others and the reference path of the library.
+ * Invariant: every value depends on its row and position alone, never on T, the row range or the thread. Sums run in 16
+ * interleaved partial sums (which compilers turn into vector adds without being allowed to reorder) that are added as a tree.
+ * It does not prefetch, does not use OpenBLAS and is not tuned beyond that. */
+#include <math.h>
+#include <string.h>
+
+#include <bezel/engine.h>
+
+#include "compute/activation.h"
+#include "compute/kernel.h"
+#include "compute/quant.h"
+
+enum { REF_LANES = 16, REF_CHUNK = 1024 };
+
+static float ref_sum(const float *lane)
+{
+    float s[REF_LANES];
+    memcpy(s, lane, sizeof s);
+    for (int half = REF_LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            s[i] += s[i + half];
+    return s[0];
+}
+
+static float ref_dot(const float *a, const float *b, size_t n)
+{
+    float lane[REF_LANES] = {0};
+    size_t i = 0;
+    for (; i + REF_LANES <= n; i += REF_LANES)
+        for (size_t j = 0; j < REF_LANES; j++)
+            lane[j] += a[i + j] * b[i + j];
+    for (size_t j = 0; i < n; i++, j++)
+        lane[j] += a[i] * b[i];
+    return ref_sum(lane);
+}
+
+/* ---- products --------------------------------------------------------------------------------------------------------- */
+
+/* Groups of a chunk against one row of integer activations. */
+static float ref_dot_groups(const int16_t *w, const float *d, const float *m, bz_activation_row x, size_t n)
+{
+    float y = 0.0f;
+    for (size_t g = 0; g < n; g++) {
+        int64_t sum = 0;
+        for (size_t i = 0; i < BZ_QUANT_GROUP; i++)
+            sum += (int32_t)w[g * BZ_QUANT_GROUP + i] * x.q[g * BZ_QUANT_GROUP + i];
+        y += (float)sum * (d[g] * x.d[g]);
+    }
+    for (size_t s = 0; m && s < 2 * n; s++)
+        y -= m[s] * x.sum[s];
+    return y;
+}
+
+static int ref_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
+                         const void *x, size_t x_stride, size_t T, size_t K)
+{
+    int16_t q[REF_CHUNK];
+    float d[REF_CHUNK / BZ_QUANT_GROUP], m[REF_CHUNK / BZ_QUANT_GROUP * 2];
+    if (!bz_quant_has_groups(dtype))
+        return 0;
+    const int has_min = bz_quant_has_min(dtype);
+    const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / BZ_QUANT_GROUP;
+    for (size_t n = n_begin; n < n_end; n++) {
+        const uint8_t *row = (const uint8_t *)w + n * row_size;
+        for (size_t g = 0; g < n_groups; g += REF_CHUNK / BZ_QUANT_GROUP) {
+            const size_t left = n_groups - g;
+            const size_t step = left < REF_CHUNK / BZ_QUANT_GROUP ? left : REF_CHUNK / BZ_QUANT_GROUP;
+            bz_quant_unpack(q, d, m, row, dtype, g, step);
+            for (size_t t = 0; t < T; t++) {
+                const bz_activation_row a = bz_activation_row_at(x, x_stride, t, K, g);
+                const float part = ref_dot_groups(q, d, has_min ? m : NULL, a, step);
+                y[t * y_stride + n] = g ? y[t * y_stride + n] + part : part;
+            }
+        }
+    }
+    return 1;
+}
+
+static void ref_matmul_f32(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
+                           const float *x, size_t x_stride, size_t T, size_t K)
+{
+    float chunk[REF_CHUNK]; /* a multiple of every block */
+    const size_t row_size = bz_quant_row_size(dtype, K), chunk_size = bz_quant_row_size(dtype, REF_CHUNK);
+    for (size_t n = n_begin; n < n_end; n++) {
+        const uint8_t *p = (const uint8_t *)w + n * row_size;
+        for (size_t k = 0; k < K; k += REF_CHUNK, p += chunk_size) {
+            const size_t step = K - k < REF_CHUNK ? K - k : REF_CHUNK;
+            bz_quant_decode(chunk, p, dtype, step);
+            for (size_t t = 0; t < T; t++) {
+                const float part = ref_dot(chunk, x + t * x_stride + k, step);
+                y[t * y_stride + n] = k ? y[t * y_stride + n] + part : part;
+            }
+        }
+    }
+}
+
+static void ref_dequantize(float *out, const void *row, uint32_t dtype, size_t K)
+{
+    bz_quant_decode(out, row, dtype, K);
+}
+
+/* ---- element-wise ----------------------------------------------------------------------------------------------------- */
+
+static void ref_rms_norm(float *out, const float *x, const float *w, size_t n, float eps)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    const float scale = (float)(1.0 / sqrt(sum / (double)n + (double)eps));
+    for (size_t i = 0; i < n; i++)
+        out[i] = x[i] * scale * w[i];
+}
+
+/* gelu_tanh(z) = z/2 (1 + tanh u) = z / (1 + exp(-2u)), u = sqrt(2/pi) (z + 0.044715 z^3). */
+static void ref_geglu(float *out, const float *gate, const float *up, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double z = (double)gate[i];
+        const double u = 0.79788456080286535588 * (z + 0.044715 * z * z * z);
+        out[i] = (float)(z / (1.0 + exp(-2.0 * u))) * up[i];
+    }
+}
+
+static void ref_add(float *x, const float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] += y[i];
+}
+
+static void ref_rope(float *x, const float *cos_table, const float *sin_table, size_t D)
+{
+    const size_t half = D / 2;
+    for (size_t p = 0; p < half; p++) {
+        const float a = x[p], b = x[p + half];
+        x[p] = a * cos_table[p] - b * sin_table[p];
+        x[p + half] = b * cos_table[p] + a * sin_table[p];
+    }
+}
+
+static void ref_f32_to_f16(uint16_t *out, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = bz_f32_to_f16(x[i]);
+}
+
+/* ---- attention -------------------------------------------------------------------------------------------------------- */
+
+enum { REF_HEAD_PART = 256 }; /* elements of a row that are converted at a time */
+
+/* Elements [i, i + n) of a K or V row as floats: the row itself, or converted into buffer. */
+static const float *ref_row_part(float *buffer, const void *base, uint32_t dtype, size_t i, size_t n)
+{
+    if (dtype != BZ_DTYPE_F16)
+        return (const float *)base + i;
+    for (size_t j = 0; j < n; j++)
+        buffer[j] = bz_f16_to_f32(((const uint16_t *)base)[i + j]);
+    return buffer;
+}
+
+static void ref_attention(float *out, const float *q, const void *k, const void *v, uint32_t kv_dtype, size_t D,
+                          size_t stride, size_t start, size_t ring, size_t n, float scale, float *scores)
+{
+    float buffer[REF_HEAD_PART];
+    const size_t row_size = stride * (kv_dtype == BZ_DTYPE_F16 ? 2 : 4);
+    float max = -INFINITY;
+    for (size_t r = 0; r < n; r++) {
+        const char *row = (const char *)k + (start + r) % ring * row_size;
+        float s = 0.0f;
+        for (size_t i = 0; i < D; i += REF_HEAD_PART) {
+            const size_t step = D - i < REF_HEAD_PART ? D - i : REF_HEAD_PART;
+            s += ref_dot(q + i, ref_row_part(buffer, row, kv_dtype, i, step), step);
+        }
+        scores[r] = s * scale;
+        max = scores[r] > max ? scores[r] : max;
+    }
+    double sum = 0.0;
+    for (size_t r = 0; r < n; r++) {
+        scores[r] = expf(scores[r] - max);
+        sum += (double)scores[r];
+    }
+    const float norm = sum > 0.0 ? (float)(1.0 / sum) : 0.0f;
+    for (size_t i = 0; i < D; i++)
+        out[i] = 0.0f;
+    for (size_t r = 0; r < n; r++) {
+        const char *row = (const char *)v + (start + r) % ring * row_size;
+        const float p = scores[r] * norm;
+        for (size_t i = 0; i < D; i += REF_HEAD_PART) {
+            const size_t step = D - i < REF_HEAD_PART ? D - i : REF_HEAD_PART;
+            const float *part = ref_row_part(buffer, row, kv_dtype, i, step);
+            for (size_t j = 0; j < step; j++)
+                out[i + j] += p * part[j];
+        }
+    }
+}
+
+/* ---- table ------------------------------------------------------------------------------------------------------------ */
+
+const bz_kernel bz_kernel_ref = {
+    .name = "scalar",
+    .isa = BEZEL_ISA_SCALAR,
+    .q8_row_size = bz_activation_row_size,
+    .q8_quantize = bz_activation_quantize,
+    .matmul_q8 = ref_matmul_q8,
+    .matmul_f32 = ref_matmul_f32,
+    .dequantize = ref_dequantize,
+    .rms_norm = ref_rms_norm,
+    .geglu = ref_geglu,
+    .add = ref_add,
+    .rope = ref_rope,
+    .attention = ref_attention,
+    .f32_to_f16 = ref_f32_to_f16,
+};
