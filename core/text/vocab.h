@@ -45,6 +45,7 @@ int32_t bz_vocab_type(const bz_vocab *v, int32_t id);
 float bz_vocab_score(const bz_vocab *v, int32_t id);
 int32_t bz_vocab_find(const bz_vocab *v, const char *text, size_t size); /* exact text, lowest id; -1 */
 int32_t bz_vocab_byte(const bz_vocab *v, uint8_t byte);                  /* id of <0xXX> */
+int bz_vocab_is_byte(const bz_vocab *v, int32_t id, uint8_t *out);       /* 1 and the byte when the id is <0xXX> */
 int bz_vocab_is_end(const bz_vocab *v, int32_t id);
 int32_t bz_vocab_bos(const bz_vocab *v); /* -1 when none; also when add_bos is 0 the id is given */
 int bz_vocab_add_bos(const bz_vocab *v);          /* 0 or 1 */

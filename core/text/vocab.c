@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+/* Purpose: the entries of a tokenizer, found by id and by text. Invariant: immutable after bz_vocab_build; every id
+ * handed out is below n_tokens. One table of 16-byte entries and one open-addressing hash over the borrowed bytes, so
+ * that 262,144 entries are ready within tens of milliseconds and nothing is allocated per entry.
+ * Not here: reading the file (format/), the merge rule (tokenizer_spm.c). Source of the rules: the key list of
+ * llama.cpp's converter and SentencePiece's piece types; deny list by name because files disagree about types. */
+#include "text/vocab.h"
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "base/utf8.h"
+#include "text/mark_trie.h"
+
+#include <math.h>
+#include <string.h>
+
+#define VOCAB_ORIGIN "vocab"
+#define VOCAB_MAX_TOKENS 2000000u /* must fit the id part of a slot */
+#define VOCAB_MAX_TEXT 65535u
+#define VOCAB_MAX_MARK 1024u     /* bytes of an entry that is taken whole: bounds the scan per position */
+#define VOCAB_MAX_BRIDGES 64u    /* pieces with an inner U+2581; above, words are not cut at all */
+#define VOCAB_MAX_PROBES 512u    /* honest texts need fewer than 100 at a load of one half */
+#define VOCAB_ID_BITS 21u
+#define VOCAB_ID_MASK ((1u << VOCAB_ID_BITS) - 1u)
+
+static const char vocab_space[3] = {'\xE2', '\x96', '\x81'}; /* U+2581 */
+
+enum { VOCAB_PIECE = 1, VOCAB_STRUCTURE = 2, VOCAB_END = 4, VOCAB_IS_BYTE = 8 };
+
+typedef struct vocab_entry {
+    const char *text;
+    float score;
+    uint16_t size;
+    uint8_t type;
+    uint8_t flags;
+} vocab_entry;
+
+typedef struct vocab_bridge { /* a piece that has U+2581 at offset > 0 */
+    int32_t id;
+    uint32_t offset;
+} vocab_bridge;
+
+struct bz_vocab {
+    const bezel_world *world;
+    vocab_entry *entries;
+    size_t count;
+    uint32_t *slots; /* id + 1 in the low 21 bits, hash bits above; 0 = empty */
+    size_t slot_mask;
+    size_t max_piece; /* bytes of the longest ordinary piece */
+    bz_mark_trie marks;
+    vocab_bridge bridges[VOCAB_MAX_BRIDGES];
+    size_t n_bridges;
+    int no_cut;
+    int32_t bytes[256];
+    int32_t bos;
+    int add_bos, add_space_prefix;
+};
+
+/* --- Names -------------------------------------------------------------------------------- */
+
+/* Marks of turns, media and tools of the Gemma family. Files call some of them user-defined (the image marks of Gemma
+ * 3) or even normal; text of a user must never become one, whatever the type. */
+static const char *const vocab_structure_names[] = {
+    "<bos>", "<eos>", "<pad>", "<start_of_turn>", "<end_of_turn>", "<|turn>", "<turn|>", "[multimodal]",
+    "<start_of_image>", "<end_of_image>", "<image_soft_token>", "<|image>", "<|image|>", "<image|>",
+    "<start_of_audio>", "<end_of_audio>", "<audio_soft_token>", "<|audio>", "<|audio|>", "<audio|>", "<|video|>",
+    "<start_function_declaration>", "<end_function_declaration>", "<start_function_call>", "<end_function_call>",
+    "<start_function_response>", "<end_function_response>", "<escape>", "<|tool>", "<tool|>", "<|tool_call>",
+    "<tool_call|>", "<|tool_response>", "<tool_response|>", "<|channel>", "<channel|>", "<|think|>", "<|\"|>"};
+
+/* `</s>` is not among them: in Gemma's vocabulary it closes struck-through text. */
+static const char *const vocab_end_names[] = {"<eos>", "<end_of_turn>", "<turn|>"};
+
+static int vocab_is_named(const char *const *names, size_t n, const char *text, size_t size)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strlen(names[i]) == size && !memcmp(names[i], text, size))
+            return 1;
+    return 0;
+}
+
+static int vocab_names_structure(const char *text, size_t size, int32_t type)
+{
+    if (size < 3 || (text[0] != '<' && text[0] != '['))
+        return 0;
+    if (vocab_is_named(vocab_structure_names, sizeof vocab_structure_names / sizeof *vocab_structure_names, text, size))
+        return 1;
+    /* Newer files add marks of the forms <|x>, <x|> and <|x|>; they never stand for text. */
+    return type == BZ_TOKEN_USER_DEFINED && text[0] == '<' && text[size - 1] == '>' &&
+           (text[1] == '|' || text[size - 2] == '|');
+}
+
+static int vocab_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The byte of exactly <0xXX> with upper-case digits, else -1. */
+static int vocab_byte_text(const char *text, size_t size)
+{
+    if (size != 6 || memcmp(text, "<0x", 3) || text[5] != '>')
+        return -1;
+    int high = vocab_hex_digit(text[3]), low = vocab_hex_digit(text[4]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+/* --- Hash --------------------------------------------------------------------------------- */
+
+static uint64_t vocab_hash(const char *text, size_t size)
+{
+    uint64_t h = 0x9E3779B97F4A7C15u ^ (uint64_t)size, word;
+    for (; size >= 8; text += 8, size -= 8) {
+        memcpy(&word, text, 8);
+        h = (h ^ word) * 0xFF51AFD7ED558CCDu;
+        h ^= h >> 32;
+    }
+    if (size) {
+        word = 0;
+        memcpy(&word, text, size);
+        h = (h ^ word) * 0xC4CEB9FE1A85EC53u;
+        h ^= h >> 32;
+    }
+    h *= 0xFF51AFD7ED558CCDu;
+    return h ^ (h >> 29);
+}
+
+/* Place of the text or of the empty slot where it belongs; SIZE_MAX when the probes run out. */
+static size_t vocab_slot(const bz_vocab *v, const char *text, size_t size, uint32_t *out_tag)
+{
+    uint64_t h = vocab_hash(text, size);
+    uint32_t tag = (uint32_t)(h >> 32) & ~VOCAB_ID_MASK;
+    size_t at = (size_t)h & v->slot_mask;
+    *out_tag = tag;
+    for (size_t probes = 0; probes < VOCAB_MAX_PROBES; probes++, at = (at + 1) & v->slot_mask) {
+        uint32_t slot = v->slots[at];
+        if (!slot)
+            return at;
+        if ((slot & ~VOCAB_ID_MASK) != tag)
+            continue;
+        const vocab_entry *e = &v->entries[(slot & VOCAB_ID_MASK) - 1];
+        if (e->size == size && !memcmp(e->text, text, size))
+            return at;
+    }
+    return SIZE_MAX;
+}
+
+/* --- Building ------------------------------------------------------------------------------ */
+
+static bezel_status vocab_check_entry(const bz_vocab_source *s, size_t i, bezel_error *err)
+{
+    size_t size = s->text_sizes[i];
+    if (!size || !s->texts[i])
+        return bz_fail(err, BEZEL_ERR_FORMAT, VOCAB_ORIGIN, "entry %zu of the vocabulary has no text", i);
+    if (size > VOCAB_MAX_TEXT)
+        return bz_fail(err, BEZEL_ERR_LIMIT, VOCAB_ORIGIN, "entry %zu of the vocabulary has %zu bytes, at most %u are read",
+                       i, size, VOCAB_MAX_TEXT);
+    if (!bz_utf8_valid(s->texts[i], size))
+        return bz_fail(err, BEZEL_ERR_FORMAT, VOCAB_ORIGIN, "entry %zu of the vocabulary is no valid UTF-8", i);
+    if (s->scores && !isfinite(s->scores[i]))
+        return bz_fail(err, BEZEL_ERR_NUMERIC, VOCAB_ORIGIN, "the score of vocabulary entry %zu is no finite number", i);
+    if (s->types && (s->types[i] < BZ_TOKEN_NORMAL || s->types[i] > BZ_TOKEN_BYTE))
+        return bz_fail(err, BEZEL_ERR_RANGE, VOCAB_ORIGIN, "vocabulary entry %zu has type %d, expected %d to %d", i,
+                       (int)s->types[i], BZ_TOKEN_NORMAL, BZ_TOKEN_BYTE);
+    return BEZEL_OK;
+}
+
+static void vocab_fill_entry(bz_vocab *v, const bz_vocab_source *s, size_t i)
+{
+    vocab_entry *e = &v->entries[i];
+    e->text = s->texts[i];
+    e->size = (uint16_t)s->text_sizes[i];
+    e->score = s->scores ? s->scores[i] : 0.0f;
+    int byte = vocab_byte_text(e->text, e->size);
+    int32_t type = s->types ? s->types[i] : byte >= 0 ? BZ_TOKEN_BYTE : BZ_TOKEN_NORMAL;
+    e->type = (uint8_t)type;
+    int structure = type == BZ_TOKEN_CONTROL || type == BZ_TOKEN_UNKNOWN || vocab_names_structure(e->text, e->size, type);
+    if (structure)
+        e->flags |= VOCAB_STRUCTURE;
+    else if (type == BZ_TOKEN_NORMAL)
+        e->flags |= VOCAB_PIECE;
+    if (vocab_is_named(vocab_end_names, sizeof vocab_end_names / sizeof *vocab_end_names, e->text, e->size))
+        e->flags |= VOCAB_END;
+    if (type == BZ_TOKEN_BYTE && byte >= 0) {
+        e->flags |= VOCAB_IS_BYTE;
+        if (v->bytes[byte] < 0)
+            v->bytes[byte] = (int32_t)i;
+    }
+}
+
+/* Remembers the longest piece and the pieces that have U+2581 inside: across that place no word may be cut. */
+static void vocab_note_piece(bz_vocab *v, size_t id)
+{
+    const vocab_entry *e = &v->entries[id];
+    if (e->size > v->max_piece)
+        v->max_piece = e->size;
+    for (size_t i = 1; i + 3 <= e->size && !v->no_cut; i++) {
+        const char *lead = memchr(e->text + i, vocab_space[0], (size_t)(e->size - i));
+        if (!lead)
+            return;
+        i = (size_t)(lead - e->text);
+        if (i + 3 > e->size || memcmp(lead, vocab_space, 3))
+            continue;
+        if (v->n_bridges == VOCAB_MAX_BRIDGES) {
+            v->no_cut = 1;
+            return;
+        }
+        v->bridges[v->n_bridges++] = (vocab_bridge){(int32_t)id, (uint32_t)i};
+    }
+}
+
+static bezel_status vocab_add_mark(bz_vocab *v, size_t id, bezel_error *err)
+{
+    const vocab_entry *e = &v->entries[id];
+    char text[VOCAB_MAX_MARK];
+    size_t n = 0;
+    for (size_t i = 0; i < e->size && n <= sizeof text; i++) {
+        size_t add = e->text[i] == ' ' ? 3 : 1;
+        if (n + add > sizeof text)
+            return bz_fail(err, BEZEL_ERR_LIMIT, VOCAB_ORIGIN, "special entry %zu of the vocabulary has over %u bytes", id,
+                           VOCAB_MAX_MARK);
+        memcpy(text + n, add == 3 ? vocab_space : e->text + i, add);
+        n += add;
+    }
+    if (!bz_mark_trie_add(&v->marks, v->world, text, n, (int32_t)id, e->flags & VOCAB_STRUCTURE))
+        return bz_fail_memory(err, VOCAB_ORIGIN, "the special entries", v->marks.capacity * 2 * sizeof(bz_mark_node));
+    return BEZEL_OK;
+}
+
+/* Puts every entry into the hash and into what its kind asks for. Returns how many texts came twice. */
+static bezel_status vocab_index(bz_vocab *v, size_t *out_twice, size_t *out_first, bezel_error *err)
+{
+    *out_twice = 0;
+    for (size_t i = 0; i < v->count; i++) {
+        const vocab_entry *e = &v->entries[i];
+        uint32_t tag;
+        size_t at = vocab_slot(v, e->text, e->size, &tag);
+        if (at == SIZE_MAX)
+            return bz_fail(err, BEZEL_ERR_LIMIT, VOCAB_ORIGIN,
+                           "over %u entries of the vocabulary have the same hash; the file is made to be slow",
+                           VOCAB_MAX_PROBES);
+        if (v->slots[at]) {
+            if (!(*out_twice)++)
+                *out_first = i;
+            continue;
+        }
+        v->slots[at] = tag | (uint32_t)(i + 1);
+        if (e->flags & VOCAB_PIECE)
+            vocab_note_piece(v, i);
+        if (!(e->flags & VOCAB_STRUCTURE) && e->type != BZ_TOKEN_USER_DEFINED)
+            continue;
+        bezel_status st = vocab_add_mark(v, i, err);
+        if (st)
+            return st;
+    }
+    return BEZEL_OK;
+}
+
+static bezel_status vocab_special_ids(bz_vocab *v, const bz_vocab_source *s, bezel_error *err)
+{
+    static const char *const names[5] = {"bos", "eos", "unknown", "padding", "eot"};
+    const int64_t ids[5] = {s->bos, s->eos, s->unk, s->pad, s->eot};
+    for (size_t i = 0; i < 5; i++)
+        if (ids[i] != -1 && (ids[i] < 0 || (uint64_t)ids[i] >= v->count))
+            return bz_fail(err, BEZEL_ERR_RANGE, VOCAB_ORIGIN, "the %s id %lld is outside the vocabulary of %zu entries",
+                           names[i], (long long)ids[i], v->count);
+    if (s->eos >= 0)
+        v->entries[s->eos].flags |= VOCAB_END;
+    if (s->eot >= 0)
+        v->entries[s->eot].flags |= VOCAB_END;
+    v->bos = s->bos >= 0 ? (int32_t)s->bos : bz_vocab_find(v, "<bos>", 5);
+    for (int b = 0; b < 256; b++)
+        if (v->bytes[b] < 0)
+            return bz_fail(err, BEZEL_ERR_FORMAT, VOCAB_ORIGIN,
+                           "the vocabulary has no byte entry <0x%02X>; all 256 are needed so that every text has ids", b);
+    return BEZEL_OK;
+}
+
+static bezel_status vocab_fill(bz_vocab *v, bz_log *log, const bz_vocab_source *s, bezel_error *err)
+{
+    size_t slots = 8;
+    while (slots < s->n_tokens * 2)
+        slots *= 2;
+    v->count = s->n_tokens;
+    v->slot_mask = slots - 1;
+    v->entries = bz_zalloc_array(v->world, v->count, sizeof *v->entries);
+    v->slots = bz_zalloc_array(v->world, slots, sizeof *v->slots);
+    if (!v->entries || !v->slots)
+        return bz_fail_memory(err, VOCAB_ORIGIN, "the vocabulary",
+                              v->count * sizeof *v->entries + slots * sizeof *v->slots);
+    for (size_t i = 0; i < v->count; i++) {
+        bezel_status st = vocab_check_entry(s, i, err);
+        if (st)
+            return st;
+        vocab_fill_entry(v, s, i);
+    }
+    size_t twice = 0, first = 0;
+    bezel_status st = vocab_index(v, &twice, &first, err);
+    if (!st)
+        st = vocab_special_ids(v, s, err);
+    if (!st && twice && log)
+        bz_log_write(log, BEZEL_LOG_WARNING, VOCAB_ORIGIN,
+                     "%zu entries of the vocabulary repeat the text of a lower id, which is used (first: entry %zu)", twice,
+                     first);
+    return st;
+}
+
+bezel_status bz_vocab_build(bz_vocab **out, const bezel_world *w, bz_log *log, const bz_vocab_source *source,
+                            bezel_error *err)
+{
+    *out = NULL;
+    if (!source->n_tokens || source->n_tokens > VOCAB_MAX_TOKENS)
+        return bz_fail(err, BEZEL_ERR_RANGE, VOCAB_ORIGIN, "the vocabulary has %zu entries, expected 1 to %u",
+                       source->n_tokens, VOCAB_MAX_TOKENS);
+    bz_vocab *v = bz_zalloc(w, sizeof *v);
+    if (!v)
+        return bz_fail_memory(err, VOCAB_ORIGIN, "the vocabulary", sizeof *v);
+    v->world = w;
+    memset(v->bytes, 0xFF, sizeof v->bytes);
+    bz_mark_trie_init(&v->marks);
+    v->add_bos = source->add_bos != 0;
+    v->add_space_prefix = source->add_space_prefix != 0;
+    bezel_status st = vocab_fill(v, log, source, err);
+    if (st) {
+        bz_vocab_free(v);
+        return st;
+    }
+    *out = v;
+    return BEZEL_OK;
+}
+
+void bz_vocab_free(bz_vocab *v)
+{
+    if (!v)
+        return;
+    const bezel_world *w = v->world;
+    bz_mark_trie_free(&v->marks, w);
+    bz_free(w, v->slots);
+    bz_free(w, v->entries);
+    bz_free(w, v);
+}
+
+/* --- Looking up ---------------------------------------------------------------------------- */
+
+static const vocab_entry *vocab_at(const bz_vocab *v, int32_t id)
+{
+    return id >= 0 && (size_t)id < v->count ? &v->entries[id] : NULL;
+}
+
+size_t bz_vocab_size(const bz_vocab *v)
+{
+    return v->count;
+}
+
+const char *bz_vocab_text(const bz_vocab *v, int32_t id, size_t *out_size)
+{
+    const vocab_entry *e = vocab_at(v, id);
+    if (out_size)
+        *out_size = e ? e->size : 0;
+    return e ? e->text : NULL;
+}
+
+int32_t bz_vocab_type(const bz_vocab *v, int32_t id)
+{
+    const vocab_entry *e = vocab_at(v, id);
+    return e ? e->type : BZ_TOKEN_UNUSED;
+}
+
+float bz_vocab_score(const bz_vocab *v, int32_t id)
+{
+    const vocab_entry *e = vocab_at(v, id);
+    return e ? e->score : 0.0f;
+}
+
+int32_t bz_vocab_find(const bz_vocab *v, const char *text, size_t size)
+{
+    uint32_t tag;
+    if (!size)
+        return -1;
+    size_t at = vocab_slot(v, text, size, &tag);
+    return at == SIZE_MAX ? -1 : (int32_t)(v->slots[at] & VOCAB_ID_MASK) - 1;
+}
+
+int32_t bz_vocab_byte(const bz_vocab *v, uint8_t byte)
+{
+    return v->bytes[byte];
+}
+
+int bz_vocab_is_byte(const bz_vocab *v, int32_t id, uint8_t *out)
+{
+    const vocab_entry *e = vocab_at(v, id);
+    if (!e || !(e->flags & VOCAB_IS_BYTE))
+        return 0;
+    *out = (uint8_t)vocab_byte_text(e->text, e->size);
+    return 1;
+}
+
+int bz_vocab_is_end(const bz_vocab *v, int32_t id)
+{
+    const vocab_entry *e = vocab_at(v, id);
+    return e && (e->flags & VOCAB_END);
+}
+
+int32_t bz_vocab_bos(const bz_vocab *v)
+{
+    return v->bos;
+}
+
+int bz_vocab_add_bos(const bz_vocab *v)
+{
+    return v->add_bos;
+}
+
+int bz_vocab_add_space_prefix(const bz_vocab *v)
+{
+    return v->add_space_prefix;
+}
+
+int bz_vocab_is_structure(const bz_vocab *v, int32_t id)
+{
+    const vocab_entry *e = vocab_at(v, id);
+    return e && (e->flags & VOCAB_STRUCTURE);
+}
+
+int32_t bz_vocab_piece(const bz_vocab *v, const char *text, size_t size)
+{
+    if (size > v->max_piece)
+        return -1;
+    int32_t id = bz_vocab_find(v, text, size);
+    return id >= 0 && (v->entries[id].flags & VOCAB_PIECE) ? id : -1;
+}
+
+size_t bz_vocab_match(int32_t *out_id, const bz_vocab *v, const char *text, size_t size, int special)
+{
+    return bz_mark_trie_match(out_id, &v->marks, text, size, special);
+}
+
+int bz_vocab_may_cut(const bz_vocab *v, const char *text, size_t size, size_t cut)
+{
+    if (v->no_cut)
+        return 0;
+    for (size_t i = 0; i < v->n_bridges; i++) {
+        const vocab_bridge *b = &v->bridges[i];
+        const vocab_entry *e = &v->entries[b->id];
+        if (cut >= b->offset && e->size <= size - (cut - b->offset) && !memcmp(text + cut - b->offset, e->text, e->size))
+            return 0;
+    }
+    return 1;
+}
