@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared helpers of the Lua module, listed under the file that defines them. Public headers of Bezel only.
+ *
+ * Rules: the userdata is made before the resource it holds, so that an error leaves nothing behind; state lives in
+ * userdata and upvalues, never in statics; Lua is entered from C only in lbezel_callback.c, always protected. */
+#ifndef LBEZEL_H
+#define LBEZEL_H
+
+#include <bezel/agent.h>
+#include <bezel/bezel.h>
+#include <bezel/store.h>
+#include <bezel/tools.h>
+#include <lauxlib.h>
+#include <lua.h>
+
+/* --- lbezel_object.c ---------------------------------------------------------------------- */
+
+typedef struct lbezel_object lbezel_object;
+/* A handle of C in Lua. Children keep their parent's userdata alive (user value 1); a parent that is closed while it has
+ * children refuses use at once and frees its handle when the last child is gone. */
+struct lbezel_object {
+    void *handle;           /* NULL before creation and after the free */
+    void (*release)(void *handle);
+    lbezel_object *parent;  /* kept alive by user value 1 */
+    int closed;             /* the script called close, or the collector came */
+    int children;
+};
+/* Pushes a new object of at least `size` bytes with the metatable `type`, child of the object at index `parent` (0 = none).
+ * User values 2..n_extra+1 are free for the type. */
+void *lbezel_object_push(lua_State *L, const char *type, size_t size, int parent, int n_extra);
+/* The object at index i; raises for another type or a closed one. */
+void *lbezel_object_check(lua_State *L, int i, const char *type);
+int lbezel_object_close(lua_State *L); /* close, __close, __gc */
+/* Takes back a hold that was added to o->children; frees the handle when it was closed and this was the last. */
+void lbezel_object_let_go(lbezel_object *o);
+/* Creates the metatable of a type with its methods. */
+void lbezel_object_type(lua_State *L, const char *type, const luaL_Reg *methods);
+
+#define LBEZEL_ENGINE "bezel.engine"
+#define LBEZEL_MODEL "bezel.model"
+#define LBEZEL_CHAT "bezel.chat"
+#define LBEZEL_TOOLS "bezel.tools"
+#define LBEZEL_STORE "bezel.store"
+#define LBEZEL_TREE "bezel.tree"
+#define LBEZEL_JOB "bezel.job"
+#define LBEZEL_SESSION "bezel.session"
+#define LBEZEL_TEXT "bezel.text"
+#define LBEZEL_STREAM "bezel.stream"
+#define LBEZEL_RESPONSE "bezel.response"
+
+/* --- lbezel_error.c ----------------------------------------------------------------------- */
+
+int lbezel_fail(lua_State *L, const bezel_error *err); /* nil, message, code name */
+/* Raises "what: message" for misuse. */
+int lbezel_raise(lua_State *L, const bezel_error *err);
+
+/* --- lbezel_value.c ----------------------------------------------------------------------- */
+
+enum { LBEZEL_NULL_AS_NIL = 0, LBEZEL_NULL_AS_SENTINEL = 1 };
+/* Pushes a value as Lua data. */
+void lbezel_value_push(lua_State *L, const bezel_value *value, int nulls);
+/* The Lua value at index i as a value of tree; raises with the path of what cannot be converted. */
+bezel_value *lbezel_value_get(lua_State *L, int i, bezel_tree *tree);
+/* Pushes a userdata that owns a new tree. */
+bezel_tree *lbezel_tree_push(lua_State *L, bezel_engine *engine);
+/* Pushes a userdata that frees the text written to *result. */
+char **lbezel_text_push(lua_State *L, bezel_engine *engine);
+void lbezel_value_open(lua_State *L); /* the null sentinel and the list marker in the module at the top */
+
+/* Fields of an options table at index i (nil or none = all defaults); each raises "option NAME: ..." on a wrong type. */
+void lbezel_options_check(lua_State *L, int i, const char *const *known);
+lua_Integer lbezel_option_integer(lua_State *L, int i, const char *name, lua_Integer fallback, lua_Integer min,
+                                  lua_Integer max);
+lua_Number lbezel_option_number(lua_State *L, int i, const char *name, lua_Number fallback);
+int lbezel_option_bool(lua_State *L, int i, const char *name, int fallback);
+/* Text of the field, anchored by the table; NULL when absent. */
+const char *lbezel_option_text(lua_State *L, int i, const char *name);
+
+/* --- lbezel_callback.c -------------------------------------------------------------------- */
+
+/* Body of a tool whose function is in the registry; ud is an lbezel_tool. */
+bezel_status lbezel_callback_tool(void *ud, bezel_call *call, bezel_error *err);
+typedef struct lbezel_toolset { /* object LBEZEL_TOOLS */
+    lbezel_object object;
+    lua_State *L;        /* who is inside bezel_agent_step right now: tools run on its stack */
+    lua_State *main;     /* to release registry references */
+    bezel_engine *engine;
+} lbezel_toolset;
+typedef struct lbezel_tool {
+    lbezel_toolset *owner;
+    int function; /* registry reference */
+    int64_t timeout_ms;
+} lbezel_tool;
+void lbezel_callback_tool_free(void *ud); /* gives the function back; the struct lies in a userdata */
+void lbezel_callback_open(lua_State *L);
+
+/* --- topics ------------------------------------------------------------------------------- */
+
+/* The engine of this Lua state, made at first use; its object is pushed. */
+bezel_engine *lbezel_engine_push(lua_State *L);
+void lbezel_engine_open(lua_State *L); /* module at the top */
+void lbezel_model_open(lua_State *L);
+void lbezel_tools_open(lua_State *L);
+void lbezel_chat_open(lua_State *L);
+void lbezel_store_open(lua_State *L);
+void lbezel_json_open(lua_State *L);
+void lbezel_http_open(lua_State *L);
+
+/* Sampling and generation options of the table at index i; stop strings are anchored by a table that is pushed. */
+void lbezel_generate_options(lua_State *L, int i, bezel_generate_options *out);
+/* Names of the options that lbezel_generate_options reads, for lbezel_options_check lists. */
+#define LBEZEL_GENERATE_OPTIONS "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop"
+#define LBEZEL_SESSION_OPTIONS "n_ctx", "chunk", "activations"
+void lbezel_session_options(lua_State *L, int i, bezel_session_options *out);
+
+/* Toolset object from a list of tools (or a tools object) at index i; pushes it. */
+lbezel_toolset *lbezel_tools_push(lua_State *L, int i);
+
+LUAMOD_API int luaopen_bezel(lua_State *L);
+
+#endif

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+/* model:chat{...}: a conversation, with tools an agent. ask and stream for scripts; send, step, event for hosts with a
+ * loop of their own. */
+#include "lbezel.h"
+
+#include <string.h>
+
+typedef struct chat_object {
+    lbezel_object object;
+    lbezel_toolset *tools; /* kept by user value 2; NULL = none */
+} chat_object;
+
+/* User values: 1 model (parent), 2 toolset, 3 store. */
+enum { CHAT_TOOLS = 2, CHAT_STORE = 3 };
+
+static void chat_release(void *handle) { bezel_agent_free(handle); }
+
+static chat_object *chat_check(lua_State *L) { return lbezel_object_check(L, 1, LBEZEL_CHAT); }
+
+/* --- Creation ----------------------------------------------------------------------------- */
+
+static uint32_t option_overflow(lua_State *L, int i) {
+    const char *name = lbezel_option_text(L, i, "overflow");
+    if (!name || strcmp(name, "drop_oldest") == 0) return BEZEL_OVERFLOW_DROP_OLDEST;
+    if (strcmp(name, "error") == 0) return BEZEL_OVERFLOW_ERROR;
+    luaL_error(L, "option overflow: '%s' is none of drop_oldest, error", name);
+    return 0;
+}
+
+/* Links what the options name to the chat object at index chat: tools and store live as long as it does. */
+static void chat_links(lua_State *L, int i, int chat, bezel_agent_options *out) {
+    chat_object *self = lua_touserdata(L, chat);
+    if (lua_getfield(L, i, "tools") != LUA_TNIL) {
+        self->tools = lbezel_tools_push(L, -1);
+        out->tools = self->tools->object.handle;
+        lua_setiuservalue(L, chat, CHAT_TOOLS);
+    }
+    lua_pop(L, 1);
+    if (lua_getfield(L, i, "store") != LUA_TNIL) {
+        lbezel_object *store = lbezel_object_check(L, -1, LBEZEL_STORE);
+        out->journal = bezel_store_journal(store->handle);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, chat, CHAT_STORE);
+    }
+    lua_pop(L, 1);
+}
+
+/* Objects that the chat uses must outlive it even when the script closes them first. */
+static void chat_hold(lua_State *L, int chat, int step) {
+    chat_object *self = lua_touserdata(L, chat);
+    if (self->tools) self->tools->object.children += step;
+    if (lua_getiuservalue(L, chat, CHAT_STORE) == LUA_TUSERDATA) ((lbezel_object *)lua_touserdata(L, -1))->children += step;
+    lua_pop(L, 1);
+}
+
+/* bezel.chat(model, {system=, tools=, store=, conversation=, user=, ...}) -> chat | nil, message, code */
+static int chat_new(lua_State *L) {
+    static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "system", "context", "tools",
+                                        "store", "conversation", "user", "profile", "max_steps", "max_calls",
+                                        "max_result_tokens", "overflow", "background", NULL};
+    bezel_error err = BEZEL_ERROR_INIT;
+    lbezel_object *model = lbezel_object_check(L, 1, LBEZEL_MODEL);
+    lua_settop(L, 2);
+    if (lua_isnil(L, 2)) {
+        lua_newtable(L);
+        lua_replace(L, 2);
+    }
+    lbezel_options_check(L, 2, known);
+    bezel_agent_options o;
+    bezel_agent_options_init(&o);
+    o.system = lbezel_option_text(L, 2, "system");
+    o.context = lbezel_option_text(L, 2, "context");
+    o.conversation = lbezel_option_text(L, 2, "conversation");
+    o.user = lbezel_option_text(L, 2, "user");
+    o.overflow = option_overflow(L, 2);
+    o.background = (uint32_t)lbezel_option_bool(L, 2, "background", 0);
+    o.max_steps = (uint32_t)lbezel_option_integer(L, 2, "max_steps", o.max_steps, 1, 1000);
+    o.max_calls = (uint32_t)lbezel_option_integer(L, 2, "max_calls", o.max_calls, 1, 16);
+    o.max_result_tokens = (uint32_t)lbezel_option_integer(L, 2, "max_result_tokens", o.max_result_tokens, 0, 1 << 20);
+    const char *profile = lbezel_option_text(L, 2, "profile");
+    if (profile && !(o.profile = bezel_profile_find(profile)))
+        return luaL_error(L, "option profile: '%s' is no profile (gemma3, gemma2, transcript)", profile);
+    lbezel_session_options(L, 2, &o.session);
+    lbezel_generate_options(L, 2, &o.generate); /* pushes an anchor: 3 */
+    chat_object *self = lbezel_object_push(L, LBEZEL_CHAT, sizeof *self, 1, 2);
+    self->object.release = chat_release;
+    int chat = lua_gettop(L);
+    chat_links(L, 2, chat, &o);
+    bezel_agent *agent = NULL;
+    if (bezel_agent_new(&agent, model->handle, &o, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    self->object.handle = agent;
+    model->children++;
+    chat_hold(L, chat, 1);
+    lua_pushvalue(L, chat);
+    return 1;
+}
+
+/* chat:close(): frees the agent, then lets tools and store go. */
+static int chat_close(lua_State *L) {
+    chat_object *self = luaL_checkudata(L, 1, LBEZEL_CHAT);
+    int held = !self->object.closed && self->object.handle;
+    lbezel_object_close(L);
+    if (held) {
+        if (self->tools) lbezel_object_let_go(&self->tools->object);
+        if (lua_getiuservalue(L, 1, CHAT_STORE) == LUA_TUSERDATA) lbezel_object_let_go(lua_touserdata(L, -1));
+    }
+    return 0;
+}
+
+/* --- Turns -------------------------------------------------------------------------------- */
+
+/* One step on this Lua thread's stack: its tools run there. */
+static bezel_status chat_advance(lua_State *L, chat_object *self, int64_t budget_us, bezel_error *err) {
+    lua_State *outer = NULL;
+    if (self->tools) {
+        outer = self->tools->L;
+        self->tools->L = L;
+    }
+    bezel_status st = bezel_agent_step(self->object.handle, budget_us, err);
+    if (self->tools) self->tools->L = outer;
+    return st;
+}
+
+static void event_push(lua_State *L, const bezel_agent_event *event) {
+    static const char *const names[] = {"", "text", "call", "result", "parse_error", "dropped", "note"};
+    lua_createtable(L, 0, 6);
+    lua_pushstring(L, event->type < sizeof names / sizeof *names ? names[event->type] : "unknown");
+    lua_setfield(L, -2, "type");
+    lua_pushinteger(L, event->step);
+    lua_setfield(L, -2, "step");
+    if (event->text) {
+        lua_pushlstring(L, event->text, event->text_size);
+        lua_setfield(L, -2, "text");
+    }
+    if (event->name) {
+        lua_pushstring(L, event->name);
+        lua_setfield(L, -2, "name");
+    }
+    if (event->code && event->code[0]) {
+        lua_pushstring(L, event->code);
+        lua_setfield(L, -2, "code");
+    }
+    if (event->arguments) {
+        lbezel_value_push(L, event->arguments, LBEZEL_NULL_AS_NIL);
+        lua_setfield(L, -2, "arguments");
+    }
+    if (event->result) {
+        lbezel_value_push(L, event->result, LBEZEL_NULL_AS_NIL);
+        lua_setfield(L, -2, "result");
+    }
+    if (event->count) {
+        lua_pushinteger(L, (lua_Integer)event->count);
+        lua_setfield(L, -2, "count");
+    }
+}
+
+static void turn_push(lua_State *L, const bezel_agent_turn *turn) {
+    lua_createtable(L, 0, 4);
+    lua_pushlstring(L, turn->text, turn->text_size);
+    lua_setfield(L, -2, "text");
+    lbezel_value_push(L, turn->calls, LBEZEL_NULL_AS_NIL);
+    lua_setfield(L, -2, "calls");
+    lua_pushstring(L, bezel_stop_name(turn->stop_reason));
+    lua_setfield(L, -2, "stop_reason");
+    lua_createtable(L, 0, 8);
+    lua_pushinteger(L, turn->n_steps);
+    lua_setfield(L, -2, "steps");
+    lua_pushinteger(L, (lua_Integer)turn->n_prompt);
+    lua_setfield(L, -2, "prompt_tokens");
+    lua_pushinteger(L, (lua_Integer)turn->n_cached);
+    lua_setfield(L, -2, "cached_tokens");
+    lua_pushinteger(L, (lua_Integer)turn->n_generated);
+    lua_setfield(L, -2, "tokens_generated");
+    lua_pushinteger(L, (lua_Integer)turn->n_dropped);
+    lua_setfield(L, -2, "dropped_tokens");
+    lua_pushnumber(L, (lua_Number)turn->first_token_us / 1e6);
+    lua_setfield(L, -2, "first_token_time");
+    lua_pushnumber(L, (lua_Number)turn->total_us / 1e6);
+    lua_setfield(L, -2, "generation_time");
+    lua_setfield(L, -2, "usage");
+}
+
+static int chat_push_turn(lua_State *L, chat_object *self) {
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_agent_turn turn = {.size = sizeof turn};
+    if (bezel_agent_result(self->object.handle, &turn, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    turn_push(L, &turn);
+    return 1;
+}
+
+/* Ends a turn that is still running: a loop over stream that was left, or an on_event function that raised. */
+static void chat_end_turn(lua_State *L, chat_object *self) {
+    bezel_status st;
+    bezel_agent_event event = {.size = sizeof event};
+    bezel_agent_cancel(self->object.handle);
+    do {
+        st = chat_advance(L, self, -1, NULL);
+        while (bezel_agent_event_next(self->object.handle, &event)) continue;
+    } while (st > 0 && st != BEZEL_DONE);
+}
+
+static bezel_status chat_begin(lua_State *L, chat_object *self, bezel_error *err) {
+    size_t size;
+    const char *text = luaL_checklstring(L, 2, &size);
+    return bezel_agent_send(self->object.handle, text, size, err);
+}
+
+/* Calls the function at index fn (0 = none) for every waiting event. */
+static void chat_drain(lua_State *L, chat_object *self, int fn) {
+    bezel_agent_event event = {.size = sizeof event};
+    while (!self->object.closed && bezel_agent_event_next(self->object.handle, &event)) {
+        if (!fn) continue;
+        lua_pushvalue(L, fn);
+        event_push(L, &event);
+        lua_call(L, 1, 0);
+    }
+}
+
+/* Protected part of ask: chat, text, on_event on the stack. Leaves the status. */
+static int ask_body(lua_State *L) {
+    chat_object *self = chat_check(L);
+    bezel_error *err = lua_touserdata(L, 4);
+    bezel_status st;
+    do {
+        st = chat_advance(L, self, -1, err);
+        chat_drain(L, self, lua_isnil(L, 3) ? 0 : 3);
+        if (self->object.closed) return luaL_error(L, "the chat was closed in its own turn");
+    } while (st > 0 && st != BEZEL_DONE);
+    lua_pushinteger(L, st);
+    return 1;
+}
+
+/* chat:ask(text, on_event) -> {text, calls, usage, stop_reason} | nil, message, code */
+static int chat_ask(lua_State *L) {
+    chat_object *self = chat_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    lua_settop(L, 3);
+    if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TFUNCTION);
+    if (chat_begin(L, self, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lua_pushcfunction(L, ask_body); /* chat, text, on_event, ask_body */
+    lua_insert(L, 1);
+    lua_pushvalue(L, 2);
+    lua_insert(L, 1); /* chat, ask_body, chat, text, on_event */
+    lua_pushlightuserdata(L, &err);
+    if (lua_pcall(L, 4, 1, 0) != LUA_OK) {
+        if (!self->object.closed) chat_end_turn(L, self);
+        return lua_error(L);
+    }
+    return lua_tointeger(L, -1) < 0 ? lbezel_fail(L, &err) : chat_push_turn(L, self);
+}
+
+/* chat:send(text) -> true | nil, message, code: begins a turn for step */
+static int chat_send(lua_State *L) {
+    chat_object *self = chat_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    if (chat_begin(L, self, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* chat:step(budget_ms) -> "more" | "token" | "pending" | "done" | nil, message, code */
+static int chat_step(lua_State *L) {
+    chat_object *self = chat_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    lua_Number budget_ms = luaL_optnumber(L, 2, -1);
+    bezel_status st = chat_advance(L, self, budget_ms < 0 ? -1 : (int64_t)(budget_ms * 1000), &err);
+    if (st < 0) return lbezel_fail(L, &err);
+    lua_pushstring(L, st == BEZEL_DONE           ? "done"
+                      : st == BEZEL_TOOL_PENDING ? "pending"
+                      : st == BEZEL_TOKEN        ? "token"
+                                                 : "more");
+    return 1;
+}
+
+/* chat:event() -> table or nil */
+static int chat_event(lua_State *L) {
+    chat_object *self = chat_check(L);
+    bezel_agent_event event = {.size = sizeof event};
+    if (!bezel_agent_event_next(self->object.handle, &event)) return 0;
+    event_push(L, &event);
+    return 1;
+}
+
+/* chat:result() -> the last finished turn | nil, message, code */
+static int chat_result(lua_State *L) { return chat_push_turn(L, chat_check(L)); }
+
+/* Iterator of stream: upvalue 1 the chat. The next piece of text; nil at the end; raises when the turn fails, because a
+ * loop that just ends would look like a whole answer. */
+static int stream_next(lua_State *L) {
+    lua_settop(L, 0);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    chat_object *self = chat_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_agent_event event = {.size = sizeof event};
+    if (lua_toboolean(L, lua_upvalueindex(2))) return 0;
+    for (;;) {
+        while (bezel_agent_event_next(self->object.handle, &event))
+            if (event.type == BEZEL_AGENT_TEXT && event.text_size) {
+                lua_pushlstring(L, event.text, event.text_size);
+                return 1;
+            }
+        bezel_status st = chat_advance(L, self, -1, &err);
+        if (self->object.closed) return luaL_error(L, "the chat was closed in its own turn");
+        if (st < 0) return lbezel_raise(L, &err);
+        if (st == BEZEL_DONE) {
+            lua_pushboolean(L, 1);
+            lua_replace(L, lua_upvalueindex(2));
+            if (!bezel_agent_event_next(self->object.handle, &event)) return 0;
+            if (event.type == BEZEL_AGENT_TEXT && event.text_size) {
+                lua_pushlstring(L, event.text, event.text_size);
+                return 1;
+            }
+        }
+    }
+}
+
+/* Closing value of a stream loop: a loop that is left early ends the turn. */
+static int stream_close(lua_State *L) {
+    lua_getiuservalue(L, 1, 1);
+    chat_object *self = luaL_testudata(L, -1, LBEZEL_CHAT);
+    if (self && !self->object.closed && self->object.handle) chat_end_turn(L, self);
+    return 0;
+}
+
+/* for text in chat:stream(question) do ... end; chat:result() has the turn afterwards */
+static int chat_stream(lua_State *L) {
+    chat_object *self = chat_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    if (chat_begin(L, self, &err) != BEZEL_OK) return lbezel_raise(L, &err);
+    lua_pushvalue(L, 1);
+    lua_pushboolean(L, 0);
+    lua_pushcclosure(L, stream_next, 2);
+    lua_pushnil(L);
+    lua_pushnil(L);
+    lua_newuserdatauv(L, 1, 1); /* next, nil, nil, closing value */
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 1);
+    luaL_setmetatable(L, LBEZEL_STREAM);
+    return 4;
+}
+
+static int chat_cancel(lua_State *L) {
+    bezel_agent_cancel(chat_check(L)->object.handle);
+    return 0;
+}
+
+/* chat:fd() -> descriptor that is readable when step has something (background = true), else nil */
+static int chat_fd(lua_State *L) {
+    int fd = bezel_agent_fd(chat_check(L)->object.handle);
+    if (fd < 0) return 0;
+    lua_pushinteger(L, fd);
+    return 1;
+}
+
+/* --- History ------------------------------------------------------------------------------ */
+
+static bezel_engine *chat_engine(chat_object *self) {
+    return bezel_model_engine(bezel_session_model(bezel_agent_session(self->object.handle)));
+}
+
+/* chat:history() -> list of {role, text} */
+static int chat_history(lua_State *L) {
+    chat_object *self = chat_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_value *value = NULL;
+    bezel_tree *tree = lbezel_tree_push(L, chat_engine(self));
+    if (bezel_agent_history(&value, tree, self->object.handle, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
+    return 1;
+}
+
+/* chat:append{ {role=, text=}, ... } -> true | nil, message, code: to resume a conversation */
+static int chat_append(lua_State *L) {
+    chat_object *self = chat_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    size_t n = lua_rawlen(L, 2);
+    bezel_message *messages = lua_newuserdatauv(L, (n + 1) * sizeof *messages, 0);
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, 2, (lua_Integer)(i + 1));
+        luaL_checktype(L, -1, LUA_TTABLE);
+        const char *role = lbezel_option_text(L, -1, "role");
+        memset(&messages[i], 0, sizeof messages[i]);
+        messages[i].size = sizeof messages[i];
+        messages[i].role = role ? bezel_role_from_name(role) : 0;
+        if (!messages[i].role || lua_getfield(L, -1, "text") != LUA_TSTRING)
+            return luaL_error(L, "append: message %d needs a role (system, user, assistant, tool) and a text", (int)(i + 1));
+        messages[i].text = lua_tolstring(L, -1, &messages[i].text_size);
+        lua_pop(L, 2); /* the list holds the message, the message its text */
+    }
+    if (bezel_agent_append(self->object.handle, messages, n, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int chat_clear(lua_State *L) {
+    bezel_agent_clear(chat_check(L)->object.handle);
+    return 0;
+}
+
+/* chat:prompt(text) -> the exact text that ask(text) would send */
+static int chat_prompt(lua_State *L) {
+    chat_object *self = chat_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    size_t size;
+    const char *text = luaL_checklstring(L, 2, &size);
+    bezel_prompt *prompt = NULL;
+    if (bezel_agent_prompt(&prompt, self->object.handle, text, size, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    const char *rendered = bezel_prompt_text(prompt, &size);
+    char *copy = lua_newuserdatauv(L, size + 1, 0);
+    memcpy(copy, rendered, size);
+    bezel_prompt_free(prompt);
+    lua_pushlstring(L, copy, size);
+    return 1;
+}
+
+void lbezel_chat_open(lua_State *L) {
+    static const luaL_Reg functions[] = {{"chat", chat_new}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"ask", chat_ask},         {"stream", chat_stream}, {"send", chat_send},     {"step", chat_step},
+        {"event", chat_event},     {"result", chat_result}, {"cancel", chat_cancel}, {"fd", chat_fd},
+        {"history", chat_history}, {"append", chat_append}, {"clear", chat_clear},   {"prompt", chat_prompt},
+        {NULL, NULL}};
+    luaL_newmetatable(L, LBEZEL_STREAM);
+    lua_pushcfunction(L, stream_close);
+    lua_setfield(L, -2, "__close");
+    lua_pop(L, 1);
+    lbezel_object_type(L, LBEZEL_CHAT, methods);
+    luaL_getmetatable(L, LBEZEL_CHAT);
+    lua_pushcfunction(L, chat_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, chat_close);
+    lua_setfield(L, -2, "__close");
+    lua_getfield(L, -1, "__index");
+    lua_pushcfunction(L, chat_close);
+    lua_setfield(L, -2, "close");
+    lua_pop(L, 2);
+    luaL_getmetatable(L, LBEZEL_MODEL); /* model:chat{...} is the same function */
+    lua_getfield(L, -1, "__index");
+    lua_pushcfunction(L, chat_new);
+    lua_setfield(L, -2, "chat");
+    lua_pop(L, 2);
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* bezel.http: get and request through the careful client of <bezel/http.h>. Blocks the caller. */
+#include "lbezel.h"
+
+static void response_release(void *handle) { bezel_http_response_free(handle); }
+
+/* Header lines from the option headers = {Name = value}; pushes what keeps them alive. */
+static void option_headers(lua_State *L, int i, bezel_http_options *out) {
+    uint32_t n = 0;
+    const char **lines = lua_newuserdatauv(L, 64 * sizeof *lines, 1);
+    lua_newtable(L); /* lines, anchor */
+    if (!lua_isnoneornil(L, i) && lua_getfield(L, i, "headers") != LUA_TNIL) {
+        luaL_checktype(L, -1, LUA_TTABLE);
+        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+            if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1) || n == 64)
+                luaL_error(L, "option headers: at most 64 names with string values expected");
+            lua_pushfstring(L, "%s: %s", lua_tostring(L, -2), lua_tostring(L, -1));
+            lines[n++] = lua_tostring(L, -1);
+            lua_rawseti(L, -5, n); /* lines, anchor, headers, key, value */
+        }
+        lua_pop(L, 1);
+    } else if (!lua_isnoneornil(L, i)) {
+        lua_pop(L, 1);
+    }
+    lua_setiuservalue(L, -2, 1);
+    out->headers = lines;
+    out->n_headers = n;
+}
+
+/* http.request(url, {method=, body=, headers=, timeout_ms=, max_size=, max_redirects=, allow_private=})
+ * -> {status, body, url} | nil, message, code */
+static int http_request(lua_State *L) {
+    static const char *const known[] = {"method",   "body",          "headers",       "timeout_ms",
+                                        "max_size", "max_redirects", "allow_private", NULL};
+    bezel_error err = BEZEL_ERROR_INIT;
+    const char *url = luaL_checkstring(L, 1);
+    lua_settop(L, 2);
+    lbezel_options_check(L, 2, known);
+    bezel_http_options options;
+    bezel_http_options_init(&options);
+    options.method = lbezel_option_text(L, 2, "method");
+    options.body = lbezel_option_text(L, 2, "body");
+    if (options.body && lua_getfield(L, 2, "body")) options.body = lua_tolstring(L, -1, &options.body_size);
+    options.timeout_ms = lbezel_option_integer(L, 2, "timeout_ms", options.timeout_ms, 0, 3600000);
+    options.max_size = (uint64_t)lbezel_option_integer(L, 2, "max_size", (lua_Integer)options.max_size, 1, 1 << 30);
+    options.max_redirects = (uint32_t)lbezel_option_integer(L, 2, "max_redirects", options.max_redirects, 0, 20);
+    options.allow_private = lbezel_option_bool(L, 2, "allow_private", 0);
+    option_headers(L, 2, &options);
+    bezel_engine *engine = lbezel_engine_push(L);
+    lbezel_object *o = lbezel_object_push(L, LBEZEL_RESPONSE, sizeof *o, 0, 0);
+    o->release = response_release;
+    if (bezel_http_request((bezel_http_response **)&o->handle, engine, url, &options, &err) != BEZEL_OK)
+        return lbezel_fail(L, &err);
+    size_t size = 0;
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, bezel_http_response_status(o->handle));
+    lua_setfield(L, -2, "status");
+    const char *body = bezel_http_response_body(o->handle, &size);
+    lua_pushlstring(L, body, size);
+    lua_setfield(L, -2, "body");
+    lua_pushstring(L, bezel_http_response_url(o->handle));
+    lua_setfield(L, -2, "url");
+    return 1;
+}
+
+/* http.get(url, options): request without a body. */
+static int http_get(lua_State *L) {
+    if (lua_istable(L, 2) && (lua_getfield(L, 2, "body") != LUA_TNIL || lua_getfield(L, 2, "method") != LUA_TNIL))
+        return luaL_error(L, "http.get: use http.request for a method or a body");
+    return http_request(L);
+}
+
+/* http.escape(text): for a place in a query string. */
+static int http_escape(lua_State *L) {
+    static const char hex[] = "0123456789ABCDEF";
+    size_t size;
+    const char *text = luaL_checklstring(L, 1, &size);
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        int plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_' ||
+                    c == '.' || c == '~';
+        if (plain) {
+            luaL_addchar(&b, (char)c);
+        } else {
+            luaL_addchar(&b, '%');
+            luaL_addchar(&b, hex[c >> 4]);
+            luaL_addchar(&b, hex[c & 15]);
+        }
+    }
+    luaL_pushresult(&b);
+    return 1;
+}
+
+void lbezel_http_open(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"request", http_request}, {"get", http_get}, {"escape", http_escape}, {NULL, NULL}};
+    lbezel_object_type(L, LBEZEL_RESPONSE, NULL);
+    luaL_newlib(L, functions);
+    lua_setfield(L, -2, "http");
+}

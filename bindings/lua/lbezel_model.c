@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* bezel.load and the methods of a model. */
+#include "lbezel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LOAD_SLICE_US 20000 /* between two calls of the script's progress function */
+
+static void model_release(void *handle) { bezel_model_free(handle); }
+static void job_release(void *handle) { bezel_job_free(handle); }
+static void session_release(void *handle) { bezel_session_free(handle); }
+
+static bezel_model *model_check(lua_State *L, int i) {
+    return ((lbezel_object *)lbezel_object_check(L, i, LBEZEL_MODEL))->handle;
+}
+
+static bezel_job **job_push(lua_State *L, int parent) {
+    lbezel_object *o = lbezel_object_push(L, LBEZEL_JOB, sizeof *o, parent, 0);
+    o->release = job_release;
+    return (bezel_job **)&o->handle;
+}
+
+/* --- Loading ------------------------------------------------------------------------------ */
+
+static uint32_t option_kind(lua_State *L, int i) {
+    const char *kind = lbezel_option_text(L, i, "kind");
+    if (!kind || strcmp(kind, "auto") == 0) return BEZEL_KIND_AUTO;
+    if (strcmp(kind, "pretrained") == 0) return BEZEL_KIND_PRETRAINED;
+    if (strcmp(kind, "instruct") == 0) return BEZEL_KIND_INSTRUCT;
+    luaL_error(L, "option kind: '%s' is none of auto, pretrained, instruct", kind);
+    return 0;
+}
+
+/* Steps the load job; calls the progress function at index `progress` (0 = none) with 0..1. */
+static bezel_status load_run(lua_State *L, bezel_job *job, int progress, bezel_error *err) {
+    bezel_status st;
+    bezel_event event = {.size = sizeof event};
+    do {
+        st = bezel_job_step(job, LOAD_SLICE_US, err);
+        while (bezel_job_event(job, &event))
+            if (progress && event.type == BEZEL_EVENT_PROGRESS) {
+                lua_pushvalue(L, progress);
+                lua_pushnumber(L, event.progress);
+                lua_call(L, 1, 0); /* an error ends the load; the collector frees the job */
+            }
+    } while (st > 0 && st != BEZEL_DONE);
+    return st == BEZEL_DONE ? BEZEL_OK : st;
+}
+
+/* bezel.load([path], {progress=, kind=, map=, check=}) -> model | nil, message, code.
+ * Without a path: BEZEL_MODEL of the environment. */
+static int model_load(lua_State *L) {
+    static const char *const known[] = {"progress", "kind", "map", "check", NULL};
+    const char *path = luaL_optstring(L, 1, getenv("BEZEL_MODEL"));
+    bezel_error err = BEZEL_ERROR_INIT;
+    lua_settop(L, 2);
+    lbezel_options_check(L, 2, known);
+    if (!path) return luaL_error(L, "bezel.load: no path given and BEZEL_MODEL is not set; `bezel get` fetches a model");
+    bezel_model_options options;
+    bezel_model_options_init(&options);
+    options.kind = option_kind(L, 2);
+    options.map = lbezel_option_bool(L, 2, "map", 1);
+    options.check_weights = lbezel_option_bool(L, 2, "check", 0);
+    int progress = 0;
+    if (lua_istable(L, 2) && lua_getfield(L, 2, "progress") != LUA_TNIL) {
+        luaL_checktype(L, -1, LUA_TFUNCTION);
+        progress = lua_gettop(L);
+    }
+    bezel_engine *engine = lbezel_engine_push(L);
+    int parent = lua_gettop(L);
+    lbezel_object *o = lbezel_object_push(L, LBEZEL_MODEL, sizeof *o, parent, 0);
+    o->release = model_release;
+    int model = lua_gettop(L);
+    bezel_job **job = job_push(L, parent);
+    bezel_model *handle = NULL;
+    if (bezel_model_open_job(job, engine, path, &options, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    o->parent->children++; /* for the job */
+    bezel_status st = load_run(L, *job, progress, &err);
+    if (st == BEZEL_OK) st = bezel_model_take(&handle, *job, &err);
+    if (st != BEZEL_OK) return lbezel_fail(L, &err);
+    o->handle = handle;
+    o->parent->children++;
+    lua_pushvalue(L, model);
+    return 1;
+}
+
+/* --- Text and tokens ---------------------------------------------------------------------- */
+
+/* model:tokenize(text, {bos=, special=}) -> list of ids */
+static int model_tokenize(lua_State *L) {
+    static const char *const known[] = {"bos", "special", NULL};
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_model *model = model_check(L, 1);
+    size_t size, count = 0;
+    const char *text = luaL_checklstring(L, 2, &size);
+    lbezel_options_check(L, 3, known);
+    uint32_t flags = (lbezel_option_bool(L, 3, "bos", 0) ? BEZEL_TOKENIZE_BOS : 0u) |
+                     (lbezel_option_bool(L, 3, "special", 0) ? BEZEL_TOKENIZE_SPECIAL : 0u);
+    size_t capacity = size + 1; /* no text has more ids than bytes, and BOS */
+    int32_t *ids = lua_newuserdatauv(L, capacity * sizeof *ids, 0);
+    if (bezel_tokenize(ids, capacity, &count, model, text, size, flags, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lua_createtable(L, count < INT32_MAX ? (int)count : 0, 0);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushinteger(L, ids[i]);
+        lua_rawseti(L, -2, (lua_Integer)(i + 1));
+    }
+    return 1;
+}
+
+/* model:detokenize(ids, {special=}) -> text */
+static int model_detokenize(lua_State *L) {
+    static const char *const known[] = {"special", NULL};
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_model *model = model_check(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lbezel_options_check(L, 3, known);
+    size_t count = lua_rawlen(L, 2), size = 0;
+    int32_t *ids = lua_newuserdatauv(L, (count + 1) * sizeof *ids, 0);
+    for (size_t i = 0; i < count; i++) {
+        int ok;
+        lua_rawgeti(L, 2, (lua_Integer)(i + 1));
+        lua_Integer id = lua_tointegerx(L, -1, &ok);
+        if (!ok || id < INT32_MIN || id > INT32_MAX)
+            return luaL_error(L, "detokenize: item %d is no token id", (int)(i + 1));
+        ids[i] = (int32_t)id;
+        lua_pop(L, 1);
+    }
+    char **text = lbezel_text_push(L, bezel_model_engine(model));
+    if (bezel_detokenize(text, &size, model, ids, count, lbezel_option_bool(L, 3, "special", 0), &err) != BEZEL_OK)
+        return lbezel_fail(L, &err);
+    lua_pushlstring(L, *text, size);
+    return 1;
+}
+
+/* --- Completion --------------------------------------------------------------------------- */
+
+static void completion_push(lua_State *L, const bezel_generation *g) {
+    lua_createtable(L, 0, 8);
+    lua_pushlstring(L, g->text, g->text_size);
+    lua_setfield(L, -2, "text");
+    lua_pushstring(L, bezel_stop_name(g->stop_reason));
+    lua_setfield(L, -2, "stop_reason");
+    lua_pushinteger(L, (lua_Integer)g->n_prompt);
+    lua_setfield(L, -2, "prompt_tokens");
+    lua_pushinteger(L, (lua_Integer)g->n_ids);
+    lua_setfield(L, -2, "tokens_generated");
+    lua_pushnumber(L, (lua_Number)g->total_us / 1e6);
+    lua_setfield(L, -2, "generation_time");
+    int64_t decode_us = g->total_us - g->first_token_us;
+    lua_pushnumber(L, g->n_ids > 1 && decode_us > 0 ? (lua_Number)(g->n_ids - 1) * 1e6 / (lua_Number)decode_us : 0);
+    lua_setfield(L, -2, "tokens_per_second");
+}
+
+/* model:complete(text, options) -> {text, stop_reason, prompt_tokens, tokens_generated, generation_time,
+ * tokens_per_second} | nil, message, code. Raw text, no template. */
+static int model_complete(lua_State *L) {
+    static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "special", NULL};
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_model *model = model_check(L, 1);
+    size_t size;
+    const char *text = luaL_checklstring(L, 2, &size);
+    lua_settop(L, 3);
+    lbezel_options_check(L, 3, known);
+    bezel_generate_options options;
+    bezel_generate_options_init(&options);
+    bezel_session_options session_options;
+    lbezel_session_options(L, 3, &session_options);
+    lbezel_generate_options(L, 3, &options); /* pushes the anchor of the stop strings */
+    lbezel_object *s = lbezel_object_push(L, LBEZEL_SESSION, sizeof *s, 1, 0);
+    s->release = session_release;
+    bezel_session *session = NULL;
+    if (bezel_session_new(&session, model, &session_options, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    s->handle = session;
+    s->parent->children++;
+    uint32_t flags = BEZEL_TOKENIZE_BOS | (lbezel_option_bool(L, 3, "special", 0) ? BEZEL_TOKENIZE_SPECIAL : 0u);
+    if (bezel_session_append_text(session, text, size, flags, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    bezel_job **job = job_push(L, -1);
+    if (bezel_generate(job, session, &options, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    s->children++;
+    bezel_status st = load_run(L, *job, 0, &err);
+    bezel_generation g = {.size = sizeof g};
+    if (st == BEZEL_OK) st = bezel_generation_get(*job, &g, &err);
+    if (st != BEZEL_OK) return lbezel_fail(L, &err);
+    completion_push(L, &g);
+    return 1;
+}
+
+/* --- Description -------------------------------------------------------------------------- */
+
+/* model:info() -> table */
+static int model_info(lua_State *L) {
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_value *value = NULL;
+    bezel_model *model = model_check(L, 1);
+    bezel_tree *tree = lbezel_tree_push(L, bezel_model_engine(model));
+    if (bezel_model_describe(&value, tree, model, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
+    return 1;
+}
+
+/* model:kind() -> "pretrained" | "instruct" */
+static int model_kind(lua_State *L) {
+    lua_pushstring(L, bezel_model_kind(model_check(L, 1)) == BEZEL_KIND_INSTRUCT ? "instruct" : "pretrained");
+    return 1;
+}
+
+static int model_name(lua_State *L) {
+    lua_pushstring(L, bezel_model_name(model_check(L, 1)));
+    return 1;
+}
+
+/* --- Options shared with chats ------------------------------------------------------------ */
+
+void lbezel_session_options(lua_State *L, int i, bezel_session_options *out) {
+    bezel_session_options_init(out);
+    out->n_ctx = (uint32_t)lbezel_option_integer(L, i, "n_ctx", out->n_ctx, 0, 1 << 20);
+    out->chunk = (uint32_t)lbezel_option_integer(L, i, "chunk", out->chunk, 0, 4096);
+    const char *activations = lbezel_option_text(L, i, "activations");
+    if (!activations || strcmp(activations, "auto") == 0) return;
+    if (strcmp(activations, "f32") == 0)
+        out->activations = BEZEL_ACTIVATIONS_F32;
+    else if (strcmp(activations, "q8") == 0)
+        out->activations = BEZEL_ACTIVATIONS_Q8;
+    else
+        luaL_error(L, "option activations: '%s' is none of auto, f32, q8", activations);
+}
+
+/* Stop strings: one string or a list. Pushes a userdata with the pointers; the strings stay in the options table. */
+static void generate_stops(lua_State *L, int i, bezel_generate_options *out) {
+    int type = lua_isnoneornil(L, i) ? (lua_pushnil(L), LUA_TNIL) : lua_getfield(L, i, "stop");
+    int stop = lua_gettop(L);
+    size_t n = type == LUA_TTABLE ? (size_t)lua_rawlen(L, stop) : type == LUA_TSTRING ? 1 : 0;
+    if (type != LUA_TNIL && type != LUA_TTABLE && type != LUA_TSTRING)
+        luaL_error(L, "option stop: string or list of strings expected, got %s", luaL_typename(L, stop));
+    if (n > 64) luaL_error(L, "option stop: at most 64 strings");
+    const char **stops = lua_newuserdatauv(L, (n + 1) * sizeof *stops, 1);
+    for (size_t k = 0; k < n; k++) {
+        if (type == LUA_TSTRING)
+            lua_pushvalue(L, stop);
+        else
+            lua_rawgeti(L, stop, (lua_Integer)(k + 1));
+        if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "option stop: item %d is no string", (int)(k + 1));
+        stops[k] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pushvalue(L, stop);
+    lua_setiuservalue(L, -2, 1);
+    lua_remove(L, stop);
+    out->stops = stops;
+    out->n_stops = (uint32_t)n;
+}
+
+void lbezel_generate_options(lua_State *L, int i, bezel_generate_options *out) {
+    bezel_sampling *s = &out->sampling;
+    out->max_tokens = (uint32_t)lbezel_option_integer(L, i, "max_tokens", out->max_tokens, 1, 1 << 20);
+    s->temperature = (float)lbezel_option_number(L, i, "temperature", (lua_Number)s->temperature);
+    s->top_k = (uint32_t)lbezel_option_integer(L, i, "top_k", s->top_k, 0, 1 << 24);
+    s->top_p = (float)lbezel_option_number(L, i, "top_p", (lua_Number)s->top_p);
+    s->min_p = (float)lbezel_option_number(L, i, "min_p", (lua_Number)s->min_p);
+    s->repetition_penalty =
+        (float)lbezel_option_number(L, i, "repetition_penalty", (lua_Number)s->repetition_penalty);
+    s->seed = (uint64_t)lbezel_option_integer(L, i, "seed", (lua_Integer)s->seed, LUA_MININTEGER, LUA_MAXINTEGER);
+    generate_stops(L, i, out);
+}
+
+void lbezel_model_open(lua_State *L) {
+    static const luaL_Reg functions[] = {{"load", model_load}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"tokenize", model_tokenize}, {"detokenize", model_detokenize},
+                                       {"complete", model_complete}, {"info", model_info},
+                                       {"kind", model_kind},         {"name", model_name},
+                                       {NULL, NULL}};
+    lbezel_object_type(L, LBEZEL_MODEL, methods);
+    lbezel_object_type(L, LBEZEL_JOB, NULL);
+    lbezel_object_type(L, LBEZEL_SESSION, NULL);
+    luaL_setfuncs(L, functions, 0);
+}

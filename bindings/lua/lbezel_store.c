@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* bezel.store(path): conversations and usage in SQLite, rows as Lua tables. */
+#include "lbezel.h"
+
+#include <string.h>
+
+typedef struct store_object {
+    lbezel_object object;
+    bezel_engine *engine;
+} store_object;
+
+static void store_release(void *handle) { bezel_store_close(handle); }
+
+static store_object *store_check(lua_State *L) { return lbezel_object_check(L, 1, LBEZEL_STORE); }
+
+/* bezel.store(path, {read_only=, durable=, keep_content=, busy_ms=}) -> store | nil, message, code */
+static int store_open(lua_State *L) {
+    static const char *const known[] = {"read_only", "durable", "keep_content", "busy_ms", NULL};
+    bezel_error err = BEZEL_ERROR_INIT;
+    const char *path = luaL_checkstring(L, 1);
+    lbezel_options_check(L, 2, known);
+    bezel_store_options options;
+    bezel_store_options_init(&options);
+    options.read_only = lbezel_option_bool(L, 2, "read_only", options.read_only);
+    options.durable = lbezel_option_bool(L, 2, "durable", options.durable);
+    options.keep_content = lbezel_option_bool(L, 2, "keep_content", options.keep_content);
+    options.busy_ms = lbezel_option_integer(L, 2, "busy_ms", options.busy_ms, 0, 3600000);
+    bezel_engine *engine = lbezel_engine_push(L);
+    store_object *o = lbezel_object_push(L, LBEZEL_STORE, sizeof *o, -1, 0);
+    o->object.release = store_release;
+    o->engine = engine;
+    bezel_store *store = NULL;
+    if (bezel_store_open(&store, engine, path, &options, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    o->object.handle = store;
+    o->object.parent->children++;
+    return 1;
+}
+
+static int store_rows(lua_State *L, bezel_status st, const bezel_value *value, const bezel_error *err) {
+    if (st != BEZEL_OK) return lbezel_fail(L, err);
+    lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
+    return 1;
+}
+
+/* store:query(sql, ...) -> list of rows | nil, message, code. Read only; the other arguments fill ?1, ?2, ... */
+static int store_query(lua_State *L) {
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_value *value = NULL;
+    const char *sql = luaL_checkstring(L, 2);
+    int top = lua_gettop(L);
+    bezel_tree *tree = lbezel_tree_push(L, self->engine);
+    bezel_value *params = bezel_tree_list(tree);
+    for (int i = 3; i <= top; i++) bezel_value_append(tree, params, lbezel_value_get(L, i, tree));
+    bezel_status st = bezel_store_query(&value, tree, self->object.handle, sql, params, &err);
+    return store_rows(L, st, value, &err);
+}
+
+/* store:view(name) -> rows of a view for people ("usage_by_day", ...) */
+static int store_view(lua_State *L) {
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_value *value = NULL;
+    const char *name = luaL_checkstring(L, 2);
+    const char *const *known = bezel_store_views();
+    while (*known && strcmp(*known, name) != 0) known++;
+    if (!*known) return luaL_error(L, "store:view: '%s' is no view; store:views() lists them", name);
+    bezel_tree *tree = lbezel_tree_push(L, self->engine);
+    lua_pushfstring(L, "SELECT * FROM %s", name);
+    bezel_status st = bezel_store_query(&value, tree, self->object.handle, lua_tostring(L, -1), NULL, &err);
+    return store_rows(L, st, value, &err);
+}
+
+static int store_views(lua_State *L) {
+    const char *const *known = bezel_store_views();
+    store_check(L);
+    lua_newtable(L);
+    for (lua_Integer i = 0; known[i]; i++) {
+        lua_pushstring(L, known[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+/* store:begin(title, user) -> id of a new conversation */
+static int store_begin(lua_State *L) {
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    char id[32];
+    if (bezel_store_begin(id, self->object.handle, luaL_optstring(L, 2, NULL), luaL_optstring(L, 3, NULL), &err) !=
+        BEZEL_OK)
+        return lbezel_fail(L, &err);
+    lua_pushstring(L, id);
+    return 1;
+}
+
+/* store:conversations(limit, offset) -> newest first */
+static int store_conversations(lua_State *L) {
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_value *value = NULL;
+    lua_Integer limit = luaL_optinteger(L, 2, 100), offset = luaL_optinteger(L, 3, 0);
+    luaL_argcheck(L, limit >= 0 && limit <= 100000, 2, "0..100000 expected");
+    luaL_argcheck(L, offset >= 0 && offset <= INT32_MAX, 3, "0 or more expected");
+    bezel_tree *tree = lbezel_tree_push(L, self->engine);
+    bezel_status st = bezel_store_conversations(&value, tree, self->object.handle, (uint32_t)limit, (uint32_t)offset, &err);
+    return store_rows(L, st, value, &err);
+}
+
+/* store:messages(id) -> oldest first */
+static int store_messages(lua_State *L) {
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_value *value = NULL;
+    const char *id = luaL_checkstring(L, 2);
+    bezel_tree *tree = lbezel_tree_push(L, self->engine);
+    return store_rows(L, bezel_store_messages(&value, tree, self->object.handle, id, &err), value, &err);
+}
+
+/* store:search(text, limit) -> best first */
+static int store_search(lua_State *L) {
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_value *value = NULL;
+    const char *query = luaL_checkstring(L, 2);
+    lua_Integer limit = luaL_optinteger(L, 3, 20);
+    luaL_argcheck(L, limit >= 0 && limit <= 1000, 3, "0..1000 expected");
+    bezel_tree *tree = lbezel_tree_push(L, self->engine);
+    bezel_status st = bezel_store_search(&value, tree, self->object.handle, query, (uint32_t)limit, &err);
+    return store_rows(L, st, value, &err);
+}
+
+static int store_done(lua_State *L, bezel_status st, const bezel_error *err) {
+    if (st != BEZEL_OK) return lbezel_fail(L, err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int store_delete(lua_State *L) {
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    return store_done(L, bezel_store_delete(self->object.handle, luaL_checkstring(L, 2), &err), &err);
+}
+
+static int store_backup(lua_State *L) {
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    return store_done(L, bezel_store_backup(self->object.handle, luaL_checkstring(L, 2), &err), &err);
+}
+
+void lbezel_store_open(lua_State *L) {
+    static const luaL_Reg functions[] = {{"store", store_open}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"query", store_query},       {"view", store_view},     {"views", store_views},   {"begin", store_begin},
+        {"conversations", store_conversations},                 {"messages", store_messages},
+        {"search", store_search},     {"delete", store_delete}, {"backup", store_backup}, {NULL, NULL}};
+    lbezel_object_type(L, LBEZEL_STORE, methods);
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* bezel.tools{...}: a toolset of plain Lua functions.
+ *
+ *     { name = "get_weather", description = "...", permission = "read",
+ *       parameters = { {name = "city", type = "string"}, {name = "days", type = "integer", optional = true} },
+ *       run = function(args) return ... end }
+ *
+ * parameters is this short form (a list, in order) or a JSON schema ({type = "object", properties = ...}). */
+#include "lbezel.h"
+
+#include <string.h>
+
+#define TOOL_TIMEOUT_MS 30000
+
+static void tools_release(void *handle) { bezel_toolset_free(handle); }
+
+static uint32_t tool_permission(lua_State *L, int i) {
+    static const char *const names[] = {"pure", "read", "write", "network"};
+    const char *name = lbezel_option_text(L, i, "permission");
+    if (!name) return 0;
+    for (uint32_t k = 0; k < 4; k++)
+        if (strcmp(name, names[k]) == 0) return k + 1;
+    luaL_error(L, "option permission: '%s' is none of pure, read, write, network", name);
+    return 0;
+}
+
+/* Schema of the short form: a list of {name=, type=, ..., optional=true}, kept in its order. "name" and "optional" are
+ * ours, everything else is JSON schema. */
+static bezel_value *short_schema(lua_State *L, bezel_tree *tree, const bezel_value *list) {
+    bezel_value *schema = bezel_tree_map(tree), *properties = bezel_tree_map(tree), *required = bezel_tree_list(tree);
+    for (size_t i = 0; i < bezel_value_count(list); i++) {
+        const bezel_value *parameter = bezel_value_at(list, i);
+        const bezel_value *name = bezel_value_get(parameter, "name");
+        if (bezel_value_type(name) != BEZEL_TEXT) luaL_error(L, "parameters: item %d needs a name", (int)(i + 1));
+        bezel_value *property = bezel_tree_map(tree);
+        for (size_t k = 0; k < bezel_value_count(parameter); k++) {
+            const char *key = bezel_value_key(parameter, k, NULL);
+            if (strcmp(key, "name") != 0 && strcmp(key, "optional") != 0)
+                bezel_value_set(tree, property, key, bezel_tree_copy(tree, bezel_value_at(parameter, k)));
+        }
+        bezel_value_set(tree, properties, bezel_value_text(name, NULL), property);
+        if (!bezel_value_bool(bezel_value_get(parameter, "optional")))
+            bezel_value_append(tree, required, bezel_tree_copy(tree, name));
+    }
+    bezel_value_set(tree, schema, "type", bezel_tree_text(tree, "object", SIZE_MAX));
+    bezel_value_set(tree, schema, "properties", properties);
+    bezel_value_set(tree, schema, "required", required);
+    return schema;
+}
+
+/* A Lua table has no order: parameters come as `required` lists them, then the others by name. */
+static void order_properties(bezel_tree *tree, bezel_value *schema) {
+    const bezel_value *old = bezel_value_get(schema, "properties"), *required = bezel_value_get(schema, "required");
+    if (bezel_value_type(old) != BEZEL_MAP || bezel_value_type(required) != BEZEL_LIST) return;
+    bezel_value *properties = bezel_tree_map(tree);
+    for (size_t i = 0; i < bezel_value_count(required); i++) {
+        const char *key = bezel_value_text(bezel_value_at(required, i), NULL);
+        if (bezel_value_get(old, key))
+            bezel_value_set(tree, properties, key, bezel_tree_copy(tree, bezel_value_get(old, key)));
+    }
+    for (size_t i = 0; i < bezel_value_count(old); i++)
+        bezel_value_set(tree, properties, bezel_value_key(old, i, NULL), bezel_tree_copy(tree, bezel_value_at(old, i)));
+    bezel_value_set(tree, schema, "properties", properties);
+}
+
+/* Schema of the tool table at index i, in tree; NULL when it has none. */
+static const bezel_value *tool_schema_get(lua_State *L, int i, bezel_tree *tree) {
+    bezel_value *schema = NULL;
+    if (lua_getfield(L, i, "parameters") != LUA_TNIL) {
+        luaL_checktype(L, -1, LUA_TTABLE);
+        schema = lbezel_value_get(L, -1, tree);
+        if (bezel_value_type(schema) == BEZEL_LIST)
+            schema = short_schema(L, tree, schema);
+        else
+            order_properties(tree, schema);
+    }
+    lua_pop(L, 1);
+    return schema;
+}
+
+/* NULL-terminated array of the strings of the field `examples`; pushes what keeps it alive (or nil). */
+static const char *const *tool_examples(lua_State *L, int i) {
+    if (lua_getfield(L, i, "examples") == LUA_TNIL) return NULL;
+    luaL_checktype(L, -1, LUA_TTABLE);
+    size_t n = lua_rawlen(L, -1);
+    if (n > 256) luaL_error(L, "examples: at most 256 lines");
+    const char **lines = lua_newuserdatauv(L, (n + 1) * sizeof *lines, 0);
+    for (size_t k = 0; k < n; k++) {
+        if (lua_rawgeti(L, -2, (lua_Integer)(k + 1)) != LUA_TSTRING) luaL_error(L, "examples: strings expected");
+        lines[k] = lua_tostring(L, -1); /* held by the examples table */
+        lua_pop(L, 1);
+    }
+    lines[n] = NULL;
+    lua_remove(L, -2);
+    return lines;
+}
+
+/* Adds the tool table at index i to set; anchor is the table of the set's userdata. */
+static void tools_add(lua_State *L, int i, lbezel_toolset *set, int anchor) {
+    static const char *const known[] = {"name", "description", "parameters", "run", "permission", "examples",
+                                        "timeout_ms", NULL};
+    bezel_error err = BEZEL_ERROR_INIT;
+    int top = lua_gettop(L);
+    lbezel_options_check(L, i, known);
+    bezel_tool spec = BEZEL_TOOL_INIT;
+    spec.name = lbezel_option_text(L, i, "name");
+    spec.description = lbezel_option_text(L, i, "description");
+    spec.permission = tool_permission(L, i);
+    if (!spec.name) luaL_error(L, "tool: a name is missing");
+    bezel_tree *tree = lbezel_tree_push(L, set->engine);
+    spec.parameters = tool_schema_get(L, i, tree);
+    spec.examples = tool_examples(L, i);
+    lbezel_tool *tool = lua_newuserdatauv(L, sizeof *tool, 0);
+    tool->owner = set;
+    tool->function = LUA_NOREF;
+    tool->timeout_ms = (int64_t)lbezel_option_integer(L, i, "timeout_ms", TOOL_TIMEOUT_MS, 1, 86400000);
+    spec.timeout_ms = tool->timeout_ms;
+    lua_rawseti(L, anchor, (lua_Integer)lua_rawlen(L, anchor) + 1);
+    if (lua_getfield(L, i, "run") != LUA_TFUNCTION)
+        luaL_error(L, "tool %s: run must be a function, got %s", spec.name, luaL_typename(L, -1));
+    tool->function = luaL_ref(L, LUA_REGISTRYINDEX);
+    spec.fn = lbezel_callback_tool;
+    spec.free_ud = lbezel_callback_tool_free;
+    spec.ud = tool;
+    if (bezel_toolset_add(set->object.handle, &spec, &err) != BEZEL_OK) {
+        lbezel_callback_tool_free(tool);
+        lbezel_raise(L, &err);
+    }
+    lua_settop(L, top);
+}
+
+lbezel_toolset *lbezel_tools_push(lua_State *L, int i) {
+    i = lua_absindex(L, i);
+    if (luaL_testudata(L, i, LBEZEL_TOOLS)) {
+        lua_pushvalue(L, i);
+        return lbezel_object_check(L, -1, LBEZEL_TOOLS);
+    }
+    luaL_checktype(L, i, LUA_TTABLE);
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_engine *engine = lbezel_engine_push(L);
+    lbezel_toolset *set = lbezel_object_push(L, LBEZEL_TOOLS, sizeof *set, -1, 1);
+    set->object.release = tools_release;
+    set->engine = engine;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    set->main = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    bezel_toolset *handle = NULL;
+    if (bezel_toolset_new(&handle, engine, &err) != BEZEL_OK) lbezel_raise(L, &err);
+    set->object.handle = handle;
+    set->object.parent->children++;
+    lua_newtable(L); /* engine, set, anchor */
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, -3, 2);
+    lua_Integer n = (lua_Integer)lua_rawlen(L, i);
+    for (lua_Integer k = 1; k <= n; k++) {
+        lua_rawgeti(L, i, k);
+        luaL_checktype(L, -1, LUA_TTABLE);
+        tools_add(L, lua_gettop(L), set, lua_gettop(L) - 1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    lua_remove(L, -2);
+    return set;
+}
+
+/* bezel.tools{tool, ...} -> toolset */
+static int tools_new(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lbezel_tools_push(L, 1);
+    return 1;
+}
+
+/* tools:warnings() -> list of sentences about schema keywords that are only checked afterwards, or ignored */
+static int tools_warnings(lua_State *L) {
+    lbezel_toolset *set = lbezel_object_check(L, 1, LBEZEL_TOOLS);
+    lua_newtable(L);
+    for (size_t i = 0; i < bezel_toolset_warning_count(set->object.handle); i++) {
+        lua_pushstring(L, bezel_toolset_warning(set->object.handle, i));
+        lua_rawseti(L, -2, (lua_Integer)(i + 1));
+    }
+    return 1;
+}
+
+/* tools:names() -> list */
+static int tools_names(lua_State *L) {
+    lbezel_toolset *set = lbezel_object_check(L, 1, LBEZEL_TOOLS);
+    lua_newtable(L);
+    for (size_t i = 0; i < bezel_toolset_count(set->object.handle); i++) {
+        lua_pushstring(L, bezel_toolset_name(set->object.handle, i));
+        lua_rawseti(L, -2, (lua_Integer)(i + 1));
+    }
+    return 1;
+}
+
+typedef struct tools_parser {
+    lbezel_object object;
+} tools_parser;
+static void parser_release(void *handle) { bezel_parser_free(handle); }
+
+/* tools:parse(text, {repair_tail=, stopped="end"|"limit"}) -> {text, calls, errors, warnings}: what a model's output means,
+ * without running anything */
+static int tools_parse(lua_State *L) {
+    static const char *const known[] = {"repair_tail", "stopped", NULL};
+    bezel_error err = BEZEL_ERROR_INIT;
+    lbezel_toolset *set = lbezel_object_check(L, 1, LBEZEL_TOOLS);
+    size_t size;
+    const char *text = luaL_checklstring(L, 2, &size);
+    lbezel_options_check(L, 3, known);
+    const char *stopped = lbezel_option_text(L, 3, "stopped");
+    uint32_t how = stopped && strcmp(stopped, "limit") == 0 ? BEZEL_STOPPED_LIMIT : BEZEL_STOPPED_END;
+    bezel_tree *tree = lbezel_tree_push(L, set->engine);
+    tools_parser *p = lbezel_object_push(L, LBEZEL_JOB, sizeof *p, 1, 0);
+    p->object.release = parser_release;
+    bezel_parser *parser = NULL;
+    if (bezel_parser_new(&parser, set->object.handle, lbezel_option_bool(L, 3, "repair_tail", 0), &err) != BEZEL_OK)
+        return lbezel_fail(L, &err);
+    p->object.handle = parser;
+    p->object.parent->children++;
+    bezel_value *value = NULL;
+    bezel_status st = bezel_parser_push(parser, text, size, &err);
+    if (st >= 0) st = bezel_parser_finish(parser, how, &err);
+    if (st >= 0) st = bezel_parser_result(&value, tree, parser, &err);
+    if (st < 0) return lbezel_fail(L, &err);
+    lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
+    return 1;
+}
+
+void lbezel_tools_open(lua_State *L) {
+    static const luaL_Reg functions[] = {{"tools", tools_new}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"warnings", tools_warnings}, {"names", tools_names}, {"parse", tools_parse}, {NULL, NULL}};
+    lbezel_object_type(L, LBEZEL_TOOLS, methods);
+    luaL_setfuncs(L, functions, 0);
+}
