@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening and closing, transactions, prepared statements, and what SQLite's codes mean for the caller.
+ *
+ * The file may come from anywhere, so the connection trusts nothing in it: trusted_schema off, defensive, no triggers,
+ * limits on everything. SQLite's process-wide settings (sqlite3_config, its soft heap limit) are the host's and are never
+ * touched; so SQLite's own memory does not come from the world's allocator. */
+#include "store_impl.h"
+
+#include <string.h>
+
+#include <bezel/engine.h>
+
+#include "base/alloc.h"
+#include "base/strbuf.h"
+
+#define CHECK_AT_MOST (64 << 20) /* bytes: quick_check reads about a gigabyte a second, so this is below 0.1 s */
+
+/* Times as people and programs read them. */
+#define UTC(ms) "strftime('%Y-%m-%dT%H:%M:%fZ', " ms " / 1000.0, 'unixepoch')"
+
+static const char *const statement_texts[BZ_SQL_COUNT] = {
+    /* ORDER as the enum in store_impl.h */
+    [BZ_SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [BZ_SQL_COMMIT] = "COMMIT",
+    [BZ_SQL_ROLLBACK] = "ROLLBACK",
+    [BZ_SQL_CONVERSATION_ADD] = "INSERT INTO conversation(id, title, user, created_ms, updated_ms)"
+                                " VALUES (?1, ?2, ?3, ?4, ?4)",
+    [BZ_SQL_CONVERSATION_HAS] = "SELECT 1 FROM conversation WHERE id = ?1",
+    [BZ_SQL_CONVERSATION_TOUCH] = "UPDATE conversation SET title = coalesce(title, ?2), model = coalesce(?3, model),"
+                                  " updated_ms = max(updated_ms, ?4) WHERE id = ?1",
+    [BZ_SQL_CONVERSATION_LIST] =
+        "SELECT id, title, user, model, " UTC("created_ms") " AS created, " UTC("updated_ms") " AS updated,"
+        " (SELECT count(*) FROM message WHERE conversation = c.id) AS messages,"
+        " (SELECT coalesce(sum(prompt_tokens + generated_tokens), 0) FROM usage WHERE conversation = c.id) AS tokens"
+        " FROM conversation c ORDER BY updated_ms DESC, id DESC LIMIT ?1 OFFSET ?2",
+    [BZ_SQL_CONVERSATION_MESSAGES] =
+        "SELECT m.role, m.text, " UTC("t.started_ms") " AS created, m.step"
+        " FROM message m JOIN turn t ON t.id = m.turn WHERE m.conversation = ?1 ORDER BY m.id",
+    [BZ_SQL_TURN_ADD] = "INSERT INTO turn(id, conversation, user, model, started_ms, duration_us, error)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [BZ_SQL_MESSAGE_ADD] = "INSERT INTO message(turn, conversation, step, role, bytes, text)"
+                           " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [BZ_SQL_MESSAGE_INDEX] = "INSERT INTO message_words(rowid, text) VALUES (?1, ?2)",
+    [BZ_SQL_CALL_ADD] = "INSERT INTO tool_call(turn, conversation, step, name, arguments, result, error_code, error,"
+                        " repeated, duration_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [BZ_SQL_USAGE_ADD] = "INSERT INTO usage(turn, conversation, user, model, step, started_ms, prompt_tokens,"
+                         " cached_tokens, generated_tokens, dropped_tokens, first_token_us, duration_us,"
+                         " tokens_per_second, stop_reason, error)"
+                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    [BZ_SQL_SEARCH_WORDS] =
+        "SELECT m.conversation, c.title, m.role, snippet(message_words, 0, '[', ']', '…', 16) AS snippet,"
+        " " UTC("t.started_ms") " AS created FROM message_words JOIN message m ON m.id = message_words.rowid"
+        " JOIN conversation c ON c.id = m.conversation JOIN turn t ON t.id = m.turn"
+        " WHERE message_words MATCH ?1 ORDER BY message_words.rank, m.id DESC LIMIT ?2",
+    [BZ_SQL_SEARCH_PART] =
+        "SELECT m.conversation, c.title, m.role,"
+        " CASE WHEN instr(m.text, ?1) > 40 THEN '…' ELSE '' END ||"
+        " substr(m.text, max(1, instr(m.text, ?1) - 40), instr(m.text, ?1) - max(1, instr(m.text, ?1) - 40)) ||"
+        " '[' || ?1 || ']' || substr(m.text, instr(m.text, ?1) + length(?1), 60) AS snippet,"
+        " " UTC("t.started_ms") " AS created FROM message m JOIN conversation c ON c.id = m.conversation"
+        " JOIN turn t ON t.id = m.turn WHERE instr(m.text, ?1) > 0 ORDER BY m.id DESC LIMIT ?2",
+    [BZ_SQL_DELETE_INDEX] = "INSERT INTO message_words(message_words, rowid, text)"
+                            " SELECT 'delete', id, text FROM message WHERE conversation = ?1 AND text IS NOT NULL",
+    [BZ_SQL_DELETE_MESSAGES] = "DELETE FROM message WHERE conversation = ?1",
+    [BZ_SQL_DELETE_CALLS] = "DELETE FROM tool_call WHERE conversation = ?1",
+    /* the sentence of an error may quote content; that there was one stays, and its code is in usage */
+    [BZ_SQL_DELETE_FROM_TURNS] = "UPDATE turn SET conversation = NULL,"
+                                 " error = CASE WHEN error IS NOT NULL THEN 'deleted' END WHERE conversation = ?1",
+    [BZ_SQL_DELETE_FROM_USAGE] = "UPDATE usage SET conversation = NULL WHERE conversation = ?1",
+    [BZ_SQL_DELETE_CONVERSATION] = "DELETE FROM conversation WHERE id = ?1",
+    /* a deleted word stays in older parts of the index until they are merged */
+    [BZ_SQL_DELETE_MERGE] = "INSERT INTO message_words(message_words) VALUES ('optimize')",
+};
+
+/* --- Errors ------------------------------------------------------------------------------- */
+
+typedef struct rc_row {
+    int rc;
+    bezel_status status;
+    const char *hint;
+} rc_row;
+
+static const rc_row rc_rows[] = {
+    {SQLITE_NOMEM, BEZEL_ERR_MEMORY, ""},
+    {SQLITE_BUSY, BEZEL_ERR_BUSY, "another process is writing; try again, or raise busy_ms"},
+    {SQLITE_LOCKED, BEZEL_ERR_BUSY, "finish the other use of this store first"},
+    {SQLITE_FULL, BEZEL_ERR_IO, "the disk is full: free some space and try again; what was kept before is safe"},
+    {SQLITE_IOERR, BEZEL_ERR_IO, "check the disk and its quota; what was kept before is safe"},
+    {SQLITE_CANTOPEN, BEZEL_ERR_IO, "check that the folder exists and that you may write to it"},
+    {SQLITE_CORRUPT, BEZEL_ERR_FORMAT, "the file is damaged: restore a backup, or move it away to start a new store"},
+    {SQLITE_NOTADB, BEZEL_ERR_FORMAT, "this is no SQLite file; nothing was changed in it; choose another path"},
+    {SQLITE_READONLY, BEZEL_ERR_DENIED, "the file or its folder is write-protected; open it with read_only"},
+    {SQLITE_PERM, BEZEL_ERR_DENIED, "check the permissions of the file"},
+    {SQLITE_AUTH, BEZEL_ERR_DENIED, "only one statement that reads is allowed here"},
+    {SQLITE_TOOBIG, BEZEL_ERR_LIMIT, "texts and rows in a store may have up to 64 MiB"},
+    {SQLITE_INTERRUPT, BEZEL_ERR_LIMIT, "the statement did too much work; add conditions or a LIMIT"},
+};
+
+bezel_status bz_store_fail(const bezel_store *store, int rc, const char *doing, bezel_error *err)
+{
+    bezel_status status = BEZEL_ERR_STORE;
+    const char *hint = "";
+    for (size_t i = 0; i < sizeof rc_rows / sizeof rc_rows[0]; i++) {
+        if (rc_rows[i].rc == (rc & 0xff)) {
+            status = rc_rows[i].status;
+            hint = rc_rows[i].hint;
+        }
+    }
+    const char *words = sqlite3_errstr(rc);
+    if (store->db && (sqlite3_errcode(store->db) & 0xff) == (rc & 0xff))
+        words = sqlite3_errmsg(store->db);
+    bz_fail(err, status, "store", "cannot %s: %s (SQLite code %d) in %s", doing, words, rc, store->path);
+    bz_error_hint(err, status, "%s", hint);
+    return bz_error_place(err, status, "%s", store->path);
+}
+
+/* --- Statements --------------------------------------------------------------------------- */
+
+bezel_status bz_store_exec(bezel_store *store, const char *sql, const char *doing, bezel_error *err)
+{
+    int rc = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? BEZEL_OK : bz_store_fail(store, rc, doing, err);
+}
+
+bezel_status bz_store_integer(int64_t *out, bezel_store *store, const char *sql, const char *doing, bezel_error *err)
+{
+    *out = 0;
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+        if (rc == SQLITE_ROW)
+            *out = sqlite3_column_int64(stmt, 0);
+        int end = sqlite3_finalize(stmt);
+        rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? end : rc;
+    }
+    return rc == SQLITE_OK ? BEZEL_OK : bz_store_fail(store, rc, doing, err);
+}
+
+bezel_status bz_store_statement(sqlite3_stmt **out, bezel_store *store, int which, bezel_error *err)
+{
+    sqlite3_stmt **stmt = &store->statements[which];
+    if (!*stmt) {
+        int rc = sqlite3_prepare_v3(store->db, statement_texts[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+        if (rc != SQLITE_OK)
+            return bz_store_fail(store, rc, "prepare a statement", err);
+    }
+    sqlite3_reset(*stmt);
+    sqlite3_clear_bindings(*stmt);
+    *out = *stmt;
+    return BEZEL_OK;
+}
+
+void bz_store_row_init(bz_store_row *row, sqlite3_stmt *stmt)
+{
+    row->stmt = stmt;
+    row->next = 1;
+    row->rc = SQLITE_OK;
+}
+
+static void row_bound(bz_store_row *row, int rc)
+{
+    row->next++;
+    if (row->rc == SQLITE_OK)
+        row->rc = rc;
+}
+
+void bz_store_row_text_n(bz_store_row *row, const char *text, size_t size)
+{
+    row_bound(row, text ? sqlite3_bind_text64(row->stmt, row->next, text, size, SQLITE_STATIC, SQLITE_UTF8)
+                        : sqlite3_bind_null(row->stmt, row->next));
+}
+
+void bz_store_row_text(bz_store_row *row, const char *text)
+{
+    bz_store_row_text_n(row, text, text ? strlen(text) : 0);
+}
+
+void bz_store_row_integer(bz_store_row *row, int64_t x)
+{
+    row_bound(row, sqlite3_bind_int64(row->stmt, row->next, x));
+}
+
+void bz_store_row_count(bz_store_row *row, uint64_t x)
+{
+    bz_store_row_integer(row, x > INT64_MAX ? INT64_MAX : (int64_t)x);
+}
+
+void bz_store_row_real(bz_store_row *row, double x)
+{
+    row_bound(row, sqlite3_bind_double(row->stmt, row->next, x));
+}
+
+bezel_status bz_store_row_run(bz_store_row *row, bezel_store *store, const char *doing, bezel_error *err)
+{
+    int rc = row->rc;
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(row->stmt);
+        if (rc == SQLITE_DONE || rc == SQLITE_ROW)
+            rc = SQLITE_OK;
+    }
+    bezel_status st = rc == SQLITE_OK ? BEZEL_OK : bz_store_fail(store, rc, doing, err);
+    sqlite3_reset(row->stmt);
+    sqlite3_clear_bindings(row->stmt);
+    return st;
+}
+
+/* --- Connection --------------------------------------------------------------------------- */
+
+int bz_store_file_exists(const bezel_world *world, const char *path, const char *suffix)
+{
+    bz_strbuf name;
+    bz_strbuf_init(&name, world, 0);
+    bz_strbuf_text(&name, path);
+    bz_strbuf_text(&name, suffix);
+    int exists = 0;
+    bezel_file *file = NULL;
+    if (name.status == BEZEL_OK && world->file_open(world->ud, &file, bz_strbuf_cstr(&name), BEZEL_FILE_READ) == BEZEL_OK) {
+        bezel_file_info info;
+        exists = world->file_info(world->ud, file, &info) == BEZEL_OK && info.size > 0;
+        world->file_close(world->ud, file);
+    }
+    bz_strbuf_free(&name);
+    return exists;
+}
+
+static void uri_add(bz_strbuf *uri, const char *path)
+{
+    for (const char *p = path; *p; p++) {
+        if (*p == '%' || *p == '?' || *p == '#' || *p == '&' || *p == '=' || *p == '+')
+            bz_strbuf_format(uri, "%%%02X", (unsigned)(unsigned char)*p);
+        else
+            bz_strbuf_char(uri, *p);
+    }
+}
+
+static void connection_guard(sqlite3 *db)
+{
+    static const int limits[][2] = {
+        {SQLITE_LIMIT_LENGTH, 64 << 20},      {SQLITE_LIMIT_SQL_LENGTH, 100000},
+        {SQLITE_LIMIT_COLUMN, 100},           {SQLITE_LIMIT_EXPR_DEPTH, 100},
+        {SQLITE_LIMIT_COMPOUND_SELECT, 10},   {SQLITE_LIMIT_VDBE_OP, 25000},
+        {SQLITE_LIMIT_FUNCTION_ARG, 16},      {SQLITE_LIMIT_ATTACHED, 0},
+        {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000}, {SQLITE_LIMIT_VARIABLE_NUMBER, 100},
+        {SQLITE_LIMIT_TRIGGER_DEPTH, 10},     {SQLITE_LIMIT_WORKER_THREADS, 0},
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+        sqlite3_limit(db, limits[i][0], limits[i][1]);
+    sqlite3_extended_result_codes(db, 1);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
+}
+
+/* SQLite gives a new file the mode 0644; the parameter modeof lends it the mode of another file, and the world creates
+ * its files for the owner only. A file that is there already keeps its mode. */
+int bz_store_connect(sqlite3 **out, const bezel_world *world, const char *path, int flags, int immutable)
+{
+    *out = NULL;
+    int rc = SQLITE_NOMEM;
+    bz_strbuf uri, model;
+    bz_strbuf_init(&uri, world, 0);
+    bz_strbuf_init(&model, world, 0);
+    bz_strbuf_text(&uri, path[0] == '/' ? "file://" : "file:");
+    uri_add(&uri, path);
+    int create = (flags & SQLITE_OPEN_CREATE) && !bz_store_file_exists(world, path, "");
+    if (create) {
+        uint64_t tail = 0;
+        if (world->random(world->ud, &tail, sizeof tail) != BEZEL_OK)
+            goto done;
+        bz_strbuf_format(&model, "%s.%016llx.new", path, (unsigned long long)tail);
+        bezel_file *file = NULL;
+        if (model.status != BEZEL_OK)
+            goto done;
+        if (world->file_open(world->ud, &file, bz_strbuf_cstr(&model), BEZEL_FILE_CREATE) == BEZEL_OK) {
+            world->file_close(world->ud, file);
+            bz_strbuf_text(&uri, "?modeof=");
+            uri_add(&uri, bz_strbuf_cstr(&model));
+        } else {
+            create = 0; /* the folder is missing or protected: SQLite finds the right words for it */
+        }
+    } else if (immutable) {
+        bz_strbuf_text(&uri, "?immutable=1");
+    }
+    if (uri.status == BEZEL_OK)
+        rc = sqlite3_open_v2(bz_strbuf_cstr(&uri), out,
+                             flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+    if (create)
+        world->file_remove(world->ud, bz_strbuf_cstr(&model));
+    if (*out)
+        connection_guard(*out);
+done:
+    bz_strbuf_free(&uri);
+    bz_strbuf_free(&model);
+    return rc;
+}
+
+static void connection_drop(bezel_store *store)
+{
+    for (int i = 0; i < BZ_SQL_COUNT; i++) {
+        sqlite3_finalize(store->statements[i]);
+        store->statements[i] = NULL;
+    }
+    sqlite3_close(store->db);
+    store->db = NULL;
+}
+
+/* A log that is still there means that somebody else has the store open or that its last user did not end well. */
+static bezel_status connection_check(bezel_store *store, bezel_error *err)
+{
+    int64_t pages = 0, page_size = 0;
+    bezel_status st = bz_store_integer(&pages, store, "PRAGMA page_count", "read the store", err);
+    if (st == BEZEL_OK)
+        st = bz_store_integer(&page_size, store, "PRAGMA page_size", "read the store", err);
+    if (st != BEZEL_OK || page_size <= 0 || pages > CHECK_AT_MOST / page_size)
+        return st;
+    int64_t good = 0;
+    st = bz_store_integer(&good, store, "SELECT quick_check = 'ok' FROM pragma_quick_check(1)", "check the store", err);
+    if (st == BEZEL_OK && !good)
+        st = bz_store_fail(store, SQLITE_CORRUPT, "open the store after it was not closed: quick_check failed", err);
+    return st;
+}
+
+static bezel_status connection_open(bezel_store *store, int immutable, bezel_error *err)
+{
+    int unclean = !immutable && bz_store_file_exists(store->world, store->path, "-wal");
+    int flags = store->options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    int rc = bz_store_connect(&store->db, store->world, store->path, flags, immutable);
+    bezel_status st = BEZEL_OK;
+    if (rc != SQLITE_OK) {
+        st = bz_store_fail(store, rc, "open the store", err);
+        goto done;
+    }
+    int64_t busy = store->options.busy_ms;
+    sqlite3_busy_timeout(store->db, busy < 0 ? 0 : busy > 3600000 ? 3600000 : (int)busy);
+    st = bz_store_exec(store, "PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY", "set up the store",
+                       err);
+    if (st == BEZEL_OK)
+        st = bz_store_migrate(store, err);
+    if (st == BEZEL_OK && unclean)
+        st = connection_check(store, err);
+    if (st == BEZEL_OK)
+        st = bz_store_exec(store, "PRAGMA secure_delete=ON; PRAGMA journal_size_limit=67108864", "set up the store", err);
+    if (st == BEZEL_OK) {
+        sqlite3_set_authorizer(store->db, bz_store_authorize, store);
+        sqlite3_progress_handler(store->db, 10000, bz_store_progress, store);
+    }
+done:
+    if (st != BEZEL_OK)
+        connection_drop(store);
+    return st;
+}
+
+/* --- Transactions ------------------------------------------------------------------------- */
+
+bezel_status bz_store_write_begin(bezel_store *store, bezel_error *err)
+{
+    if (store->options.read_only) {
+        bezel_status st = bz_fail(err, BEZEL_ERR_DENIED, "store", "%s is open read-only", store->path);
+        return bz_error_hint(err, st, "open it without read_only to write");
+    }
+    if (store->reopen || !store->db) {
+        connection_drop(store);
+        bezel_status st = connection_open(store, 0, err);
+        if (st != BEZEL_OK)
+            return st;
+        store->reopen = 0;
+    }
+    bz_store_row row;
+    sqlite3_stmt *stmt;
+    bezel_status st = bz_store_statement(&stmt, store, BZ_SQL_BEGIN, err);
+    if (st != BEZEL_OK)
+        return st;
+    bz_store_row_init(&row, stmt);
+    return bz_store_row_run(&row, store, "lock the store for writing", err);
+}
+
+bezel_status bz_store_write_end(bezel_store *store, bezel_status st, bezel_error *err)
+{
+    sqlite3_stmt *stmt;
+    bz_store_row row;
+    if (st == BEZEL_OK)
+        st = bz_store_statement(&stmt, store, BZ_SQL_COMMIT, err);
+    if (st == BEZEL_OK) {
+        bz_store_row_init(&row, stmt);
+        st = bz_store_row_run(&row, store, "commit", err);
+        int rc = sqlite3_extended_errcode(store->db);
+        /* Linux forgets the pages of a failed sync: another try could succeed without having written them */
+        store->reopen = st != BEZEL_OK && (rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC);
+    }
+    if (st != BEZEL_OK && !sqlite3_get_autocommit(store->db) &&
+        bz_store_exec(store, "ROLLBACK", "undo", NULL) != BEZEL_OK && !sqlite3_get_autocommit(store->db))
+        store->reopen = 1; /* closing the connection undoes it */
+    return st;
+}
+
+/* --- Public ------------------------------------------------------------------------------- */
+
+void bezel_store_options_init(bezel_store_options *out)
+{
+    *out = (bezel_store_options){.size = sizeof *out, .keep_content = 1, .busy_ms = 5000};
+}
+
+bezel_status bezel_store_open(bezel_store **out, bezel_engine *engine, const char *path,
+                              const bezel_store_options *options, bezel_error *err)
+{
+    if (out)
+        *out = NULL;
+    if (!out || !engine || !path || !path[0])
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "store", "bezel_store_open needs out, an engine and a path");
+    if (options && options->size != sizeof *options)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "store", "bezel_store_options has size %u, expected %zu",
+                       (unsigned)options->size, sizeof *options);
+    const bezel_world *w = bezel_engine_world(engine);
+    bezel_store *store = bz_zalloc(w, sizeof *store);
+    if (!store)
+        return bz_fail_memory(err, "store", "the store", sizeof *store);
+    store->engine = engine;
+    store->world = w;
+    if (options)
+        store->options = *options;
+    else
+        bezel_store_options_init(&store->options);
+    store->journal = (bezel_journal){.size = sizeof store->journal, .ud = store, .write = bz_store_journal_write};
+    bezel_status st = BEZEL_OK;
+    store->path = bz_text_dup(w, path, SIZE_MAX);
+    if (!store->path)
+        st = bz_fail_memory(err, "store", "the path", strlen(path));
+    if (st == BEZEL_OK)
+        st = connection_open(store, 0, err);
+    /* A store in a folder that may not be written cannot have its shared-memory file. Without a log beside it nobody
+     * has anything to add to it, and it can be read as a file that does not change. */
+    if ((st == BEZEL_ERR_IO || st == BEZEL_ERR_DENIED) && store->options.read_only &&
+        bz_store_file_exists(w, path, "") && !bz_store_file_exists(w, path, "-wal"))
+        st = connection_open(store, 1, err);
+    if (st != BEZEL_OK) {
+        bezel_store_close(store);
+        return st;
+    }
+    *out = store;
+    return BEZEL_OK;
+}
+
+void bezel_store_close(bezel_store *store)
+{
+    if (!store)
+        return;
+    connection_drop(store);
+    bz_free(store->world, store->path);
+    bz_free(store->world, store);
+}
+
+const bezel_journal *bezel_store_journal(bezel_store *store)
+{
+    return store ? &store->journal : NULL;
+}
