@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* Passes over the logits of one position.
+ *
+ * A vocabulary has 262,144 entries, so nothing here sorts all of them: the k best are held in a heap while one pass goes
+ * by, and a nucleus is taken from a heap until its mass is reached. Order everywhere: larger logit first, then lower id. */
+#include "generate/logit_filter.h"
+
+#include <math.h>
+
+#include "base/status.h"
+
+/* --- Reading and changing ----------------------------------------------------------------- */
+
+bezel_status bz_logit_check(const float *logits, size_t V, bezel_error *err)
+{
+    for (size_t i = 0; i < V; ++i)
+        if (!isfinite(logits[i]))
+            return bz_error_hint(err,
+                                 bz_fail(err, BEZEL_ERR_NUMERIC, "sampler", "the logit of token %zu is %s, expected a number",
+                                         i, isnan(logits[i]) ? "NaN" : "infinite"),
+                                 "the model file is damaged, or a loaded session was");
+    return BEZEL_OK;
+}
+
+void bz_logit_bias(float *logits, const bezel_logit_bias *bias, size_t n)
+{
+    for (size_t i = 0; i < n; ++i)
+        logits[bias[i].id] += bias[i].bias;
+}
+
+void bz_logit_penalty(float *logits, const int32_t *ids, size_t n, float r, uint64_t *seen)
+{
+    for (size_t i = 0; i < n; ++i) {
+        const uint32_t id = (uint32_t)ids[i];
+        const uint64_t bit = (uint64_t)1 << (id % 64);
+        if (seen[id / 64] & bit)
+            continue;
+        seen[id / 64] |= bit;
+        logits[id] = logits[id] < 0.0F ? logits[id] * r : logits[id] / r;
+    }
+    for (size_t i = 0; i < n; ++i)
+        seen[(uint32_t)ids[i] / 64] = 0;
+}
+
+int32_t bz_logit_argmax(const float *logits, size_t V)
+{
+    float best = -INFINITY;
+    int32_t id = -1;
+    for (size_t i = 0; i < V; ++i) {
+        if (logits[i] > best) {
+            best = logits[i];
+            id = (int32_t)i;
+        }
+    }
+    return id;
+}
+
+/* --- Selection ---------------------------------------------------------------------------- */
+
+/* a comes after b in the order */
+static int candidate_after(const bz_candidate *a, const bz_candidate *b)
+{
+    return a->logit < b->logit || (a->logit == b->logit && a->id > b->id);
+}
+
+/* Sifts list[at] down in a heap of n whose root is the last of the order (last_first 1) or the first (0). */
+static void candidate_sift(bz_candidate *list, size_t n, size_t at, int last_first)
+{
+    const bz_candidate moved = list[at];
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= n)
+            break;
+        if (child + 1 < n && candidate_after(&list[child + 1], &list[child]) == last_first)
+            ++child;
+        if (candidate_after(&list[child], &moved) != last_first)
+            break;
+        list[at] = list[child];
+        at = child;
+    }
+    list[at] = moved;
+}
+
+static void candidate_heapify(bz_candidate *list, size_t n, int last_first)
+{
+    for (size_t i = n / 2; i-- > 0;)
+        candidate_sift(list, n, i, last_first);
+}
+
+/* The k best as a heap with the worst of them at the root. */
+static size_t logit_select(bz_candidate *out, const float *logits, size_t V, size_t k)
+{
+    if (k > V)
+        k = V;
+    if (k == 0)
+        return 0;
+    for (size_t i = 0; i < k; ++i)
+        out[i] = (bz_candidate){0.0, logits[i], (int32_t)i};
+    candidate_heapify(out, k, 1);
+    for (size_t i = k; i < V; ++i) {
+        if (logits[i] > out[0].logit) {
+            out[0] = (bz_candidate){0.0, logits[i], (int32_t)i};
+            candidate_sift(out, k, 0, 1);
+        }
+    }
+    return k;
+}
+
+size_t bz_logit_top(bz_candidate *out, const float *logits, size_t V, size_t k)
+{
+    const size_t n = logit_select(out, logits, V, k);
+    for (size_t left = n; left > 1; --left) { /* the worst goes to the end, again and again */
+        const bz_candidate worst = out[0];
+        out[0] = out[left - 1];
+        candidate_sift(out, left - 1, 0, 1);
+        out[left - 1] = worst;
+    }
+    return n;
+}
+
+size_t bz_logit_top_k(bz_candidate *out, const float *logits, size_t V, size_t k)
+{
+    const size_t selected = logit_select(out, logits, V, k);
+    const float least = selected > 0 ? out[0].logit : -INFINITY;
+    size_t n = 0;
+    for (size_t i = 0; i < V; ++i)
+        if (logits[i] >= least && logits[i] > -INFINITY)
+            out[n++] = (bz_candidate){0.0, logits[i], (int32_t)i};
+    return n;
+}
+
+size_t bz_logit_top_p(bz_candidate *list, size_t n, double p, double total)
+{
+    candidate_heapify(list, n, 0);
+    double mass = 0.0;
+    size_t left = n;
+    while (left > 0) {
+        const bz_candidate best = list[0];
+        list[0] = list[left - 1];
+        candidate_sift(list, left - 1, 0, 0);
+        list[--left] = best;
+        mass += best.weight;
+        if (mass >= p * total)
+            break;
+    }
+    return n - left;
+}
+
+/* --- Log-probability ---------------------------------------------------------------------- */
+
+#define LOGIT_BLOCK ((size_t)8192) /* ids a partial sum */
+#define LOGIT_BLOCKS ((size_t)64)  /* partial sums on the stack; larger vocabularies go round again */
+
+typedef struct logit_sum_pass {
+    const float *logits;
+    size_t V;
+    double best;
+    double sums[LOGIT_BLOCKS];
+} logit_sum_pass;
+
+static void logit_sum_rows(void *ctx, size_t begin, size_t end, unsigned worker)
+{
+    (void)worker;
+    logit_sum_pass *p = ctx;
+    for (size_t block = begin; block < end; ++block) {
+        double sum = 0.0;
+        for (size_t start = block * LOGIT_BLOCK; start < p->V; start += LOGIT_BLOCK * LOGIT_BLOCKS) {
+            const size_t stop = p->V - start > LOGIT_BLOCK ? start + LOGIT_BLOCK : p->V;
+            for (size_t i = start; i < stop; ++i) {
+                const double x = (double)p->logits[i] - p->best;
+                if (x > -60.0) /* 262,144 terms below it together do not reach the last bit of the sum (>= 1) */
+                    sum += exp(x);
+            }
+        }
+        p->sums[block] = sum;
+    }
+}
+
+double bz_logit_log_sum(const float *logits, size_t V, bz_thread_pool *pool)
+{
+    logit_sum_pass pass = {logits, V, 0.0, {0.0}};
+    const int32_t best = bz_logit_argmax(logits, V);
+    if (best < 0)
+        return -(double)INFINITY;
+    pass.best = (double)logits[best];
+    const size_t blocks = V > LOGIT_BLOCK * (LOGIT_BLOCKS - 1) ? LOGIT_BLOCKS : V / LOGIT_BLOCK + 1;
+    if (pool != NULL)
+        bz_thread_pool_run(pool, blocks, 1, logit_sum_rows, &pass);
+    else
+        logit_sum_rows(&pass, 0, blocks, 0);
+    double sum = 0.0;
+    for (size_t i = 0; i < blocks; ++i)
+        sum += pass.sums[i];
+    return pass.best + log(sum);
+}

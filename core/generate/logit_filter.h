@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* What is done to logits before a token is picked, and what is read from them. All over V logits, nothing allocated. */
+#ifndef BZ_LOGIT_FILTER_H
+#define BZ_LOGIT_FILTER_H
+
+#include <bezel/sampling.h>
+
+#include "base/thread_pool.h"
+
+typedef struct bz_candidate {
+    double weight; /* exp((logit - best) / temperature) where a draw needs it */
+    float logit;
+    int32_t id;
+} bz_candidate;
+
+/* BEZEL_ERR_NUMERIC naming the first id whose logit is NaN or infinite. */
+bezel_status bz_logit_check(const float *logits, size_t V, bezel_error *err);
+void bz_logit_bias(float *logits, const bezel_logit_bias *bias, size_t n);
+/* l < 0 ? l * r : l / r for each distinct id of ids, once. seen is a zeroed bitmap of V bits and is zero again after. */
+void bz_logit_penalty(float *logits, const int32_t *ids, size_t n, float r, uint64_t *seen);
+/* Lowest id of the largest logit, -1 when all are -infinity. */
+int32_t bz_logit_argmax(const float *logits, size_t V);
+/* The k best into out [k], best first, lowest id first among equals; their number is min(k, V). */
+size_t bz_logit_top(bz_candidate *out, const float *logits, size_t V, size_t k);
+/* All ids whose logit is at least that of the k-th best, so ties with it stay; -infinity never does. In order of ids.
+ * out [V]. */
+size_t bz_logit_top_k(bz_candidate *out, const float *logits, size_t V, size_t k);
+/* Moves the best candidates, until their weights sum to at least p * total, to the end of list [n]; returns how many. */
+size_t bz_logit_top_p(bz_candidate *list, size_t n, double p, double total);
+/* ln(sum(exp(logits))), summed in double in fixed blocks: the same for any number of threads. pool may be NULL. */
+double bz_logit_log_sum(const float *logits, size_t V, bz_thread_pool *pool);
+
+#endif

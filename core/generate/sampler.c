@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* Sampler (see sampler.h). Arithmetic on probabilities is double; the same seed gives the same token wherever the logits
+ * are the same. It knows nothing of text and stop strings. */
+#include "generate/sampler.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "generate/logit_filter.h"
+
+struct bz_sampler {
+    const bezel_world *world;
+    bezel_sampling options; /* bias points to `bias` */
+    bezel_logit_bias *bias;
+    size_t V;
+    bz_rng rng;
+    float *work;              /* [V] logits with bias and penalty, NULL when neither is asked for */
+    uint64_t *seen;           /* bitmap of V, for the penalty */
+    bz_candidate *candidates; /* [V], NULL when greedy */
+};
+
+/* --- Options ------------------------------------------------------------------------------ */
+
+void bezel_sampling_init(bezel_sampling *out)
+{
+    *out = (bezel_sampling){.size = (uint32_t)sizeof *out,
+                            .temperature = 1.0F,
+                            .top_k = 64,
+                            .top_p = 0.95F,
+                            .repetition_penalty = 1.0F};
+}
+
+void bezel_sampling_greedy(bezel_sampling *out)
+{
+    *out = (bezel_sampling){.size = (uint32_t)sizeof *out, .top_p = 1.0F, .repetition_penalty = 1.0F};
+}
+
+void bezel_sampling_service(bezel_sampling *out)
+{
+    *out = (bezel_sampling){.size = (uint32_t)sizeof *out,
+                            .temperature = 0.7F,
+                            .top_p = 0.9F,
+                            .repetition_penalty = 1.05F};
+}
+
+static bezel_status sampling_range(bezel_error *err, const char *member, float value, const char *expected)
+{
+    return bz_error_place(err,
+                          bz_fail(err, BEZEL_ERR_RANGE, "sampler", "%s is %g, expected %s", member, (double)value,
+                                  expected),
+                          "%s", member);
+}
+
+static bezel_status sampling_check_bias(const bezel_sampling *s, size_t V, bezel_error *err)
+{
+    if (s->n_bias > 0 && s->bias == NULL)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "sampler", "n_bias is %u but bias is NULL", (unsigned)s->n_bias);
+    if (s->n_bias > V)
+        return bz_fail(err, BEZEL_ERR_RANGE, "sampler", "n_bias is %u, expected at most the %zu tokens there are",
+                       (unsigned)s->n_bias, V);
+    for (uint32_t i = 0; i < s->n_bias; ++i) {
+        if (s->bias[i].id < 0 || (size_t)s->bias[i].id >= V)
+            return bz_fail(err, BEZEL_ERR_RANGE, "sampler", "bias %u is for token %d, expected 0 to %zu", (unsigned)i,
+                           (int)s->bias[i].id, V - 1);
+        const float b = s->bias[i].bias;
+        if (!(b >= -1e6F && b <= 1e6F) && !(isinf(b) && b < 0.0F))
+            return bz_fail(err, BEZEL_ERR_RANGE, "sampler",
+                           "bias %u of token %d is %g, expected -1e6 to 1e6 or -infinity", (unsigned)i,
+                           (int)s->bias[i].id, (double)b);
+    }
+    return BEZEL_OK;
+}
+
+bezel_status bz_sampling_check(const bezel_sampling *s, size_t V, bezel_error *err)
+{
+    if (s->size < sizeof *s)
+        return bz_error_hint(err,
+                             bz_fail(err, BEZEL_ERR_VERSION, "sampler", "sampling.size is %u, expected %zu",
+                                     (unsigned)s->size, sizeof *s),
+                             "set it with bezel_sampling_init");
+    /* Written so that NaN fails. */
+    if (!(s->temperature >= 0.0F && s->temperature <= 100.0F))
+        return sampling_range(err, "temperature", s->temperature, "0 to 100");
+    if (s->top_k > INT32_MAX)
+        return sampling_range(err, "top_k", (float)s->top_k, "0 to 2147483647");
+    if (!(s->top_p > 0.0F && s->top_p <= 1.0F))
+        return sampling_range(err, "top_p", s->top_p, "more than 0 and at most 1");
+    if (!(s->min_p >= 0.0F && s->min_p <= 1.0F))
+        return sampling_range(err, "min_p", s->min_p, "0 to 1");
+    if (!(s->repetition_penalty >= 0.001F && s->repetition_penalty <= 1000.0F))
+        return sampling_range(err, "repetition_penalty", s->repetition_penalty, "0.001 to 1000");
+    return sampling_check_bias(s, V, err);
+}
+
+/* --- Life --------------------------------------------------------------------------------- */
+
+static bezel_status sampler_alloc(bz_sampler *s, const bezel_sampling *options, bezel_error *err)
+{
+    const bezel_world *w = s->world;
+    const int has_penalty = options->repetition_penalty < 1.0F || options->repetition_penalty > 1.0F;
+    if (options->n_bias > 0) {
+        s->bias = bz_zalloc_array(w, options->n_bias, sizeof *s->bias);
+        if (s->bias == NULL)
+            return bz_fail_memory(err, "sampler", "logit bias", options->n_bias * sizeof *s->bias);
+        memcpy(s->bias, options->bias, options->n_bias * sizeof *s->bias);
+        s->options.bias = s->bias;
+    }
+    if (has_penalty) {
+        s->seen = bz_zalloc_array(w, (s->V + 63) / 64, sizeof *s->seen);
+        if (s->seen == NULL)
+            return bz_fail_memory(err, "sampler", "penalty", s->V / 8);
+    }
+    if (has_penalty || options->n_bias > 0) {
+        s->work = bz_alloc(w, s->V * sizeof *s->work);
+        if (s->work == NULL)
+            return bz_fail_memory(err, "sampler", "logits", s->V * sizeof *s->work);
+    }
+    if (options->temperature > 0.0F) {
+        s->candidates = bz_alloc(w, s->V * sizeof *s->candidates);
+        if (s->candidates == NULL)
+            return bz_fail_memory(err, "sampler", "candidates", s->V * sizeof *s->candidates);
+    }
+    return BEZEL_OK;
+}
+
+bezel_status bz_sampler_new(bz_sampler **out, const bezel_world *w, const bezel_sampling *options, size_t V,
+                            bezel_error *err)
+{
+    *out = NULL;
+    bezel_status status = bz_sampling_check(options, V, err);
+    if (status != BEZEL_OK)
+        return status;
+    bz_sampler *s = bz_zalloc(w, sizeof *s);
+    if (s == NULL)
+        return bz_fail_memory(err, "sampler", "the sampler", sizeof *s);
+    s->world = w;
+    s->options = *options;
+    s->options.bias = NULL;
+    s->V = V;
+    status = sampler_alloc(s, options, err);
+    if (status != BEZEL_OK)
+        goto done;
+    uint64_t seed = options->seed;
+    if (seed == 0 && options->temperature > 0.0F) {
+        status = w->random(w->ud, &seed, sizeof seed);
+        if (status != BEZEL_OK) {
+            bz_fail(err, status, "sampler", "the system gave no random seed (%s)", bezel_status_name(status));
+            bz_error_hint(err, status, "set sampling.seed");
+            goto done;
+        }
+    }
+    bz_rng_seed(&s->rng, seed);
+    *out = s;
+    s = NULL;
+done:
+    bz_sampler_free(s);
+    return status;
+}
+
+void bz_sampler_free(bz_sampler *s)
+{
+    if (s == NULL)
+        return;
+    bz_free(s->world, s->bias);
+    bz_free(s->world, s->seen);
+    bz_free(s->world, s->work);
+    bz_free(s->world, s->candidates);
+    bz_free(s->world, s);
+}
+
+/* --- Pick --------------------------------------------------------------------------------- */
+
+/* Candidates with their weights into s->candidates. Without top-k everything whose weight could count. */
+static size_t sampler_gather(bz_sampler *s, const float *logits, float best, double *out_total)
+{
+    const double scale = 1.0 / (double)s->options.temperature;
+    size_t n = 0;
+    if (s->options.top_k > 0 && s->options.top_k < s->V) {
+        n = bz_logit_top_k(s->candidates, logits, s->V, s->options.top_k);
+    } else {
+        /* Weights under exp(-60) of 262,144 tokens sum to less than the last bit of the total. */
+        const double least = (double)best - 60.0 * (double)s->options.temperature;
+        for (size_t i = 0; i < s->V; ++i)
+            if ((double)logits[i] >= least && logits[i] > -INFINITY)
+                s->candidates[n++] = (bz_candidate){0.0, logits[i], (int32_t)i};
+    }
+    double total = 0.0;
+    for (size_t i = 0; i < n; ++i) {
+        bz_candidate *c = &s->candidates[i];
+        c->weight = exp(((double)c->logit - (double)best) * scale);
+        total += c->weight;
+    }
+    *out_total = total;
+    return n;
+}
+
+static int32_t sampler_draw(bz_sampler *s, const float *logits, float best)
+{
+    double total;
+    size_t n = sampler_gather(s, logits, best, &total);
+    bz_candidate *list = s->candidates;
+    if (s->options.top_p < 1.0F) {
+        const size_t kept = bz_logit_top_p(list, n, (double)s->options.top_p, total);
+        list += n - kept;
+        n = kept;
+    }
+    /* The best weight is exp(0) = 1, so min_p * best is min_p. */
+    const double least = (double)s->options.min_p;
+    total = 0.0;
+    size_t kept = 0;
+    for (size_t i = 0; i < n; ++i) {
+        if (list[i].weight < least)
+            continue;
+        list[kept++] = list[i];
+        total += list[i].weight;
+    }
+    double rest = bz_rng_unit(&s->rng) * total;
+    for (size_t i = 0; i + 1 < kept; ++i) {
+        rest -= list[i].weight;
+        if (rest < 0.0)
+            return list[i].id;
+    }
+    return list[kept - 1].id;
+}
+
+bezel_status bz_sampler_pick(int32_t *out, bz_sampler *s, const float *logits, const int32_t *ids, size_t n,
+                             bezel_error *err)
+{
+    const bezel_status status = bz_logit_check(logits, s->V, err);
+    if (status != BEZEL_OK)
+        return status;
+    if (s->work != NULL) {
+        memcpy(s->work, logits, s->V * sizeof *logits);
+        logits = s->work;
+        bz_logit_bias(s->work, s->bias, s->options.n_bias);
+        if (s->seen != NULL)
+            bz_logit_penalty(s->work, ids, n, s->options.repetition_penalty, s->seen);
+    }
+    const int32_t best = bz_logit_argmax(logits, s->V);
+    if (best < 0)
+        return bz_error_hint(err, bz_fail(err, BEZEL_ERR_NUMERIC, "sampler", "the logit bias forbids every token"),
+                             "leave at least one token without -infinity");
+    *out = s->options.temperature > 0.0F ? sampler_draw(s, logits, logits[best]) : best;
+    return BEZEL_OK;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Picks a token from logits. Order as in Hugging Face (gemma-spec 7.1): bias, repetition penalty, then unless greedy
+ * temperature, top-k, top-p, min-p, softmax, draw. All memory is taken when it is made. Thread: confined. */
+#ifndef BZ_SAMPLER_H
+#define BZ_SAMPLER_H
+
+#include <bezel/sampling.h>
+
+typedef struct bz_sampler bz_sampler;
+
+/* BEZEL_ERR_RANGE naming the member, its value and the range; BEZEL_ERR_ARGUMENT for a bias list that is not there. */
+bezel_status bz_sampling_check(const bezel_sampling *s, size_t V, bezel_error *err);
+/* Checks and copies the options, the bias list too. seed 0 takes one from the world. */
+bezel_status bz_sampler_new(bz_sampler **out, const bezel_world *w, const bezel_sampling *options, size_t V,
+                            bezel_error *err);
+void bz_sampler_free(bz_sampler *s);
+/* logits [V] stay as they are; ids [n] is the whole timeline, for the penalty.
+ *   Errors   BEZEL_ERR_NUMERIC for NaN or infinity in logits, and when the bias forbids every token */
+bezel_status bz_sampler_pick(int32_t *out, bz_sampler *s, const float *logits, const int32_t *ids, size_t n,
+                             bezel_error *err);
+
+#endif

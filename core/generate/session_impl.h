@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside of bezel_session: timeline, cache, decoder. Everything is allocated when it opens. */
+#ifndef BZ_SESSION_IMPL_H
+#define BZ_SESSION_IMPL_H
+
+#include <bezel/session.h>
+
+#include "model/decoder.h"
+
+struct bezel_session {
+    bezel_model *model;
+    const bezel_world *world;
+    uint32_t n_ctx, chunk;
+    uint32_t activations; /* BEZEL_ACTIVATIONS_F32 or _Q8, never AUTO */
+    int32_t *ids;         /* [n_ctx] */
+    size_t n_ids;
+    bz_kv_cache *cache; /* cache->n <= n_ids */
+    bz_decoder *decoder;
+    float *logits; /* [V] of the last position computed by a generation */
+    int busy;      /* atomic: a generation or scoring holds it, maybe on the worker */
+};
+
+/* BEZEL_ERR_ARGUMENT for NULL, BEZEL_ERR_BUSY while a generation holds it. Every call that reads or changes the timeline
+ * begins with it. */
+bezel_status bz_session_check(const bezel_session *session, bezel_error *err);
+/* As bz_session_check, and takes it; give it back with bz_session_release (any thread). */
+bezel_status bz_session_acquire(bezel_session *session, bezel_error *err);
+void bz_session_release(bezel_session *session);
+/* BEZEL_ERR_RANGE naming the first id outside the vocabulary. */
+bezel_status bz_session_check_ids(const bezel_session *session, const int32_t *ids, size_t count, bezel_error *err);
+/* Timeline to exactly ids [count], which were checked and fit; keeps what the cache holds of a common prefix. */
+void bz_session_assign(bezel_session *session, const int32_t *ids, size_t count);
+
+#endif

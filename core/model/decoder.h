@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* Forward pass of the text model: a chunk of T positions, layer by layer, resumable between layers.
+ *
+ *     bz_decoder_begin(d, cache, ids, T);
+ *     while (bz_decoder_layer(d)) {}
+ *     bz_decoder_head(d, T - 1, 1);
+ *     while (bz_decoder_head_slice(d, logits, V)) {}
+ *
+ * The result does not depend on how a text is cut into chunks nor on the number of threads: every kernel computes a row
+ * the same way whatever stands beside it. The residual stream stays in f32 (it reaches 103,800 in the 270M model).
+ * Thread: confined. */
+#ifndef BZ_DECODER_H
+#define BZ_DECODER_H
+
+#include "compute/matmul.h"
+#include "model/kv_cache.h"
+#include "model/model_impl.h"
+
+/* One pass. All float buffers lie in one block; letters as in config.h, C = chunk. */
+typedef struct bz_decoder {
+    const bezel_model *model;
+    const bz_config *config;
+    const bz_kernel *kernel;
+    bezel_engine *engine;
+    uint32_t chunk; /* C, most positions a pass */
+    int use_q8;     /* 8-bit activations */
+
+    bz_kv_cache *cache; /* of the pass in progress */
+    size_t T, position; /* its length and first position */
+    uint32_t layer;     /* next layer, n_layers when done */
+    size_t head_begin, head_count; /* rows of `a` that hold normed hidden states for the head */
+    size_t head_row;               /* next row of the output matrix */
+
+    uint8_t *block;
+    float *x;           /* [C, D] residual stream */
+    float *a;           /* [C, D] normed input of a block, or its output */
+    float *q, *k, *v;   /* [C, H*Dh], [C, Hkv*Dh] twice */
+    float *att;         /* [C, H*Dh] */
+    float *gate, *up;   /* [C, F] */
+    float *rope_cos[2]; /* [C, Dh/2] of the local (0) and global (1) base */
+    float *rope_sin[2];
+    double *inv_freq[2]; /* [Dh/2] */
+    float *scores;       /* [threads, n_ctx] attention scratch */
+    void *q8;            /* 8-bit rows, NULL with float activations */
+    size_t scores_stride;
+} bz_decoder;
+
+/* Bytes that a decoder takes; UINT64_MAX when they do not fit. For bezel_model_plan. */
+uint64_t bz_decoder_bytes(const bz_config *config, const bezel_engine *engine, uint32_t n_ctx, uint32_t chunk);
+
+/* chunk in 1..BZ_KV_SLACK. Errors: BEZEL_ERR_UNSUPPORTED for a model with attention soft-capping. */
+bezel_status bz_decoder_new(bz_decoder **out, const bezel_model *model, uint32_t n_ctx, uint32_t chunk, int use_q8,
+                            bezel_error *err);
+void bz_decoder_free(bz_decoder *d);
+
+/* Embeds ids [T] for positions cache->n .. cache->n + T - 1. A pass that is never finished leaves the cache as it was. */
+void bz_decoder_begin(bz_decoder *d, bz_kv_cache *cache, const int32_t *ids, size_t T);
+/* Computes one layer; 1 while layers are left, 0 when the pass is done and the cache holds its positions. */
+int bz_decoder_layer(bz_decoder *d);
+/* Prepares logits of positions t .. t + count - 1 of the finished pass. May be called several times, upwards in t;
+ * begins anew with each pass. */
+void bz_decoder_head(bz_decoder *d, size_t t, size_t count);
+/* Computes the next slice of the output rows into logits [count, V], rows `stride` floats apart; 1 while rows are left. */
+int bz_decoder_head_slice(bz_decoder *d, float *logits, size_t stride);
+
+/* --- Parts of the pass, one file each ------------------------------------------------------ */
+
+/* embedding.c: x [T, D] = rows of token_embd times the embedding scale. */
+void bz_embedding_lookup(bz_decoder *d, const int32_t *ids);
+/* attention.c: angles of the chunk's positions for both bases. */
+void bz_attention_rope_init(bz_decoder *d);
+void bz_attention_rope(bz_decoder *d);
+/* attention.c: a [T, D] normed -> a [T, D] attention output, K and V stored in the cache. */
+void bz_attention_forward(bz_decoder *d, uint32_t layer);
+/* feed_forward.c: a [T, D] normed -> a [T, D]. */
+void bz_feed_forward(bz_decoder *d, uint32_t layer);
+
+#endif

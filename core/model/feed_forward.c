@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Gated feed-forward block: down(gelu_tanh(gate(a)) * up(a)), gemma-spec 2.0 GeGLU. */
+#include "model/decoder.h"
+
+static void feed_forward_rows(void *ctx, size_t begin, size_t end, unsigned worker)
+{
+    (void)worker;
+    bz_decoder *d = ctx;
+    const size_t F = d->config->F;
+    for (size_t t = begin; t < end; ++t)
+        d->kernel->geglu(d->gate + t * F, d->gate + t * F, d->up + t * F, F);
+}
+
+void bz_feed_forward(bz_decoder *d, uint32_t layer)
+{
+    const bz_config *c = d->config;
+    const bz_layer_weights *w = &d->model->weights.layers[layer];
+    bz_activations act;
+    bz_activations_set(&act, d->a, c->D, d->T, c->D, d->q8);
+    const bz_matmul_part parts[2] = {{d->gate, c->F, &w->gate}, {d->up, c->F, &w->up}};
+    bz_matmul_many(d->engine, parts, 2, &act);
+    bz_thread_pool_run(d->engine->pool, d->T, 1, feed_forward_rows, d);
+    bz_activations_set(&act, d->gate, c->F, d->T, c->F, d->q8);
+    bz_matmul(d->a, c->D, d->engine, &w->down, 0, c->D, &act);
+}

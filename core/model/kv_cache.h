@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Keys and values of one timeline. Local layers hold a ring of window + BZ_KV_SLACK positions, global layers all n_ctx.
+ *
+ * Rows lie [layer][k or v][kv head][place][Dh], K after RoPE. Position p is at place p % ring. Nothing is zeroed: a page
+ * is touched when its position is computed. The slack is what a chunk may write ahead of the oldest key it still reads,
+ * and how far a rewind may go back without computing anything again. Thread: confined, but store may run for different
+ * positions at once. */
+#ifndef BZ_KV_CACHE_H
+#define BZ_KV_CACHE_H
+
+#include <bezel/base.h>
+
+#include "compute/kernel.h"
+#include "model/config.h"
+
+#define BZ_KV_SLACK 512 /* positions; also the longest chunk */
+
+typedef struct bz_kv_cache {
+    const bezel_world *world;
+    const bz_config *config; /* of the model, which outlives the cache */
+    uint32_t n_ctx;
+    uint32_t dtype;      /* BZ_DTYPE_F32 or BZ_DTYPE_F16 */
+    size_t row_size;     /* bytes of Dh elements */
+    size_t n;            /* positions computed: [0, n) */
+    size_t low;          /* local layers hold no position below */
+    uint8_t *block;
+    size_t offset[BZ_MAX_LAYERS]; /* of a layer's K in block; V follows */
+} bz_kv_cache;
+
+/* Bytes that a cache will take when full, from the numbers alone; UINT64_MAX when they do not fit. For bezel_model_plan. */
+uint64_t bz_kv_cache_bytes(const bz_config *config, uint32_t n_ctx, uint32_t kv_dtype);
+/* Places of a layer's ring; n_ctx for a global layer. */
+size_t bz_kv_cache_ring(const bz_config *config, uint32_t layer, uint32_t n_ctx);
+
+bezel_status bz_kv_cache_new(bz_kv_cache **out, const bezel_world *w, const bz_config *config, uint32_t n_ctx,
+                             uint32_t kv_dtype, bezel_error *err);
+void bz_kv_cache_free(bz_kv_cache *c);
+
+/* Says that positions [n, n + T) will be stored next, T <= BZ_KV_SLACK: their ring places are lost from here on. */
+void bz_kv_cache_begin(bz_kv_cache *c, size_t T);
+/* K and V [Hkv, Dh] f32 of one position of one layer. */
+void bz_kv_cache_store(bz_kv_cache *c, const bz_kernel *kernel, uint32_t layer, size_t position, const float *k,
+                       const float *v);
+/* The T positions are computed in every layer. */
+void bz_kv_cache_commit(bz_kv_cache *c, size_t T);
+/* First row (place 0) of a head's keys (is_v 0) or values (1); rows are Dh elements apart. */
+uint8_t *bz_kv_cache_rows(const bz_kv_cache *c, uint32_t layer, int is_v, uint32_t head);
+
+/* Forgets positions from `count` on. Returns how many stay usable: count, or 0 when a local ring has already lost keys
+ * that position `count` would read; then everything must be computed again. */
+size_t bz_kv_cache_trim(bz_kv_cache *c, size_t count);
+
+/* First position a layer holds of [0, n). */
+size_t bz_kv_cache_first(const bz_kv_cache *c, uint32_t layer);
+/* Rows of one head from `position` on that lie in one piece: address and their number (at most up to n). */
+uint8_t *bz_kv_cache_span(const bz_kv_cache *c, uint32_t layer, int is_v, uint32_t head, size_t position,
+                          size_t *out_rows);
+/* dst becomes a copy of src; same config, n_ctx and dtype. */
+void bz_kv_cache_copy(bz_kv_cache *dst, const bz_kv_cache *src);
+
+#endif
