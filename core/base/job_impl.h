@@ -5,10 +5,10 @@
 
 #include <bezel/job.h>
 
-#include "base/arena.h"
 #include "base/log.h"
 #include "base/os.h"
-#include "base/strbuf.h"
+
+#include <stdatomic.h>
 
 typedef struct bz_worker bz_worker; /* the engine's one background thread, started by the first job that needs it */
 
@@ -31,25 +31,28 @@ struct bezel_job {
     const bezel_world *world;
     bz_log *log;
     bz_worker *worker;
-    bz_mutex *mutex; /* guards the members below once started */
-    bz_cond *cond;
+    bz_mutex *mutex; /* guards the members down to n_emitted */
+    bz_cond *cond;   /* an event came or the job ended */
     bz_job_event_node *first, *last; /* waiting events */
-    bz_strbuf shown;                 /* text of the event the host took last */
     bezel_status status;             /* BEZEL_MORE until the end */
-    bezel_error error;
-    int fd;
-    int started;  /* on the worker */
-    int busy;     /* the worker is inside unit */
-    int cancel;   /* atomic flag, set from any thread */
-    bezel_job *next; /* worker's ring */
+    bezel_error error;               /* why, when status is negative */
+    uint64_t n_emitted;              /* events so far */
+    bz_job_event_node *taken;        /* the event the host took last; host's thread only */
+    int fd;                          /* readable while poll would not return BEZEL_MORE; -1 before start */
+    int started;                     /* handed to the worker; written by the host before the worker knows the job */
+    atomic_int cancel;               /* set from any thread */
+    bezel_job *next;                 /* worker's ring, guarded by the worker's mutex */
 };
 
-/* Prepares the common part; on failure nothing is held. */
+/* Prepares the common part of a struct that the caller allocated with bz_zalloc (or larger, job first): bezel_job_free
+ * frees it. On failure nothing is held and the caller frees the struct. worker NULL: the job can only be stepped. */
 bezel_status bz_job_init(bezel_job *job, const bz_job_ops *ops, const bezel_world *w, bz_log *log, bz_worker *worker,
                          bezel_error *err);
 /* Called by unit. Texts are copied; consecutive progress events are merged. */
 bezel_status bz_job_emit_text(bezel_job *job, const char *text, size_t size, bezel_error *err);
 bezel_status bz_job_emit_progress(bezel_job *job, double progress, bezel_error *err);
 int bz_job_is_cancelled(const bezel_job *job);
+/* BEZEL_MORE while it runs, else how it ended. What unit wrote before the end may be read once this is not BEZEL_MORE. */
+bezel_status bz_job_status(bezel_job *job);
 
 #endif

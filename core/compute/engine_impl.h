@@ -10,6 +10,8 @@
 #include "base/thread_pool.h"
 #include "compute/kernel.h"
 
+#include <stdatomic.h>
+
 struct bezel_engine {
     bezel_world world; /* what everything uses: counts memory, forwards to `host` */
     bezel_world host;
@@ -19,7 +21,7 @@ struct bezel_engine {
     const bz_kernel *kernel;     /* table of the chosen level */
     uint32_t isa;                /* BEZEL_ISA_..., never AUTO */
     int blas_ok;                 /* OpenBLAS is built in and passed its check at start */
-    uint64_t bytes_now, bytes_peak; /* atomics: allocated through `world` */
+    _Atomic uint64_t bytes_now, bytes_peak; /* allocated through `world`, the engine itself not counted */
 };
 
 #endif
