@@ -6,8 +6,7 @@
  * the session is valid after a cancel or an error at any unit. The end token is neither in the timeline nor in `ids`:
  * whoever writes the next turn writes the end mark as its template wants it. The tokens of a stop string are in both; only
  * the text ends before it. Everything is allocated by bezel_generate but the text, which grows. */
-#include <math.h>
-#include <string.h>
+#include <bezel/session.h>
 
 #include "base/alloc.h"
 #include "base/job_impl.h"
@@ -19,6 +18,8 @@
 #include "generate/session_impl.h"
 #include "text/detokenizer.h"
 #include "text/stop_match.h"
+
+#include <string.h>
 
 #define GENERATE_MAX_LOGPROBS 64U
 #define GENERATE_MAX_TOKENS ((uint32_t)INT32_MAX)
@@ -360,13 +361,13 @@ bezel_status bezel_generation_get(bezel_job *job, bezel_generation *out, bezel_e
     if (out->size < sizeof out->size)
         return bz_error_hint(err, bz_fail(err, BEZEL_ERR_ARGUMENT, "generate", "out->size is %u", (unsigned)out->size),
                              "set it to sizeof(bezel_generation)");
-    const bezel_status now = bezel_job_poll(job, NULL);
-    const bz_generate_job *g = (const bz_generate_job *)job;
-    if (now == BEZEL_MORE || (now == BEZEL_TOKEN && job->status == BEZEL_MORE))
+    const bezel_status now = bz_job_status(job);
+    if (now == BEZEL_MORE)
         return bz_fail(err, BEZEL_ERR_BUSY, "generate", "the generation is not finished");
     if (now < 0 && now != BEZEL_ERR_CANCELLED)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "generate", "the generation failed (%s) and has no result",
                        bezel_status_name(now));
+    const bz_generate_job *g = (const bz_generate_job *)job;
     bezel_generation r = {.size = out->size,
                           .stop_reason = g->stop_reason,
                           .text = bz_strbuf_cstr(&g->text),

@@ -5,9 +5,9 @@
  * by, and a nucleus is taken from a heap until its mass is reached. Order everywhere: larger logit first, then lower id. */
 #include "generate/logit_filter.h"
 
-#include <math.h>
-
 #include "base/status.h"
+
+#include <math.h>
 
 /* --- Reading and changing ----------------------------------------------------------------- */
 

@@ -3,13 +3,13 @@
  * are the same. It knows nothing of text and stop strings. */
 #include "generate/sampler.h"
 
-#include <math.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "base/status.h"
 #include "generate/logit_filter.h"
+
+#include <math.h>
+#include <string.h>
 
 struct bz_sampler {
     const bezel_world *world;

@@ -3,12 +3,12 @@
  *
  * Everything is computed again from position 0, because the hidden states of cached positions are gone. The output
  * matrix is read once for SCORE_ROWS positions. It draws nothing and applies no penalty. */
-#include <math.h>
-
 #include "base/alloc.h"
 #include "base/status.h"
 #include "generate/logit_filter.h"
 #include "generate/session_impl.h"
+
+#include <math.h>
 
 #define SCORE_ROWS ((size_t)16) /* positions whose logits are held at once: 16 MiB of a Gemma 3 vocabulary */
 #define SCORE_MAX_TOP 1024U

@@ -6,12 +6,12 @@
  * perhaps on the worker, `busy` keeps every other call out. */
 #include "generate/session_impl.h"
 
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/options.h"
 #include "base/status.h"
 #include "text/tokenizer_impl.h"
+
+#include <string.h>
 
 #define SESSION_DEFAULT_CTX 4096U
 #define SESSION_DEFAULT_CHUNK 128U

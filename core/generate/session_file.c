@@ -11,7 +11,6 @@
  * A file is written beside its name and renamed, so the old one stays until the new one is whole. A file is read twice:
  * once for its hash, before anything is changed, and once into the cache. The hash finds damage, not malice: numbers from
  * a hostile file can spoil an answer but are never used as sizes or places. */
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -19,6 +18,8 @@
 #include "base/status.h"
 #include "base/strbuf.h"
 #include "generate/session_impl.h"
+
+#include <string.h>
 
 #define SESSION_FILE_HEADER ((size_t)96)
 #define SESSION_FILE_HASH ((size_t)16)

@@ -5,10 +5,10 @@
  * needs beyond the weights is in the decoder; what outlives it is in the cache. */
 #include "model/decoder.h"
 
-#include <math.h>
-
 #include "base/alloc.h"
 #include "base/status.h"
+
+#include <math.h>
 
 /* Weight bytes a head slice reads: about a millisecond, so that a host with a frame to draw can stop in between. */
 #define DECODER_HEAD_SLICE ((size_t)16 << 20)

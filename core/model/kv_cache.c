@@ -5,10 +5,10 @@
  * are written and falls to 0 with n, so stale places after a rewind are never taken for older positions. */
 #include "model/kv_cache.h"
 
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/status.h"
+
+#include <string.h>
 
 size_t bz_kv_cache_ring(const bz_config *config, uint32_t layer, uint32_t n_ctx)
 {
