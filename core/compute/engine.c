@@ -221,7 +221,7 @@ static bezel_status engine_isa_wanted(uint32_t *out, uint32_t isa, bezel_error *
 
 static bezel_status engine_choose_kernel(bezel_engine *engine, uint32_t isa, bezel_error *err)
 {
-    uint32_t wanted;
+    uint32_t wanted = BEZEL_ISA_SCALAR;
     bezel_status status = engine_isa_wanted(&wanted, isa, err);
     if (status != BEZEL_OK)
         return status;
