@@ -7,6 +7,10 @@
 
 /* Levels that are built in, best first. */
 static const bz_kernel *const kernel_levels[] = {
+#if defined(__x86_64__)
+    &bz_kernel_avx512,
+    &bz_kernel_avx2,
+#endif
     &bz_kernel_ref,
 };
 

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/* AVX-512 level: products. Four rows of weights are unpacked into a buffer and multiplied with tiles of four positions.
+ * Invariant: a value is the sum over groups, in order, of float(16 pair sums) times one scale, in 16 lanes that are added by
+ * one tree; tiles only decide what is computed side by side, so a row's value never depends on T or on its neighbours. */
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#include <bezel/engine.h>
+
+#include "compute/activation.h"
+#include "compute/kernel.h"
+#include "compute/kernel_avx2.h"
+#include "compute/kernel_avx512.h"
+#include "compute/quant.h"
+
+#define AVX512_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define AVX512_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define AVX512_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* ORDER: the tile functions are written out for 4 and 1 rows, and 4, 2 and 1 positions. */
+enum { AVX512_ROWS = 4, AVX512_CHUNK = 2048, AVX512_CHUNK_F32 = 1024 };
+
+typedef struct avx512_tile {
+    _Alignas(64) int16_t w[AVX512_ROWS][AVX512_CHUNK];
+    _Alignas(64) float d[AVX512_ROWS][AVX512_CHUNK / 32];
+    _Alignas(64) float m[AVX512_ROWS][AVX512_CHUNK / 16];
+    size_t n_groups;
+    int has_min;
+    int add; /* not the first chunk of the rows */
+} avx512_tile;
+
+typedef struct avx512_tile_f32 {
+    _Alignas(64) float w[AVX512_ROWS][AVX512_CHUNK_F32];
+    size_t n; /* elements of the chunk */
+    int add;
+} avx512_tile_f32;
+
+AVX512_INLINE __mmask16 avx512_first(size_t n)
+{
+    return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1u);
+}
+
+/* Lanes added as a tree: 8 apart, 4, 2, 1. */
+AVX512_INLINE float avx512_sum(__m512 v)
+{
+    const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
+}
+
+/* ---- integer activations ---------------------------------------------------------------------------------------------- */
+
+AVX512_INLINE void avx512_tile_q16(float *y, size_t y_stride, const avx512_tile *tile, const bz_activation_row *x,
+                                   const int rows, const int positions)
+{
+    _Alignas(64) float s[AVX512_ROWS][4][16]; /* products of the scales of 16 groups */
+    __m512 acc[AVX512_ROWS][4];
+    AVX512_UNROLL for (int r = 0; r < rows; r++)
+        AVX512_UNROLL for (int t = 0; t < positions; t++) acc[r][t] = _mm512_setzero_ps();
+    for (size_t g0 = 0; g0 < tile->n_groups; g0 += 16) {
+        const size_t left = tile->n_groups - g0 < 16 ? tile->n_groups - g0 : 16;
+        const __mmask16 mask = avx512_first(left);
+        AVX512_UNROLL for (int t = 0; t < positions; t++)
+        {
+            const __m512 d = _mm512_maskz_loadu_ps(mask, x[t].d + g0);
+            AVX512_UNROLL for (int r = 0; r < rows; r++)
+                _mm512_store_ps(s[r][t], _mm512_mul_ps(d, _mm512_maskz_loadu_ps(mask, tile->d[r] + g0)));
+        }
+        for (size_t g = 0; g < left; g++) {
+            __m512i a[4];
+            AVX512_UNROLL for (int t = 0; t < positions; t++) a[t] = _mm512_loadu_si512(x[t].q + (g0 + g) * 32);
+            AVX512_UNROLL for (int r = 0; r < rows; r++)
+            {
+                const __m512i w = _mm512_load_si512(tile->w[r] + (g0 + g) * 32);
+                AVX512_UNROLL for (int t = 0; t < positions; t++) acc[r][t] =
+                    _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_madd_epi16(w, a[t])), _mm512_set1_ps(s[r][t][g]), acc[r][t]);
+            }
+        }
+    }
+    for (size_t i = 0; tile->has_min && i < 2 * tile->n_groups; i += 16) {
+        const __mmask16 mask = avx512_first(2 * tile->n_groups - i);
+        AVX512_UNROLL for (int t = 0; t < positions; t++)
+        {
+            const __m512 sum = _mm512_maskz_loadu_ps(mask, x[t].sum + i);
+            AVX512_UNROLL for (int r = 0; r < rows; r++) acc[r][t] =
+                _mm512_fnmadd_ps(_mm512_maskz_loadu_ps(mask, tile->m[r] + i), sum, acc[r][t]);
+        }
+    }
+    AVX512_UNROLL for (int t = 0; t < positions; t++)
+        AVX512_UNROLL for (int r = 0; r < rows; r++)
+        {
+            float *out = y + (size_t)t * y_stride + r;
+            const float v = avx512_sum(acc[r][t]);
+            *out = tile->add ? *out + v : v;
+        }
+}
+
+static void avx512_q16_4x4(float *y, size_t y_stride, const avx512_tile *tile, const bz_activation_row *x)
+{
+    avx512_tile_q16(y, y_stride, tile, x, 4, 4);
+}
+
+static void avx512_q16_4x2(float *y, size_t y_stride, const avx512_tile *tile, const bz_activation_row *x)
+{
+    avx512_tile_q16(y, y_stride, tile, x, 4, 2);
+}
+
+static void avx512_q16_4x1(float *y, size_t y_stride, const avx512_tile *tile, const bz_activation_row *x)
+{
+    avx512_tile_q16(y, y_stride, tile, x, 4, 1);
+}
+
+static void avx512_q16_1x4(float *y, size_t y_stride, const avx512_tile *tile, const bz_activation_row *x)
+{
+    avx512_tile_q16(y, y_stride, tile, x, 1, 4);
+}
+
+static void avx512_q16_1x1(float *y, size_t y_stride, const avx512_tile *tile, const bz_activation_row *x)
+{
+    avx512_tile_q16(y, y_stride, tile, x, 1, 1);
+}
+
+/* A tile against all T positions; rows is AVX512_ROWS or 1. */
+static void avx512_q16_positions(float *y, size_t y_stride, const avx512_tile *tile, size_t rows, const void *x,
+                                 size_t x_stride, size_t T, size_t K, size_t group)
+{
+    size_t t = 0;
+    while (t < T) {
+        bz_activation_row a[4];
+        const size_t step = T - t >= 4 ? 4 : rows == 4 && T - t >= 2 ? 2 : 1;
+        for (size_t i = 0; i < step; i++)
+            a[i] = bz_activation_row_at(x, x_stride, t + i, K, group);
+        float *out = y + t * y_stride;
+        if (rows == 1 && step == 4)
+            avx512_q16_1x4(out, y_stride, tile, a);
+        else if (rows == 1)
+            avx512_q16_1x1(out, y_stride, tile, a);
+        else if (step == 4)
+            avx512_q16_4x4(out, y_stride, tile, a);
+        else if (step == 2)
+            avx512_q16_4x2(out, y_stride, tile, a);
+        else
+            avx512_q16_4x1(out, y_stride, tile, a);
+        t += step;
+    }
+}
+
+static int avx512_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
+                            const void *x, size_t x_stride, size_t T, size_t K)
+{
+    avx512_tile tile;
+    if (!bz_quant_has_groups(dtype))
+        return 0;
+    const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / 32;
+    tile.has_min = bz_quant_has_min(dtype);
+    for (size_t n = n_begin, rows; n < n_end; n += rows) {
+        rows = n_end - n >= AVX512_ROWS ? AVX512_ROWS : 1;
+        for (size_t g = 0; g < n_groups; g += AVX512_CHUNK / 32) {
+            tile.n_groups = n_groups - g < AVX512_CHUNK / 32 ? n_groups - g : AVX512_CHUNK / 32;
+            tile.add = g > 0;
+            for (size_t r = 0; r < rows; r++)
+                bz_avx2_unpack(tile.w[r], tile.d[r], tile.m[r], (const char *)w + (n + r) * row_size, dtype, g,
+                               tile.n_groups);
+            avx512_q16_positions(y + n, y_stride, &tile, rows, x, x_stride, T, K, g);
+        }
+    }
+    return 1;
+}
+
+AVX512_INLINE __m256i avx512_quantize_half(const float *x, __m512 inverse, float *sum, float d)
+{
+    const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), inverse));
+    *sum = d * (float)_mm512_reduce_add_epi32(q);
+    return _mm512_cvtepi32_epi16(q);
+}
+
+static void avx512_q8_quantize(void *out, const float *x, size_t K)
+{
+    int16_t *q = out;
+    float *d = (float *)(void *)((char *)out + K * sizeof(int16_t)), *sum = d + K / 32;
+    const __m512i sign = _mm512_set1_epi32(0x7fffffff);
+    for (size_t g = 0; g < K / 32; g++, x += 32, q += 32) {
+        const __m512i a = _mm512_and_si512(_mm512_loadu_si512(x), sign), b = _mm512_and_si512(_mm512_loadu_si512(x + 16), sign);
+        const uint32_t bits = _mm512_reduce_max_epu32(_mm512_max_epu32(a, b));
+        float max;
+        memcpy(&max, &bits, sizeof max);
+        const int finite = max < INFINITY;
+        if (finite && max >= 1e-30f) {
+            const __m512 inverse = _mm512_set1_ps(32767.0f / max);
+            d[g] = max / 32767.0f;
+            _mm256_storeu_si256((__m256i *)(void *)q, avx512_quantize_half(x, inverse, sum + 2 * g, d[g]));
+            _mm256_storeu_si256((__m256i *)(void *)(q + 16), avx512_quantize_half(x + 16, inverse, sum + 2 * g + 1, d[g]));
+        } else {
+            d[g] = sum[2 * g] = sum[2 * g + 1] = finite ? 0.0f : NAN;
+            memset(q, 0, 32 * sizeof *q);
+        }
+    }
+}
+
+/* ---- float activations ------------------------------------------------------------------------------------------------ */
+
+/* Groups of one row to floats, d * w - m: the product is exact, so the fused form rounds as quant.c does. */
+static void avx512_widen_groups(float *out, const void *row, uint32_t dtype, size_t group, size_t n)
+{
+    _Alignas(64) int16_t w[256];
+    _Alignas(64) float d[8], m[16];
+    const int has_min = bz_quant_has_min(dtype);
+    for (size_t g = 0; g < n; g += 8, out += 256) {
+        const size_t step = n - g < 8 ? n - g : 8;
+        bz_avx2_unpack(w, d, m, row, dtype, group + g, step);
+        for (size_t h = 0; h < 2 * step; h++) {
+            const __m512i q = _mm512_cvtepi16_epi32(_mm256_load_si256((const __m256i *)(const void *)(w + 16 * h)));
+            const __m512 v = _mm512_cvtepi32_ps(q), scale = _mm512_set1_ps(d[h / 2]);
+            _mm512_storeu_ps(out + 16 * h,
+                             has_min ? _mm512_fmsub_ps(v, scale, _mm512_set1_ps(m[h])) : _mm512_mul_ps(v, scale));
+        }
+    }
+}
+
+/* Elements [k, k + n) of a row to floats; k on a border of 256 for quantised types. */
+static void avx512_widen(float *out, const void *row, uint32_t dtype, size_t k, size_t n)
+{
+    const char *p = row;
+    if (dtype == BZ_DTYPE_F32) {
+        memcpy(out, p + 4 * k, 4 * n);
+        return;
+    }
+    if (dtype != BZ_DTYPE_F16 && dtype != BZ_DTYPE_BF16) {
+        avx512_widen_groups(out, row, dtype, k / 32, n / 32);
+        return;
+    }
+    for (size_t i = 0; i < n; i += 16) {
+        const __mmask16 mask = avx512_first(n - i);
+        const __m256i h = _mm256_maskz_loadu_epi16(mask, p + 2 * (k + i));
+        const __m512 v = dtype == BZ_DTYPE_F16
+                             ? _mm512_cvtph_ps(h)
+                             : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+        _mm512_mask_storeu_ps(out + i, mask, v);
+    }
+}
+
+AVX512_INLINE void avx512_tile_float(float *y, size_t y_stride, const avx512_tile_f32 *tile, const float *x, size_t x_stride,
+                                     const int rows, const int positions)
+{
+    __m512 acc[AVX512_ROWS][4];
+    AVX512_UNROLL for (int r = 0; r < rows; r++)
+        AVX512_UNROLL for (int t = 0; t < positions; t++) acc[r][t] = _mm512_setzero_ps();
+    for (size_t i = 0; i < tile->n; i += 16) {
+        const __mmask16 mask = avx512_first(tile->n - i);
+        __m512 a[4];
+        AVX512_UNROLL for (int t = 0; t < positions; t++) a[t] = _mm512_maskz_loadu_ps(mask, x + (size_t)t * x_stride + i);
+        AVX512_UNROLL for (int r = 0; r < rows; r++)
+        {
+            const __m512 w = _mm512_maskz_loadu_ps(mask, tile->w[r] + i);
+            AVX512_UNROLL for (int t = 0; t < positions; t++) acc[r][t] = _mm512_fmadd_ps(w, a[t], acc[r][t]);
+        }
+    }
+    AVX512_UNROLL for (int t = 0; t < positions; t++)
+        AVX512_UNROLL for (int r = 0; r < rows; r++)
+        {
+            float *out = y + (size_t)t * y_stride + r;
+            const float v = avx512_sum(acc[r][t]);
+            *out = tile->add ? *out + v : v;
+        }
+}
+
+static void avx512_float_4x4(float *y, size_t y_stride, const avx512_tile_f32 *tile, const float *x, size_t x_stride)
+{
+    avx512_tile_float(y, y_stride, tile, x, x_stride, 4, 4);
+}
+
+static void avx512_float_4x1(float *y, size_t y_stride, const avx512_tile_f32 *tile, const float *x, size_t x_stride)
+{
+    avx512_tile_float(y, y_stride, tile, x, x_stride, 4, 1);
+}
+
+static void avx512_float_1x1(float *y, size_t y_stride, const avx512_tile_f32 *tile, const float *x, size_t x_stride)
+{
+    avx512_tile_float(y, y_stride, tile, x, x_stride, 1, 1);
+}
+
+static void avx512_matmul_f32(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
+                              const float *x, size_t x_stride, size_t T, size_t K)
+{
+    avx512_tile_f32 tile;
+    const size_t row_size = bz_quant_row_size(dtype, K);
+    for (size_t n = n_begin, rows; n < n_end; n += rows) {
+        rows = n_end - n >= AVX512_ROWS ? AVX512_ROWS : 1;
+        for (size_t k = 0; k < K; k += AVX512_CHUNK_F32) {
+            tile.n = K - k < AVX512_CHUNK_F32 ? K - k : AVX512_CHUNK_F32;
+            tile.add = k > 0;
+            for (size_t r = 0; r < rows; r++)
+                avx512_widen(tile.w[r], (const char *)w + (n + r) * row_size, dtype, k, tile.n);
+            for (size_t t = 0, step; t < T; t += step) {
+                float *out = y + t * y_stride + n;
+                const float *a = x + t * x_stride + k;
+                step = rows == 4 && T - t >= 4 ? 4 : 1;
+                if (step == 4)
+                    avx512_float_4x4(out, y_stride, &tile, a, x_stride);
+                else if (rows == 4)
+                    avx512_float_4x1(out, y_stride, &tile, a, x_stride);
+                else
+                    avx512_float_1x1(out, y_stride, &tile, a, x_stride);
+            }
+        }
+    }
+}
+
+static void avx512_dequantize(float *out, const void *row, uint32_t dtype, size_t K)
+{
+    avx512_widen(out, row, dtype, 0, K);
+}
+
+/* ---- table ------------------------------------------------------------------------------------------------------------ */
+
+const bz_kernel bz_kernel_avx512 = {
+    .name = "avx512",
+    .isa = BEZEL_ISA_AVX512,
+    .q8_row_size = bz_activation_row_size,
+    .q8_quantize = avx512_q8_quantize,
+    .matmul_q8 = avx512_matmul_q8,
+    .matmul_f32 = avx512_matmul_f32,
+    .dequantize = avx512_dequantize,
+    .rms_norm = bz_avx512_rms_norm,
+    .geglu = bz_avx512_geglu,
+    .add = bz_avx512_add,
+    .rope = bz_avx512_rope,
+    .attention = bz_avx512_attention,
+    .f32_to_f16 = bz_avx512_f32_to_f16,
+};

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* AVX2 level: norm, gated GELU, rotation, attention. Same formulas as kernel_ref.c in 8 lanes, exp by a polynomial.
+ * Invariant: a result depends only on the operands, never on where they lie. It allocates nothing. */
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/dtype.h"
+#include "compute/kernel_avx2.h"
+
+static float ops_avx2_sum(__m256 v)
+{
+    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
+}
+
+static __m256i ops_avx2_first(size_t n)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n >= 8 ? 8 : (int)n), lane);
+}
+
+/* exp for x in -87..88, clamped to that: x = n ln2 + r with |r| <= ln2 / 2, Taylor to r^7 (remainder 5e-9), times 2^n.
+ * NaN stays NaN. */
+static __m256 ops_avx2_exp(__m256 x)
+{
+    const __m256 low = _mm256_set1_ps(-87.0f), high = _mm256_set1_ps(88.0f);
+    x = _mm256_min_ps(high, _mm256_max_ps(low, x)); /* the second operand is what comes out for NaN */
+    const __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x); /* ln2 in two parts, the first of 10 bits */
+    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.12194440e-4f), r);
+    __m256 p = _mm256_set1_ps(1.0f / 5040.0f);
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 720.0f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 120.0f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 24.0f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 6.0f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+    const __m256i power = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+    return _mm256_mul_ps(p, _mm256_castsi256_ps(power));
+}
+
+void bz_avx2_rms_norm(float *out, const float *x, const float *w, size_t n, float eps)
+{
+    __m256 sum = _mm256_setzero_ps();
+    for (size_t i = 0; i < n; i += 8) {
+        const __m256 v = _mm256_maskload_ps(x + i, ops_avx2_first(n - i));
+        sum = _mm256_fmadd_ps(v, v, sum);
+    }
+    const float scale = (float)(1.0 / sqrt((double)ops_avx2_sum(sum) / (double)n + (double)eps));
+    for (size_t i = 0; i < n; i += 8) {
+        const __m256i mask = ops_avx2_first(n - i);
+        const __m256 v = _mm256_mul_ps(_mm256_maskload_ps(x + i, mask), _mm256_set1_ps(scale));
+        _mm256_maskstore_ps(out + i, mask, _mm256_mul_ps(v, _mm256_maskload_ps(w + i, mask)));
+    }
+}
+
+/* z / (1 + exp(-2u)), u = sqrt(2/pi) (z + 0.044715 z^3). */
+void bz_avx2_geglu(float *out, const float *gate, const float *up, size_t n)
+{
+    const __m256 one = _mm256_set1_ps(1.0f), cube = _mm256_set1_ps(0.044715f), factor = _mm256_set1_ps(-1.5957691216f);
+    for (size_t i = 0; i < n; i += 8) {
+        const __m256i mask = ops_avx2_first(n - i);
+        const __m256 z = _mm256_maskload_ps(gate + i, mask);
+        const __m256 inner = _mm256_mul_ps(z, _mm256_fmadd_ps(_mm256_mul_ps(z, z), cube, one));
+        const __m256 e = ops_avx2_exp(_mm256_mul_ps(inner, factor));
+        const __m256 v = _mm256_div_ps(z, _mm256_add_ps(one, e));
+        _mm256_maskstore_ps(out + i, mask, _mm256_mul_ps(v, _mm256_maskload_ps(up + i, mask)));
+    }
+}
+
+void bz_avx2_add(float *x, const float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += 8) {
+        const __m256i mask = ops_avx2_first(n - i);
+        _mm256_maskstore_ps(x + i, mask, _mm256_add_ps(_mm256_maskload_ps(x + i, mask), _mm256_maskload_ps(y + i, mask)));
+    }
+}
+
+void bz_avx2_rope(float *x, const float *cos_table, const float *sin_table, size_t D)
+{
+    const size_t half = D / 2;
+    for (size_t p = 0; p < half; p += 8) {
+        const __m256i mask = ops_avx2_first(half - p);
+        const __m256 a = _mm256_maskload_ps(x + p, mask), b = _mm256_maskload_ps(x + half + p, mask);
+        const __m256 c = _mm256_maskload_ps(cos_table + p, mask), s = _mm256_maskload_ps(sin_table + p, mask);
+        _mm256_maskstore_ps(x + p, mask, _mm256_sub_ps(_mm256_mul_ps(a, c), _mm256_mul_ps(b, s)));
+        _mm256_maskstore_ps(x + half + p, mask, _mm256_add_ps(_mm256_mul_ps(b, c), _mm256_mul_ps(a, s)));
+    }
+}
+
+void bz_avx2_f32_to_f16(uint16_t *out, const float *x, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm_storeu_si128((__m128i *)(void *)(out + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
+    for (; i < n; i++)
+        out[i] = _cvtss_sh(x[i], _MM_FROUND_TO_NEAREST_INT);
+}
+
+/* ---- attention -------------------------------------------------------------------------------------------------------- */
+
+/* Lanes i..i+7 of a K or V row of D elements, zero beyond. */
+static inline __m256 ops_avx2_row(const void *row, int is_half, size_t i, size_t D)
+{
+    if (!is_half)
+        return _mm256_maskload_ps((const float *)row + i, ops_avx2_first(D - i));
+    __m128i h = _mm_setzero_si128();
+    if (D - i >= 8)
+        h = _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)row + i));
+    else
+        memcpy(&h, (const uint16_t *)row + i, 2 * (D - i));
+    return _mm256_cvtph_ps(h);
+}
+
+static float ops_avx2_score(const float *q, const void *row, int is_half, size_t D)
+{
+    __m256 sum[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
+    size_t i = 0;
+    for (; i + 32 <= D; i += 32)
+        for (size_t j = 0; j < 4; j++)
+            sum[j] = _mm256_fmadd_ps(_mm256_loadu_ps(q + i + 8 * j), ops_avx2_row(row, is_half, i + 8 * j, D), sum[j]);
+    for (; i < D; i += 8)
+        sum[0] = _mm256_fmadd_ps(_mm256_maskload_ps(q + i, ops_avx2_first(D - i)), ops_avx2_row(row, is_half, i, D), sum[0]);
+    return ops_avx2_sum(_mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3])));
+}
+
+/* scores to exp(score - max), returns their sum. */
+static float ops_avx2_softmax(float *scores, size_t n, float max)
+{
+    __m256 sum = _mm256_setzero_ps();
+    for (size_t i = 0; i < n; i += 8) {
+        const __m256i mask = ops_avx2_first(n - i);
+        const __m256 e = ops_avx2_exp(_mm256_sub_ps(_mm256_maskload_ps(scores + i, mask), _mm256_set1_ps(max)));
+        const __m256 kept = _mm256_and_ps(e, _mm256_castsi256_ps(mask));
+        _mm256_maskstore_ps(scores + i, mask, kept);
+        sum = _mm256_add_ps(sum, kept);
+    }
+    return ops_avx2_sum(sum);
+}
+
+enum { OPS_AVX2_STRIP = 8 }; /* vectors of the output held in registers: 64 elements */
+
+void bz_avx2_attention(float *out, const float *q, const void *k, const void *v, uint32_t kv_dtype, size_t D, size_t stride,
+                       size_t start, size_t ring, size_t n, float scale, float *scores)
+{
+    const int is_half = kv_dtype == BZ_DTYPE_F16;
+    const size_t row_size = stride * (is_half ? 2 : 4);
+    const size_t from = n > 0 ? start % ring : 0;
+    float max = -INFINITY;
+    for (size_t r = 0, at = from; r < n; r++, at = at + 1 == ring ? 0 : at + 1) {
+        scores[r] = ops_avx2_score(q, (const char *)k + at * row_size, is_half, D) * scale;
+        max = scores[r] > max ? scores[r] : max;
+    }
+    const float sum = ops_avx2_softmax(scores, n, max);
+    const __m256 norm = _mm256_set1_ps(sum > 0.0f || sum != sum ? 1.0f / sum : 0.0f);
+    for (size_t i = 0; i < D; i += 8 * OPS_AVX2_STRIP) {
+        __m256 acc[OPS_AVX2_STRIP];
+        const size_t whole = (D - i) / 8 < OPS_AVX2_STRIP ? (D - i + 7) / 8 : OPS_AVX2_STRIP;
+        for (size_t j = 0; j < OPS_AVX2_STRIP; j++)
+            acc[j] = _mm256_setzero_ps();
+        for (size_t r = 0, at = from; r < n; r++, at = at + 1 == ring ? 0 : at + 1) {
+            const char *row = (const char *)v + at * row_size;
+            const __m256 p = _mm256_broadcast_ss(scores + r);
+            if (D - i >= 8 * OPS_AVX2_STRIP) {
+                for (size_t j = 0; j < OPS_AVX2_STRIP; j++)
+                    acc[j] = _mm256_fmadd_ps(p, ops_avx2_row(row, is_half, i + 8 * j, D), acc[j]);
+                continue;
+            }
+            for (size_t j = 0; j < whole; j++)
+                acc[j] = _mm256_fmadd_ps(p, ops_avx2_row(row, is_half, i + 8 * j, D), acc[j]);
+        }
+        for (size_t j = 0; j < whole; j++)
+            _mm256_maskstore_ps(out + i + 8 * j, ops_avx2_first(D - i - 8 * j), _mm256_mul_ps(acc[j], norm));
+    }
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* AVX-512 level: norm, gated GELU, rotation, attention. Same formulas as kernel_ref.c in 16 lanes, exp by a polynomial.
+ * Invariant: a result depends only on the operands, never on where they lie. It allocates nothing. */
+#include <immintrin.h>
+#include <math.h>
+
+#include "base/dtype.h"
+#include "compute/kernel_avx512.h"
+
+static inline __mmask16 ops_avx512_first(size_t n)
+{
+    return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1u);
+}
+
+static inline float ops_avx512_sum(__m512 v)
+{
+    const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
+}
+
+/* exp for x in -87..88, clamped to that: x = n ln2 + r with |r| <= ln2 / 2, Taylor to r^7 (remainder 5e-9), times 2^n.
+ * NaN stays NaN. */
+static inline __m512 ops_avx512_exp(__m512 x)
+{
+    x = _mm512_min_ps(_mm512_set1_ps(88.0f), _mm512_max_ps(_mm512_set1_ps(-87.0f), x)); /* NaN: the second operand */
+    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x); /* ln2 in two parts, the first of 10 bits */
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
+    __m512 p = _mm512_set1_ps(1.0f / 5040.0f);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, n);
+}
+
+void bz_avx512_rms_norm(float *out, const float *x, const float *w, size_t n, float eps)
+{
+    __m512 sum = _mm512_setzero_ps();
+    for (size_t i = 0; i < n; i += 16) {
+        const __m512 v = _mm512_maskz_loadu_ps(ops_avx512_first(n - i), x + i);
+        sum = _mm512_fmadd_ps(v, v, sum);
+    }
+    const float scale = (float)(1.0 / sqrt((double)ops_avx512_sum(sum) / (double)n + (double)eps));
+    for (size_t i = 0; i < n; i += 16) {
+        const __mmask16 mask = ops_avx512_first(n - i);
+        const __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), _mm512_set1_ps(scale));
+        _mm512_mask_storeu_ps(out + i, mask, _mm512_mul_ps(v, _mm512_maskz_loadu_ps(mask, w + i)));
+    }
+}
+
+/* z / (1 + exp(-2u)), u = sqrt(2/pi) (z + 0.044715 z^3). */
+void bz_avx512_geglu(float *out, const float *gate, const float *up, size_t n)
+{
+    const __m512 one = _mm512_set1_ps(1.0f), cube = _mm512_set1_ps(0.044715f), factor = _mm512_set1_ps(-1.5957691216f);
+    for (size_t i = 0; i < n; i += 16) {
+        const __mmask16 mask = ops_avx512_first(n - i);
+        const __m512 z = _mm512_maskz_loadu_ps(mask, gate + i);
+        const __m512 inner = _mm512_mul_ps(z, _mm512_fmadd_ps(_mm512_mul_ps(z, z), cube, one));
+        const __m512 e = ops_avx512_exp(_mm512_mul_ps(inner, factor));
+        const __m512 v = _mm512_div_ps(z, _mm512_add_ps(one, e));
+        _mm512_mask_storeu_ps(out + i, mask, _mm512_mul_ps(v, _mm512_maskz_loadu_ps(mask, up + i)));
+    }
+}
+
+void bz_avx512_add(float *x, const float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        const __mmask16 mask = ops_avx512_first(n - i);
+        const __m512 v = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, x + i), _mm512_maskz_loadu_ps(mask, y + i));
+        _mm512_mask_storeu_ps(x + i, mask, v);
+    }
+}
+
+void bz_avx512_rope(float *x, const float *cos_table, const float *sin_table, size_t D)
+{
+    const size_t half = D / 2;
+    for (size_t p = 0; p < half; p += 16) {
+        const __mmask16 mask = ops_avx512_first(half - p);
+        const __m512 a = _mm512_maskz_loadu_ps(mask, x + p), b = _mm512_maskz_loadu_ps(mask, x + half + p);
+        const __m512 c = _mm512_maskz_loadu_ps(mask, cos_table + p), s = _mm512_maskz_loadu_ps(mask, sin_table + p);
+        _mm512_mask_storeu_ps(x + p, mask, _mm512_sub_ps(_mm512_mul_ps(a, c), _mm512_mul_ps(b, s)));
+        _mm512_mask_storeu_ps(x + half + p, mask, _mm512_add_ps(_mm512_mul_ps(b, c), _mm512_mul_ps(a, s)));
+    }
+}
+
+void bz_avx512_f32_to_f16(uint16_t *out, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        const __mmask16 mask = ops_avx512_first(n - i);
+        const __m256i h = _mm512_cvtps_ph(_mm512_maskz_loadu_ps(mask, x + i), _MM_FROUND_TO_NEAREST_INT);
+        _mm256_mask_storeu_epi16(out + i, mask, h);
+    }
+}
+
+/* ---- attention -------------------------------------------------------------------------------------------------------- */
+
+/* Lanes i..i+15 of a K or V row of D elements, zero beyond. */
+static inline __m512 ops_avx512_row(const void *row, int is_half, size_t i, size_t D)
+{
+    const __mmask16 mask = ops_avx512_first(D - i);
+    if (is_half)
+        return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + i));
+    return _mm512_maskz_loadu_ps(mask, (const float *)row + i);
+}
+
+static inline float ops_avx512_score(const float *q, const void *row, int is_half, size_t D)
+{
+    __m512 sum[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+    size_t i = 0;
+    for (; i + 64 <= D; i += 64)
+        for (size_t j = 0; j < 4; j++)
+            sum[j] = _mm512_fmadd_ps(_mm512_loadu_ps(q + i + 16 * j), ops_avx512_row(row, is_half, i + 16 * j, D), sum[j]);
+    for (; i < D; i += 16)
+        sum[0] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(ops_avx512_first(D - i), q + i), ops_avx512_row(row, is_half, i, D),
+                                 sum[0]);
+    return ops_avx512_sum(_mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
+}
+
+/* scores to exp(score - max), returns their sum. */
+static float ops_avx512_softmax(float *scores, size_t n, float max)
+{
+    __m512 sum = _mm512_setzero_ps();
+    for (size_t i = 0; i < n; i += 16) {
+        const __mmask16 mask = ops_avx512_first(n - i);
+        const __m512 shifted = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, scores + i), _mm512_set1_ps(max));
+        const __m512 e = _mm512_maskz_mov_ps(mask, ops_avx512_exp(shifted));
+        _mm512_mask_storeu_ps(scores + i, mask, e);
+        sum = _mm512_add_ps(sum, e);
+    }
+    return ops_avx512_sum(sum);
+}
+
+enum { OPS_AVX512_STRIP = 8 }; /* vectors of the output held in registers: 128 elements */
+
+void bz_avx512_attention(float *out, const float *q, const void *k, const void *v, uint32_t kv_dtype, size_t D,
+                         size_t stride, size_t start, size_t ring, size_t n, float scale, float *scores)
+{
+    const int is_half = kv_dtype == BZ_DTYPE_F16;
+    const size_t row_size = stride * (is_half ? 2 : 4);
+    const size_t from = n > 0 ? start % ring : 0;
+    float max = -INFINITY;
+    for (size_t r = 0, at = from; r < n; r++, at = at + 1 == ring ? 0 : at + 1) {
+        scores[r] = ops_avx512_score(q, (const char *)k + at * row_size, is_half, D) * scale;
+        max = scores[r] > max ? scores[r] : max;
+    }
+    const float sum = ops_avx512_softmax(scores, n, max);
+    const __m512 norm = _mm512_set1_ps(sum > 0.0f || sum != sum ? 1.0f / sum : 0.0f);
+    for (size_t i = 0; i < D; i += 16 * OPS_AVX512_STRIP) {
+        __m512 acc[OPS_AVX512_STRIP];
+        const size_t whole = (D - i) / 16 < OPS_AVX512_STRIP ? (D - i + 15) / 16 : OPS_AVX512_STRIP;
+        for (size_t j = 0; j < OPS_AVX512_STRIP; j++)
+            acc[j] = _mm512_setzero_ps();
+        for (size_t r = 0, at = from; r < n; r++, at = at + 1 == ring ? 0 : at + 1) {
+            const char *row = (const char *)v + at * row_size;
+            const __m512 p = _mm512_set1_ps(scores[r]);
+            if (D - i >= 16 * OPS_AVX512_STRIP) {
+                for (size_t j = 0; j < OPS_AVX512_STRIP; j++)
+                    acc[j] = _mm512_fmadd_ps(p, ops_avx512_row(row, is_half, i + 16 * j, D), acc[j]);
+                continue;
+            }
+            for (size_t j = 0; j < whole; j++)
+                acc[j] = _mm512_fmadd_ps(p, ops_avx512_row(row, is_half, i + 16 * j, D), acc[j]);
+        }
+        for (size_t j = 0; j < whole; j++)
+            _mm512_mask_storeu_ps(out + i + 16 * j, ops_avx512_first(D - i - 16 * j), _mm512_mul_ps(acc[j], norm));
+    }
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* Blocks of quantised weights to groups of 16-bit integers, AVX2. Same bits as quant.c, for the types that models are mostly
+ * made of; the others go through quant.c.
+ * Unpacking goes to a buffer in the first cache level and not straight into the product: it keeps one product kernel for all
+ * types, a prompt unpacks each row once for all its positions, and decoding waits for memory anyway. */
+#include <immintrin.h>
+#include <string.h>
+
+#include "compute/kernel_avx2.h"
+#include "compute/quant.h"
+
+/* Weights are one long stream; formats that need unpacking lag behind the hardware's prefetcher without a hint. Running past
+ * the end of the mapping is harmless: a prefetch never faults. */
+enum { UNPACK_AHEAD = 4096 };
+
+#define UNPACK_PREFETCH(p) _mm_prefetch((const char *)(p) + UNPACK_AHEAD, _MM_HINT_T0)
+
+enum { UNPACK_MOST = 128 }; /* groups whose half scales are converted at once */
+
+static uint16_t unpack_u16(const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static __m128i unpack_load16(const uint8_t *p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+static __m256i unpack_load32(const uint8_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+static void unpack_store(int16_t *w, __m256i low, __m256i high)
+{
+    _mm256_store_si256((__m256i *)(void *)w, low);
+    _mm256_store_si256((__m256i *)(void *)(w + 16), high);
+}
+
+/* n halves to floats. */
+static void unpack_halves(float *out, const uint16_t *in, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(in + i))));
+    for (; i < n; i++)
+        out[i] = _cvtsh_ss(in[i]);
+}
+
+/* Scales (and negated minima, where has_min) of n blocks of `size` bytes that begin with them. */
+static void unpack_scales(float *d, float *m, const uint8_t *p, size_t size, size_t n, int has_min)
+{
+    uint16_t half[UNPACK_MOST];
+    for (size_t g = 0; g < n; g++)
+        half[g] = unpack_u16(p + g * size);
+    unpack_halves(d, half, n);
+    if (!has_min)
+        return;
+    for (size_t g = 0; g < n; g++) {
+        const float v = -_cvtsh_ss(unpack_u16(p + g * size + 2));
+        m[2 * g] = m[2 * g + 1] = v;
+    }
+}
+
+static void unpack_nibbles(__m256i *low, __m256i *high, const uint8_t *p)
+{
+    const __m128i mask = _mm_set1_epi8(15), x = unpack_load16(p);
+    *low = _mm256_cvtepu8_epi16(_mm_and_si128(x, mask));
+    *high = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(x, 4), mask));
+}
+
+/* 16 where the bit of the lane is set, else 0. */
+static __m256i unpack_fifth_bit(uint16_t bits)
+{
+    const __m256i select =
+        _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, (short)0x8000);
+    const __m256i set = _mm256_and_si256(_mm256_set1_epi16((short)bits), select);
+    return _mm256_and_si256(_mm256_cmpeq_epi16(set, select), _mm256_set1_epi16(16));
+}
+
+static void unpack_q8_0(int16_t *w, const uint8_t *p, size_t n)
+{
+    for (size_t g = 0; g < n; g++, p += 34, w += 32) {
+        UNPACK_PREFETCH(p);
+        unpack_store(w, _mm256_cvtepi8_epi16(unpack_load16(p + 2)), _mm256_cvtepi8_epi16(unpack_load16(p + 18)));
+    }
+}
+
+static void unpack_q4(int16_t *w, const uint8_t *p, size_t n, size_t size, int offset)
+{
+    const __m256i middle = _mm256_set1_epi16((short)offset);
+    for (size_t g = 0; g < n; g++, p += size, w += 32) {
+        __m256i low, high;
+        UNPACK_PREFETCH(p);
+        unpack_nibbles(&low, &high, p + size - 16);
+        unpack_store(w, _mm256_sub_epi16(low, middle), _mm256_sub_epi16(high, middle));
+    }
+}
+
+static void unpack_q5(int16_t *w, const uint8_t *p, size_t n, size_t size, int offset)
+{
+    const __m256i middle = _mm256_set1_epi16((short)offset);
+    for (size_t g = 0; g < n; g++, p += size, w += 32) {
+        __m256i low, high;
+        UNPACK_PREFETCH(p);
+        unpack_nibbles(&low, &high, p + size - 16);
+        low = _mm256_or_si256(low, unpack_fifth_bit(unpack_u16(p + size - 20)));
+        high = _mm256_or_si256(high, unpack_fifth_bit(unpack_u16(p + size - 18)));
+        unpack_store(w, _mm256_sub_epi16(low, middle), _mm256_sub_epi16(high, middle));
+    }
+}
+
+static void unpack_iq4_nl(int16_t *w, const uint8_t *p, size_t n)
+{
+    const __m128i table = _mm_loadu_si128((const __m128i *)(const void *)bz_quant_iq4_values);
+    const __m128i mask = _mm_set1_epi8(15);
+    for (size_t g = 0; g < n; g++, p += 18, w += 32) {
+        const __m128i x = unpack_load16(p + 2);
+        UNPACK_PREFETCH(p);
+        unpack_store(w, _mm256_cvtepi8_epi16(_mm_shuffle_epi8(table, _mm_and_si128(x, mask))),
+                     _mm256_cvtepi8_epi16(_mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(x, 4), mask))));
+    }
+}
+
+static void unpack_bytes(int16_t *w, __m256i bytes)
+{
+    unpack_store(w, _mm256_cvtepu8_epi16(_mm256_castsi256_si128(bytes)),
+                 _mm256_cvtepu8_epi16(_mm256_extracti128_si256(bytes, 1)));
+}
+
+/* The eight scales and minima of a Q4_K or Q5_K block. */
+static void unpack_scales_k4(float *d, float *m, const uint8_t *p)
+{
+    uint8_t scale[8], min[8];
+    uint32_t a, b, c;
+    memcpy(&a, p + 4, 4);
+    memcpy(&b, p + 8, 4);
+    memcpy(&c, p + 12, 4);
+    const uint32_t words[4] = {a & 0x3f3f3f3fu, (c & 0x0f0f0f0fu) | ((a >> 2) & 0x30303030u), b & 0x3f3f3f3fu,
+                               ((c >> 4) & 0x0f0f0f0fu) | ((b >> 2) & 0x30303030u)};
+    memcpy(scale, words, 8);
+    memcpy(min, words + 2, 8);
+    const __m256 all = _mm256_set1_ps(_cvtsh_ss(unpack_u16(p))), all_min = _mm256_set1_ps(_cvtsh_ss(unpack_u16(p + 2)));
+    const __m256 sc = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)scale)));
+    const __m256 mn = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)min)));
+    const __m256 v = _mm256_mul_ps(all_min, mn);
+    _mm256_storeu_ps(d, _mm256_mul_ps(all, sc));
+    const __m256 even = _mm256_unpacklo_ps(v, v), odd = _mm256_unpackhi_ps(v, v); /* each min for two half groups */
+    _mm256_storeu_ps(m, _mm256_permute2f128_ps(even, odd, 0x20));
+    _mm256_storeu_ps(m + 8, _mm256_permute2f128_ps(even, odd, 0x31));
+}
+
+static void unpack_q4_k(int16_t *w, float *d, float *m, const uint8_t *p)
+{
+    const __m256i mask = _mm256_set1_epi8(15);
+    unpack_scales_k4(d, m, p);
+    UNPACK_PREFETCH(p);
+    UNPACK_PREFETCH(p + 64);
+    UNPACK_PREFETCH(p + 128);
+    for (int pair = 0; pair < 4; pair++, w += 64) {
+        const __m256i x = unpack_load32(p + 16 + 32 * pair);
+        unpack_bytes(w, _mm256_and_si256(x, mask));
+        unpack_bytes(w + 32, _mm256_and_si256(_mm256_srli_epi16(x, 4), mask));
+    }
+}
+
+static void unpack_q5_k(int16_t *w, float *d, float *m, const uint8_t *p)
+{
+    const __m256i mask = _mm256_set1_epi8(15), fifth = _mm256_set1_epi8(16), high = unpack_load32(p + 16);
+    unpack_scales_k4(d, m, p);
+    UNPACK_PREFETCH(p);
+    UNPACK_PREFETCH(p + 64);
+    UNPACK_PREFETCH(p + 128);
+    for (int B = 0; B < 8; B++, w += 32) {
+        const __m256i bit = _mm256_set1_epi8((char)(1 << B)), x = unpack_load32(p + 48 + 32 * (B >> 1));
+        const __m256i low = _mm256_and_si256(B & 1 ? _mm256_srli_epi16(x, 4) : x, mask);
+        const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(high, bit), bit);
+        unpack_bytes(w, _mm256_or_si256(low, _mm256_and_si256(set, fifth)));
+    }
+}
+
+static void unpack_q6_k(int16_t *w, float *d, const uint8_t *p)
+{
+    const __m256i mask = _mm256_set1_epi8(15), top = _mm256_set1_epi8(0x30), middle = _mm256_set1_epi8(32);
+    const float scale = _cvtsh_ss(unpack_u16(p + 208));
+    _mm256_storeu_ps(d, _mm256_set1_ps(scale));
+    for (size_t line = 0; line < 256; line += 64)
+        UNPACK_PREFETCH(p + line);
+    for (int B = 0; B < 8; B++, w += 32) {
+        const int H = B >> 2, J = B & 3;
+        const __m256i low = unpack_load32(p + 64 * H + 32 * (J & 1)), high = unpack_load32(p + 128 + 32 * H);
+        const __m256i n = _mm256_and_si256(J < 2 ? low : _mm256_srli_epi16(low, 4), mask);
+        const __m256i two = J == 0   ? _mm256_slli_epi16(high, 4)
+                            : J == 1 ? _mm256_slli_epi16(high, 2)
+                            : J == 2 ? high
+                                     : _mm256_srli_epi16(high, 2);
+        const __m256i q = _mm256_sub_epi8(_mm256_or_si256(n, _mm256_and_si256(two, top)), middle);
+        const __m256i s0 = _mm256_set1_epi16((int8_t)p[192 + 2 * B]), s1 = _mm256_set1_epi16((int8_t)p[193 + 2 * B]);
+        unpack_store(w, _mm256_mullo_epi16(_mm256_cvtepi8_epi16(_mm256_castsi256_si128(q)), s0),
+                     _mm256_mullo_epi16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256(q, 1)), s1));
+    }
+}
+
+static void unpack_k_blocks(int16_t *w, float *d, float *m, const uint8_t *p, uint32_t dtype, size_t n_blocks)
+{
+    for (size_t b = 0; b < n_blocks; b++, w += 256, d += 8, m += 16) {
+        if (dtype == BZ_DTYPE_Q4_K)
+            unpack_q4_k(w, d, m, p + b * 144);
+        else if (dtype == BZ_DTYPE_Q5_K)
+            unpack_q5_k(w, d, m, p + b * 176);
+        else
+            unpack_q6_k(w, d, p + b * 210);
+    }
+}
+
+/* At most UNPACK_MOST groups. */
+static void unpack_part(int16_t *w, float *d, float *m, const void *row, uint32_t dtype, size_t group, size_t n)
+{
+    const uint8_t *p = (const uint8_t *)row + bz_quant_row_size(dtype, group * BZ_QUANT_GROUP);
+    switch (dtype) {
+    case BZ_DTYPE_Q8_0:
+        unpack_scales(d, m, p, 34, n, 0);
+        unpack_q8_0(w, p, n);
+        break;
+    case BZ_DTYPE_Q5_0:
+        unpack_scales(d, m, p, 22, n, 0);
+        unpack_q5(w, p, n, 22, 16);
+        break;
+    case BZ_DTYPE_Q5_1:
+        unpack_scales(d, m, p, 24, n, 1);
+        unpack_q5(w, p, n, 24, 0);
+        break;
+    case BZ_DTYPE_Q4_0:
+        unpack_scales(d, m, p, 18, n, 0);
+        unpack_q4(w, p, n, 18, 8);
+        break;
+    case BZ_DTYPE_Q4_1:
+        unpack_scales(d, m, p, 20, n, 1);
+        unpack_q4(w, p, n, 20, 0);
+        break;
+    case BZ_DTYPE_IQ4_NL:
+        unpack_scales(d, m, p, 18, n, 0);
+        unpack_iq4_nl(w, p, n);
+        break;
+    case BZ_DTYPE_Q4_K:
+    case BZ_DTYPE_Q5_K:
+    case BZ_DTYPE_Q6_K:
+        unpack_k_blocks(w, d, m, p, dtype, n / 8);
+        break;
+    default:
+        bz_quant_unpack(w, d, m, row, dtype, group, n);
+        break;
+    }
+}
+
+void bz_avx2_unpack(int16_t *w, float *d, float *m, const void *row, uint32_t dtype, size_t group, size_t n)
+{
+    while (n > 0) {
+        const size_t step = n < UNPACK_MOST ? n : UNPACK_MOST;
+        unpack_part(w, d, m, row, dtype, group, step);
+        w += step * BZ_QUANT_GROUP;
+        d += step;
+        m += step * 2;
+        group += step;
+        n -= step;
+    }
+}
