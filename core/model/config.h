@@ -3,8 +3,7 @@
 #ifndef BZ_CONFIG_H
 #define BZ_CONFIG_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "format/gguf.h"
 
 #define BZ_MAX_LAYERS 512
 
@@ -28,5 +27,26 @@ typedef struct bz_config {
     float attn_softcap, final_softcap; /* 0 = none */
     uint8_t is_global[BZ_MAX_LAYERS]; /* 1: the layer sees the whole context */
 } bz_config;
+
+/* One family of models. */
+typedef struct bz_family {
+    const char *arch;
+    uint32_t period;         /* layer l is global iff (l + 1) % period == 0; 0 = no local layers */
+    uint32_t default_window; /* when the file names none; 0 = the file must (if period is not 0) */
+    float rope_base_global, rope_base_local; /* when the file names none */
+    float attn_softcap, final_softcap;       /* when the file names none; 0 = no cap */
+    uint32_t wide_layers;    /* the size with this many layers scales scores by sqrt(D / H), not sqrt(Dh); 0 = none */
+    int has_qk_norm;         /* q_norm, k_norm */
+    int has_post_norm;       /* post_attn_norm, post_ffn_norm */
+} bz_family;
+
+const bz_family *bz_family_find(const char *arch, size_t size); /* NULL for a family this build does not know */
+/* "gemma, gemma2, gemma3" */
+void bz_family_names(char *out, size_t capacity);
+
+/* Reads and checks every number. Absent keys take the family's defaults. V is the length of the token list.
+ *   Errors   MISSING, TYPE, RANGE, SHAPE, UNSUPPORTED, each with the key */
+bezel_status bz_config_read(bz_config *out, const bz_gguf *g, int bf16_embedding_scale, bz_notes *notes,
+                            bezel_error *err);
 
 #endif

@@ -5,12 +5,17 @@
 
 #include <bezel/model.h>
 
+#include "base/notes.h"
 #include "compute/engine_impl.h"
+#include "format/weight_source.h"
 #include "model/config.h"
 #include "model/weights.h"
 #include "text/vocab.h"
 
-typedef struct bz_weight_source bz_weight_source;
+/* Ids that the file names, -1 when it names none. */
+typedef struct bz_special_ids {
+    int64_t bos, eos, unk, pad, eot;
+} bz_special_ids;
 
 struct bezel_model {
     bezel_engine *engine;
@@ -23,6 +28,9 @@ struct bezel_model {
     size_t chat_template_size;
     uint8_t fingerprint[16];   /* of header and sampled tensor bytes: a saved session belongs to this file */
     bz_weight_source *source;  /* mapping, header copy, tensor directory */
+    bz_special_ids special;    /* as the file names them */
+    bz_notes notes;            /* what was accepted with a remark */
+    uint32_t is_mapped;
 };
 
 #endif
