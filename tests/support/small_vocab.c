@@ -13,7 +13,7 @@ static const char *const small_user[] = {"[multimodal]", "<start_of_image>", "<e
 /* U+2581 is written \342\226\201 so that the bytes are plain to see. */
 static const char *const small_pieces[] = {
     "he", "ll", "\342\226\201he", "llo", "\342\226\201hello", "\342\226\201w", "or", "ld", "orld", "\342\226\201world", "aa",
-    "aaaa", "ab", "bc", "Us", "er", "User", "\342\226\201a", ">\342\226\201</", "\342\226\201</", "\303\251", "\346\227\245",
+    "aaaa", "ab", "bc", "Us", "er", "User", "\342\226\201a", "</", ">\342\226\201</", "\342\226\201</", "\303\251", "\346\227\245",
     "\346\234\254", "\346\227\245\346\234\254", "\342\226\201"};
 
 int32_t small_vocab_add(small_vocab *s, const char *text, int32_t type, float score)
