@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* bezel doctor: what works here and what to do about the rest. Exit status 1 when something is missing. */
+#include "command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void report(int ok, const char *what, const char *detail) {
+    int color = cmd_is_terminal(STDOUT_FILENO);
+    const char *mark = ok ? "ok" : "!!";
+    printf("%s%s%s  %-10s %s\n", !color ? "" : ok ? "\033[32m" : "\033[31m", mark, color ? "\033[0m" : "", what, detail);
+}
+
+static int doctor_machine(cmd_host *host, const cmd_options *o) {
+    bezel_tree *tree = NULL;
+    bezel_value *value = NULL;
+    char *json = NULL;
+    size_t size;
+    int status = cmd_host_engine(host, o);
+    if (status != CMD_OK) return status;
+    if (bezel_tree_new(&tree, host->engine, &host->error) != BEZEL_OK ||
+        bezel_engine_describe(&value, tree, host->engine, &host->error) != BEZEL_OK ||
+        bezel_json_write(&json, &size, host->engine, value, 0, &host->error) != BEZEL_OK)
+        status = cmd_host_fail(host);
+    else
+        report(1, "machine", json);
+    bezel_text_free(host->engine, json);
+    bezel_tree_free(tree);
+    return status;
+}
+
+static void doctor_parts(void) {
+    static const char *const parts[] = {"agents", "store", "lua", "http", "blas"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        report(bezel_has(parts[i]), parts[i], bezel_has(parts[i]) ? "in this build" : "left out of this build");
+}
+
+static int doctor_model(const cmd_options *o) {
+    cmd_host host = {0};
+    char *path = cmd_model_path(o);
+    bezel_engine *engine = NULL;
+    bezel_error err = BEZEL_ERROR_INIT;
+    int ok = 0;
+    if (!path) {
+        report(0, "model", "none: `bezel get` fetches the demo model (233 MB), --model FILE names another");
+        return CMD_ERROR;
+    }
+    if (bezel_engine_new(&engine, NULL, &err) == BEZEL_OK &&
+        bezel_model_open(&host.model, engine, path, NULL, &err) == BEZEL_OK)
+        ok = 1;
+    report(ok, "model", ok ? path : err.text);
+    bezel_model_free(host.model);
+    bezel_engine_free(engine);
+    free(path);
+    return ok ? CMD_OK : CMD_ERROR;
+}
+
+static int doctor_store(cmd_host *host, const cmd_options *o) {
+    char *path = cmd_store_path(o);
+    bezel_store *store = NULL;
+    int ok = path && bezel_store_open(&store, host->engine, path, NULL, &host->error) == BEZEL_OK;
+    report(ok, "store", ok ? path : path ? host->error.text : "out of memory");
+    bezel_store_close(store);
+    free(path);
+    return ok ? CMD_OK : CMD_ERROR;
+}
+
+int cmd_doctor(int argc, char **argv) {
+    cmd_options o = {.subcommand = "doctor", .usage = "doctor [--model FILE] [--store FILE]"};
+    cmd_host host = {0};
+    int status = cmd_options_read(&o, argc, argv, "model store isa threads quiet");
+    if (status != CMD_OK) return status;
+    report(1, "version", bezel_version());
+    status = doctor_machine(&host, &o);
+    doctor_parts();
+    if (doctor_model(&o) != CMD_OK) status = CMD_ERROR;
+    if (host.engine && doctor_store(&host, &o) != CMD_OK) status = CMD_ERROR;
+    cmd_host_free(&host);
+    return status;
+}

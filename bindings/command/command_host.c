@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* Engine, model and store as a command's options ask for them. */
+#include "command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOAD_SLICE_US 30000
+
+int cmd_host_fail(const cmd_host *host) {
+    const bezel_error *e = &host->error;
+    fprintf(stderr, "bezel: %s", e->text[0] ? e->text : bezel_status_name(e->status));
+    if (e->place[0] && !strstr(e->text, e->place)) fprintf(stderr, " (%s)", e->place);
+    fputc('\n', stderr);
+    if (e->hint[0]) fprintf(stderr, "       %s\n", e->hint);
+    return CMD_ERROR;
+}
+
+static void log_line(void *ud, uint32_t level, const char *origin, const char *text) {
+    (void)ud;
+    fprintf(stderr, "bezel: %s%s: %s\n", level <= BEZEL_LOG_WARNING ? "warning: " : "", origin, text);
+}
+
+int cmd_host_engine(cmd_host *host, const cmd_options *o) {
+    bezel_engine_options options;
+    bezel_error fresh = BEZEL_ERROR_INIT;
+    memset(host, 0, sizeof *host);
+    host->error = fresh;
+    bezel_engine_options_init(&options);
+    options.threads = (uint32_t)o->threads;
+    if (o->isa) {
+        options.isa = bezel_isa_from_name(o->isa);
+        if (options.isa == UINT32_MAX)
+            return cmd_usage(o, "--isa %s: auto, scalar, avx2, avx512 or neon expected", o->isa);
+    }
+    if (!o->quiet) {
+        options.log = log_line;
+        options.log_level = BEZEL_LOG_WARNING;
+    }
+    if (bezel_engine_new(&host->engine, &options, &host->error) != BEZEL_OK) return cmd_host_fail(host);
+    return CMD_OK;
+}
+
+static int kind_from_name(uint32_t *out, const cmd_options *o) {
+    static const char *const names[] = {"auto", "pretrained", "instruct"};
+    *out = BEZEL_KIND_AUTO;
+    if (!o->kind) return CMD_OK;
+    for (uint32_t i = 0; i < 3; i++)
+        if (strcmp(o->kind, names[i]) == 0) {
+            *out = i;
+            return CMD_OK;
+        }
+    return cmd_usage(o, "--kind %s: auto, pretrained or instruct expected", o->kind);
+}
+
+/* Steps the load, with a bar on a terminal when it takes longer than a moment. */
+static bezel_status host_load(cmd_host *host, bezel_job *job, int show) {
+    bezel_status st;
+    bezel_event event = {.size = sizeof event};
+    int shown = 0;
+    do {
+        st = bezel_job_step(job, LOAD_SLICE_US, &host->error);
+        while (bezel_job_event(job, &event))
+            if (show && event.type == BEZEL_EVENT_PROGRESS && st == BEZEL_MORE) {
+                fprintf(stderr, "\rloading the model %3d %%", (int)(event.progress * 100));
+                shown = 1;
+            }
+    } while (st > 0 && st != BEZEL_DONE);
+    if (shown) fprintf(stderr, "\r\033[K");
+    return st == BEZEL_DONE ? bezel_model_take(&host->model, job, &host->error) : st;
+}
+
+int cmd_host_model(cmd_host *host, const cmd_options *o) {
+    bezel_model_options options;
+    bezel_job *job = NULL;
+    int status = cmd_host_engine(host, o);
+    if (status != CMD_OK) return status;
+    bezel_model_options_init(&options);
+    options.check_weights = o->check;
+    status = kind_from_name(&options.kind, o);
+    if (status != CMD_OK) return status;
+    char *path = cmd_model_path(o);
+    if (!path)
+        return cmd_error("no model: --model FILE and BEZEL_MODEL are not given and none is in the cache folder\n"
+                         "       `bezel get` fetches the demo model (233 MB)");
+    bezel_status st = bezel_model_open_job(&job, host->engine, path, &options, &host->error);
+    if (st == BEZEL_OK) st = host_load(host, job, !o->quiet && isatty(STDERR_FILENO));
+    bezel_job_free(job);
+    free(path);
+    return st == BEZEL_OK ? CMD_OK : cmd_host_fail(host);
+}
+
+int cmd_host_store(cmd_host *host, const cmd_options *o) {
+    if (o->no_store) return CMD_OK;
+    char *path = cmd_store_path(o);
+    if (!path) return cmd_error("out of memory");
+    bezel_status st = bezel_store_open(&host->store, host->engine, path, NULL, &host->error);
+    free(path);
+    return st == BEZEL_OK ? CMD_OK : cmd_host_fail(host);
+}
+
+void cmd_host_free(cmd_host *host) {
+    bezel_store_close(host->store);
+    bezel_model_free(host->model);
+    bezel_engine_free(host->engine);
+}
+
+int cmd_session_options(bezel_session_options *out, const cmd_options *o) {
+    static const char *const names[] = {"auto", "f32", "q8"};
+    bezel_session_options_init(out);
+    out->n_ctx = (uint32_t)o->n_ctx;
+    out->chunk = (uint32_t)o->chunk;
+    if (!o->activations) return CMD_OK;
+    for (uint32_t i = 0; i < 3; i++)
+        if (strcmp(o->activations, names[i]) == 0) {
+            out->activations = i; /* ORDER BEZEL_ACTIVATIONS_... */
+            return CMD_OK;
+        }
+    return cmd_usage(o, "--activations %s: auto, f32 or q8 expected", o->activations);
+}
+
+void cmd_generate_options(bezel_generate_options *out, const cmd_options *o) {
+    bezel_sampling *s = &out->sampling;
+    if (o->given & CMD_GIVEN_TEMPERATURE) s->temperature = (float)o->temperature;
+    if (s->temperature > 0) {
+        s->top_k = (uint32_t)o->top_k;
+        s->top_p = (float)o->top_p;
+        s->min_p = (float)o->min_p;
+    }
+    s->repetition_penalty = (float)o->repetition_penalty;
+    s->seed = (uint64_t)o->seed;
+    if (o->given & CMD_GIVEN_MAX_TOKENS) out->max_tokens = (uint32_t)o->max_tokens;
+    out->stops = o->n_stops ? o->stops : NULL;
+    out->n_stops = (uint32_t)o->n_stops;
+}

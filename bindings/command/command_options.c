@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* Options of all subcommands in one table; each subcommand allows some of them. */
+#include "command.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KIND_FLAG, KIND_TEXT, KIND_INTEGER, KIND_NUMBER, KIND_STOP };
+
+typedef struct option_row {
+    const char *name;
+    int kind;
+    size_t offset;
+    double min, max;
+    uint32_t given;
+    const char *argument;
+    const char *help;
+} option_row;
+
+#define AT(field) offsetof(cmd_options, field)
+static const option_row option_rows[] = {
+    {"model", KIND_TEXT, AT(model), 0, 0, 0, "FILE", "model file; else BEZEL_MODEL, else the cached demo model"},
+    {"store", KIND_TEXT, AT(store), 0, 0, 0, "FILE", "store file; else BEZEL_STORE, else the data folder"},
+    {"no-store", KIND_FLAG, AT(no_store), 0, 0, 0, "", "keep nothing"},
+    {"isa", KIND_TEXT, AT(isa), 0, 0, 0, "NAME", "auto, scalar, avx2, avx512, neon; else BEZEL_ISA"},
+    {"activations", KIND_TEXT, AT(activations), 0, 0, 0, "NAME", "auto, f32, q8"},
+    {"kind", KIND_TEXT, AT(kind), 0, 0, 0, "NAME", "auto, pretrained, instruct"},
+    {"profile", KIND_TEXT, AT(profile), 0, 0, 0, "NAME", "form of the prompt: gemma3, gemma2, transcript"},
+    {"system", KIND_TEXT, AT(system), 0, 0, 0, "TEXT", "system text"},
+    {"context", KIND_TEXT, AT(context), 0, 0, 0, "TEXT", "context for the tools' prompt"},
+    {"user", KIND_TEXT, AT(user), 0, 0, 0, "NAME", "who asks, for the store"},
+    {"conversation", KIND_TEXT, AT(conversation), 0, 0, 0, "ID", "go on with a stored conversation"},
+    {"tools", KIND_TEXT, AT(tools), 0, 0, 0, "FILE", "JSON list of tools: {name, description, parameters}"},
+    {"results", KIND_TEXT, AT(results), 0, 0, 0, "FILE", "JSON map of tool name to the result it gives"},
+    {"ids", KIND_TEXT, AT(ids), 0, 0, 0, "LIST", "JSON list of token ids instead of a text"},
+    {"sha256", KIND_TEXT, AT(sha256), 0, 0, 0, "HEX", "what the file must hash to"},
+    {"output", KIND_TEXT, AT(output), 0, 0, 0, "FILE", "where to put it"},
+    {"stopped", KIND_TEXT, AT(stopped), 0, 0, 0, "HOW", "end (default) or limit: how the output ended"},
+    {"overflow", KIND_TEXT, AT(overflow), 0, 0, 0, "HOW", "drop_oldest (default) or error when the context is full"},
+    {"stop", KIND_STOP, 0, 0, 0, 0, "TEXT", "stop string; may be given several times"},
+    {"threads", KIND_INTEGER, AT(threads), 0, 256, 0, "N", "0 = one a core"},
+    {"chunk", KIND_INTEGER, AT(chunk), 0, 4096, 0, "N", "prompt tokens a pass"},
+    {"n-ctx", KIND_INTEGER, AT(n_ctx), 0, 1 << 20, 0, "N", "context length"},
+    {"seed", KIND_INTEGER, AT(seed), 0, 9e15, 0, "N", "0 = a new one each time"},
+    {"max-tokens", KIND_INTEGER, AT(max_tokens), 1, 1 << 20, CMD_GIVEN_MAX_TOKENS, "N", "longest answer"},
+    {"top", KIND_INTEGER, AT(top), 0, 64, CMD_GIVEN_TOP, "N", "alternatives to report"},
+    {"top-k", KIND_INTEGER, AT(top_k), 0, 1 << 24, 0, "N", "0 = off"},
+    {"max-steps", KIND_INTEGER, AT(max_steps), 1, 1000, 0, "N", "model calls with tools in a turn"},
+    {"rounds", KIND_INTEGER, AT(rounds), 1, 1000, 0, "N", "repetitions of each measurement"},
+    {"prompt", KIND_INTEGER, AT(prompt), 1, 1 << 20, 0, "N", "prompt tokens"},
+    {"generate", KIND_INTEGER, AT(generate), 1, 1 << 20, 0, "N", "answer tokens"},
+    {"limit", KIND_INTEGER, AT(limit), 1, 100000, 0, "N", "rows to show"},
+    {"temperature", KIND_NUMBER, AT(temperature), 0, 100, CMD_GIVEN_TEMPERATURE, "X", "0 = greedy"},
+    {"top-p", KIND_NUMBER, AT(top_p), 0, 1, 0, "X", "1 = off"},
+    {"min-p", KIND_NUMBER, AT(min_p), 0, 1, 0, "X", "0 = off"},
+    {"repetition-penalty", KIND_NUMBER, AT(repetition_penalty), 0.01, 100, 0, "X", "1 = off"},
+    {"json", KIND_FLAG, AT(json), 0, 0, 0, "", "JSON on standard output"},
+    {"special", KIND_FLAG, AT(special), 0, 0, 0, "", "the text may spell control tokens"},
+    {"bos", KIND_FLAG, AT(bos), 0, 0, 0, "", "begin with BOS"},
+    {"plain", KIND_FLAG, AT(plain), 0, 0, 0, "", "control tokens spelled in the text stay text"},
+    {"show-prompt", KIND_FLAG, AT(show_prompt), 0, 0, 0, "", "print what would be sent, and stop"},
+    {"repair-tail", KIND_FLAG, AT(repair_tail), 0, 0, 0, "", "accept a last call that lacks its closing bracket"},
+    {"check", KIND_FLAG, AT(check), 0, 0, 0, "", "look at every weight"},
+    {"quiet", KIND_FLAG, AT(quiet), 0, 0, 0, "", "no progress"},
+};
+#define N_ROWS (sizeof option_rows / sizeof *option_rows)
+
+static int is_allowed(const char *allowed, const char *name, size_t n) {
+    for (const char *p = allowed; (p = strstr(p, name)) != NULL; p++)
+        if ((p == allowed || p[-1] == ' ') && (p[n] == 0 || p[n] == ' ')) return 1;
+    return 0;
+}
+
+static const option_row *row_find(const char *name, size_t n, const char *allowed) {
+    for (size_t i = 0; i < N_ROWS; i++)
+        if (strlen(option_rows[i].name) == n && memcmp(option_rows[i].name, name, n) == 0)
+            return is_allowed(allowed, option_rows[i].name, n) ? &option_rows[i] : NULL;
+    return NULL;
+}
+
+static void options_help(const cmd_options *o, const char *allowed) {
+    printf("usage: bezel %s\n\n", o->usage);
+    for (size_t i = 0; i < N_ROWS; i++) {
+        const option_row *row = &option_rows[i];
+        char left[64];
+        if (!is_allowed(allowed, row->name, strlen(row->name))) continue;
+        snprintf(left, sizeof left, "--%s %s", row->name, row->argument);
+        printf("  %-26s %s\n", left, row->help);
+    }
+}
+
+static int number_read(double *out, const char *text) {
+    char *end;
+    errno = 0;
+    *out = strtod(text, &end); /* the program never calls setlocale, so the point is a point */
+    return *text && !*end && errno == 0;
+}
+
+/* Stores the value of a row that takes one. */
+static int option_store(cmd_options *o, const option_row *row, const char *text) {
+    char *field = (char *)o + row->offset;
+    double x = 0;
+    if (row->kind == KIND_TEXT) {
+        memcpy(field, &text, sizeof text);
+        return CMD_OK;
+    }
+    if (row->kind == KIND_STOP) {
+        if (o->n_stops == CMD_MAX_STOPS) return cmd_usage(o, "--stop: at most %d", CMD_MAX_STOPS);
+        o->stops[o->n_stops++] = text;
+        return CMD_OK;
+    }
+    if (!number_read(&x, text) || x < row->min || x > row->max || (row->kind == KIND_INTEGER && x != (double)(int64_t)x))
+        return cmd_usage(o, "--%s %s: %s between %g and %g expected", row->name, text,
+                         row->kind == KIND_INTEGER ? "whole number" : "number", row->min, row->max);
+    int64_t whole = (int64_t)x;
+    if (row->kind == KIND_INTEGER)
+        memcpy(field, &whole, sizeof whole);
+    else
+        memcpy(field, &x, sizeof x);
+    return CMD_OK;
+}
+
+static void options_defaults(cmd_options *out, const cmd_options *named) {
+    bezel_sampling sampling;
+    bezel_sampling_init(&sampling);
+    memset(out, 0, sizeof *out);
+    out->subcommand = named->subcommand;
+    out->usage = named->usage;
+    out->top_k = sampling.top_k;
+    out->temperature = (double)sampling.temperature;
+    out->top_p = (double)sampling.top_p;
+    out->min_p = (double)sampling.min_p;
+    out->repetition_penalty = (double)sampling.repetition_penalty;
+    out->max_tokens = 512;
+    out->rounds = 3;
+    out->prompt = 512;
+    out->generate = 128;
+    out->limit = 20;
+}
+
+/* One argument that begins with --. Moves *i over its value. */
+static int option_read(cmd_options *o, int argc, char **argv, int *i, const char *allowed) {
+    const char *name = argv[*i] + 2, *equals = strchr(name, '=');
+    size_t n = equals ? (size_t)(equals - name) : strlen(name);
+    const option_row *row = row_find(name, n, allowed);
+    if (!row) return cmd_usage(o, "unknown option %s", argv[*i]);
+    o->given |= row->given;
+    if (row->kind == KIND_FLAG) {
+        int one = 1;
+        if (equals) return cmd_usage(o, "--%s takes no value", row->name);
+        memcpy((char *)o + row->offset, &one, sizeof one);
+        return CMD_OK;
+    }
+    if (equals) return option_store(o, row, equals + 1);
+    if (*i + 1 >= argc) return cmd_usage(o, "--%s needs a value", row->name);
+    return option_store(o, row, argv[++*i]);
+}
+
+int cmd_options_read(cmd_options *out, int argc, char **argv, const char *allowed) {
+    cmd_options named = *out;
+    int only_text = 0;
+    options_defaults(out, &named);
+    for (int i = 2; i < argc; i++) {
+        const char *a = argv[i];
+        if (!only_text && strcmp(a, "--help") == 0) {
+            options_help(out, allowed);
+            exit(CMD_OK);
+        }
+        if (!only_text && strcmp(a, "--") == 0) {
+            only_text = 1;
+        } else if (!only_text && a[0] == '-' && a[1] == '-') {
+            int status = option_read(out, argc, argv, &i, allowed);
+            if (status != CMD_OK) return status;
+        } else if (out->n_positional == CMD_MAX_POSITIONAL) {
+            return cmd_usage(out, "more than %d words; put the text in quotes", CMD_MAX_POSITIONAL);
+        } else {
+            out->positional[out->n_positional++] = a;
+        }
+    }
+    return CMD_OK;
+}

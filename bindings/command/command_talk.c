@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* What ask and chat share: an agent made from options, and a turn shown as it comes. */
+#include "command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TURN_SLICE_US 50000 /* between two looks at Ctrl-C */
+
+int cmd_talk_agent(bezel_agent **out, cmd_host *host, const cmd_options *o, const bezel_toolset *tools,
+                   const char *conversation) {
+    bezel_agent_options a;
+    bezel_agent_options_init(&a);
+    a.system = o->system;
+    a.context = o->context;
+    a.tools = tools;
+    a.user = o->user;
+    a.conversation = conversation;
+    a.journal = host->store ? bezel_store_journal(host->store) : NULL;
+    if (o->max_steps) a.max_steps = (uint32_t)o->max_steps;
+    if (o->profile && !(a.profile = bezel_profile_find(o->profile)))
+        return cmd_usage(o, "--profile %s: gemma3, gemma2 or transcript expected", o->profile);
+    if (o->overflow && strcmp(o->overflow, "error") == 0)
+        a.overflow = BEZEL_OVERFLOW_ERROR;
+    else if (o->overflow && strcmp(o->overflow, "drop_oldest") != 0)
+        return cmd_usage(o, "--overflow %s: drop_oldest or error expected", o->overflow);
+    int status = cmd_session_options(&a.session, o);
+    if (status != CMD_OK) return status;
+    cmd_generate_options(&a.generate, o);
+    if (bezel_agent_new(out, host->model, &a, &host->error) != BEZEL_OK) return cmd_host_fail(host);
+    return CMD_OK;
+}
+
+int cmd_talk_resume(bezel_agent *agent, cmd_host *host, const char *conversation) {
+    bezel_tree *tree;
+    bezel_value *list = NULL;
+    int status = CMD_OK;
+    if (bezel_tree_new(&tree, host->engine, &host->error) != BEZEL_OK) return cmd_host_fail(host);
+    if (bezel_store_messages(&list, tree, host->store, conversation, &host->error) != BEZEL_OK) {
+        bezel_tree_free(tree);
+        return cmd_host_fail(host);
+    }
+    for (size_t i = 0; status == CMD_OK && i < bezel_value_count(list); i++) {
+        const bezel_value *item = bezel_value_at(list, i);
+        bezel_message m = {.size = sizeof m};
+        m.role = bezel_role_from_name(bezel_value_text(bezel_value_get(item, "role"), NULL));
+        m.text = bezel_value_text(bezel_value_get(item, "text"), &m.text_size);
+        if (bezel_agent_append(agent, &m, 1, &host->error) != BEZEL_OK) status = cmd_host_fail(host);
+    }
+    bezel_tree_free(tree);
+    return status;
+}
+
+static void show_value(cmd_host *host, const char *before, const char *name, const bezel_value *value, const char *text) {
+    char *json = NULL;
+    size_t size = 0;
+    const char *dim = cmd_is_terminal(STDERR_FILENO) ? "\033[2m" : "", *plain = *dim ? "\033[0m" : "";
+    if (value && bezel_json_write(&json, &size, host->engine, value, 0, NULL) != BEZEL_OK) json = NULL;
+    fflush(stdout);
+    fprintf(stderr, "%s%s %s %s%s\n", dim, before, name ? name : "", json ? json : text ? text : "", plain);
+    bezel_text_free(host->engine, json);
+}
+
+static void show_event(cmd_host *host, const bezel_agent_event *event) {
+    switch (event->type) {
+    case BEZEL_AGENT_TEXT:
+        cmd_write_text(event->text, event->text_size);
+        fflush(stdout);
+        break;
+    case BEZEL_AGENT_CALL: show_value(host, "\xE2\x86\x92", event->name, event->arguments, NULL); break;
+    case BEZEL_AGENT_RESULT: show_value(host, "\xE2\x86\x90", event->name, event->result, event->text); break;
+    default: show_value(host, "!", event->name, NULL, event->text); break;
+    }
+}
+
+bezel_status cmd_talk_turn(cmd_host *host, bezel_agent *agent, const char *text, size_t size, int show) {
+    bezel_status st = bezel_agent_send(agent, text, size, &host->error);
+    bezel_agent_event event = {.size = sizeof event};
+    if (st != BEZEL_OK) return st;
+    do {
+        if (cmd_interrupted()) bezel_agent_cancel(agent);
+        st = bezel_agent_step(agent, TURN_SLICE_US, &host->error);
+        while (bezel_agent_event_next(agent, &event))
+            if (show) show_event(host, &event);
+        if (st == BEZEL_TOOL_PENDING) usleep(1000);
+    } while (st > 0 && st != BEZEL_DONE);
+    return st == BEZEL_DONE ? BEZEL_OK : st;
+}
