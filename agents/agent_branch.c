@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* A small model that has called a function and has its result likes to write the same call again, and each repetition in
+ * the prompt makes the next more probable. So a model call that only repeats is taken back, and the answer begins anew
+ * from the most probable alternative at one of two places: its first token (text instead of a call), or the token where
+ * the name of another, not yet called tool would part from the repeated one. The alternatives and their probabilities
+ * are those the model itself reported. */
+#include <string.h>
+
+#include "agent_impl.h"
+
+#include "base/alloc.h"
+
+#define MARKER_AT_MOST 128 /* tokens before the opening bracket that are looked at */
+
+typedef struct branch_choice {
+    size_t position; /* ids[0, position) stay, `id` follows */
+    int32_t id;
+    float logprob;
+} branch_choice;
+
+static int branch_was_called(const bezel_agent *a, const char *name)
+{
+    for (size_t i = 0; i < a->n_calls; i++) {
+        if (a->calls[i].arguments && strcmp(a->calls[i].name, name) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Whether `text` from where a tool name begins is a beginning of, or begins with, a tool's name that was not called. */
+static int branch_leads_to_tool(const bezel_agent *a, const char *text)
+{
+    size_t n = strlen(text);
+    for (size_t i = 0; i < bezel_toolset_count(a->options.tools); i++) {
+        const char *name = bezel_toolset_name(a->options.tools, i);
+        size_t m = strlen(name), least = n < m ? n : m;
+        if (!branch_was_called(a, name) && strncmp(text, name, least) == 0 && (n <= m || text[m] == '('))
+            return 1;
+    }
+    return 0;
+}
+
+/* Text of ids[0, n) followed by id. */
+static bezel_status branch_text(char **out, const bezel_agent *a, const int32_t *ids, size_t n, int32_t id,
+                                bezel_error *err)
+{
+    int32_t list[MARKER_AT_MOST + 1];
+    size_t size;
+    memcpy(list, ids, n * sizeof *ids);
+    list[n] = id;
+    return bezel_detokenize(out, &size, a->model, list, n + 1, 0, err);
+}
+
+static int branch_is_blank(const char *text)
+{
+    return text[strspn(text, " \t\r\n")] == 0;
+}
+
+/* Where the name begins in a text that spells the marker, else NULL. */
+static const char *branch_name_in(const bezel_agent *a, const char *text)
+{
+    const char *marker = a->options.tool_profile->call_marker, *at = strstr(text, marker);
+    return at ? at + strlen(marker) : NULL;
+}
+
+static bezel_status branch_look(branch_choice *best, const bezel_agent *a, size_t position, bezel_error *err)
+{
+    const bezel_generation *g = &a->turn.generation;
+    for (uint32_t k = 0; k < g->n_top; k++) {
+        int32_t id = g->top_ids[position * g->n_top + k];
+        float logprob = g->top_logprobs[position * g->n_top + k];
+        if (id < 0 || id == g->ids[position] || bezel_token_is_end(a->model, id) || !(logprob > best->logprob))
+            continue;
+        char *text = NULL;
+        bezel_status st = branch_text(&text, a, g->ids, position, id, err);
+        if (st != BEZEL_OK)
+            return st;
+        const char *name = branch_name_in(a, text);
+        int fits = position == 0 ? !branch_is_blank(text) : name && *name && branch_leads_to_tool(a, name);
+        bezel_text_free(a->engine, text);
+        if (fits) {
+            *best = (branch_choice){position, id, logprob};
+            return BEZEL_OK;
+        }
+    }
+    return BEZEL_OK;
+}
+
+bezel_status bz_agent_branch(bezel_agent *a, int *out_found, bezel_error *err)
+{
+    const bezel_generation *g = &a->turn.generation;
+    branch_choice best = {0, -1, -1e30f};
+    bezel_status st = BEZEL_OK;
+    *out_found = 0;
+    if (!g->n_top || !g->top_ids || !g->top_logprobs || !g->n_ids || a->n_forced)
+        return BEZEL_OK;
+    for (size_t p = 0; st == BEZEL_OK && p < g->n_ids && p < MARKER_AT_MOST; p++)
+        st = branch_look(&best, a, p, err);
+    if (st != BEZEL_OK || best.id < 0)
+        return st;
+    a->forced = bz_alloc(a->world, (best.position + 1) * sizeof *a->forced);
+    if (!a->forced)
+        return bz_fail_memory(err, "agent", "another answer", (best.position + 1) * sizeof *a->forced);
+    memcpy(a->forced, g->ids, best.position * sizeof *a->forced);
+    a->forced[best.position] = best.id;
+    a->n_forced = best.position + 1;
+    *out_found = 1;
+    return BEZEL_OK;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/* The calls of a turn. Invariants: no two calls with the same name and equal arguments are run in one turn; all calls of
+ * one model call are started before any is waited for; their results go back as one message in call order. */
+#include <string.h>
+
+#include "agent_impl.h"
+
+#include "base/alloc.h"
+#include "base/utf8.h"
+
+int bz_agent_has_tools(const bezel_agent *a)
+{
+    return a->options.tools && bezel_toolset_count(a->options.tools) > 0;
+}
+
+/* --- Taking note -------------------------------------------------------------------------- */
+
+static bz_agent_call *calls_push(bezel_agent *a, bezel_error *err)
+{
+    if (!bz_agent_grow(a->world, &a->calls, &a->calls_capacity, a->n_calls, sizeof *a->calls)) {
+        bz_fail_memory(err, "agent", "the calls", (a->n_calls + 1) * sizeof *a->calls);
+        return NULL;
+    }
+    bz_agent_call *call = &a->calls[a->n_calls];
+    *call = (bz_agent_call){.step = a->step - 1, .seen = 1, .seen_step = a->step - 1};
+    return call;
+}
+
+static const char *calls_text(bezel_agent *a, const char *text, size_t size)
+{
+    return text ? bz_arena_text(&a->arena, text, size) : NULL;
+}
+
+/* The first call of this turn with the same name and arguments, or NULL. */
+static bz_agent_call *calls_find(bezel_agent *a, const char *name, const bezel_value *arguments)
+{
+    for (size_t i = 0; i < a->n_calls; i++) {
+        bz_agent_call *c = &a->calls[i];
+        if (c->arguments && !c->repeated && !c->refused && strcmp(c->name, name) == 0 &&
+            bezel_value_equal(c->arguments, arguments))
+            return c;
+    }
+    return NULL;
+}
+
+bezel_status bz_agent_call_add(bezel_agent *a, const bezel_parse_event *found, bezel_error *err)
+{
+    bz_agent_call *same = calls_find(a, found->tool, found->arguments);
+    size_t same_index = same ? (size_t)(same - a->calls) : 0;
+    bz_agent_call *call = calls_push(a, err);
+    if (!call)
+        return BEZEL_ERR_MEMORY;
+    call->name = calls_text(a, found->tool, SIZE_MAX);
+    call->arguments = bezel_tree_copy(a->tree, found->arguments);
+    if (!call->name || !call->arguments)
+        return bz_fail_memory(err, "agent", "a call", 0);
+    a->n_calls++;
+    if (!same)
+        return BEZEL_OK;
+    same = &a->calls[same_index];
+    call->repeated = 1;
+    if (same->seen_step != call->step) {
+        same->seen++;
+        same->seen_step = call->step;
+    }
+    return bz_agent_note(a, err, "%s was already called with these arguments; it is not run again", call->name);
+}
+
+bezel_status bz_agent_parse_error_add(bezel_agent *a, const bezel_parse_event *found, bezel_error *err)
+{
+    bz_agent_call *call = calls_push(a, err);
+    if (!call)
+        return BEZEL_ERR_MEMORY;
+    call->name = calls_text(a, found->tool ? found->tool : "", SIZE_MAX);
+    call->code = calls_text(a, found->code ? found->code : "syntax", SIZE_MAX);
+    call->error = calls_text(a, found->text ? found->text : "", found->text ? found->text_size : 0);
+    if (!call->name || !call->code || !call->error)
+        return bz_fail_memory(err, "agent", "a call", 0);
+    call->done = 1;
+    a->n_calls++;
+    bezel_agent_event event = {.type = BEZEL_AGENT_PARSE_ERROR,
+                               .step = call->step,
+                               .text = call->error,
+                               .text_size = strlen(call->error),
+                               .name = call->name[0] ? call->name : NULL,
+                               .code = call->code};
+    return bz_agent_emit(a, &event, err);
+}
+
+/* --- Running ------------------------------------------------------------------------------ */
+
+/* What a tool answered; its failure is a fact for the model, not an error of the turn. */
+static bezel_status calls_settle(bezel_agent *a, bz_agent_call *call, bezel_status st, const bezel_error *why,
+                                 bezel_error *err)
+{
+    if (st == BEZEL_TOOL_PENDING)
+        return BEZEL_OK;
+    call->done = 1;
+    if (call->dispatch)
+        call->duration_us = bezel_dispatch_us(call->dispatch);
+    if (st >= 0) {
+        call->result = bezel_tree_copy(a->tree, bezel_dispatch_result(call->dispatch));
+        if (!call->result)
+            return bz_fail_memory(err, "agent", "a result", 0);
+    } else if (st == BEZEL_ERR_UNSUPPORTED) {
+        call->undeclared = 1;
+    } else {
+        call->code = bezel_status_name(st);
+        call->error = calls_text(a, why->text[0] ? why->text : call->code, SIZE_MAX);
+        if (!call->error)
+            return bz_fail_memory(err, "agent", "the error of a tool", 0);
+    }
+    bezel_dispatch_free(call->dispatch);
+    call->dispatch = NULL;
+    return BEZEL_OK;
+}
+
+static bezel_status calls_refuse(bezel_agent *a, bz_agent_call *call, bezel_error *err)
+{
+    call->refused = call->done = 1;
+    call->code = "too_many_calls";
+    call->error = "too many calls at once; ask again with fewer";
+    return bz_agent_note(a, err, "%s was not called: at most %u calls are run in one model turn", call->name,
+                         (unsigned)a->options.max_calls);
+}
+
+bezel_status bz_agent_calls_start(bezel_agent *a, bezel_error *err)
+{
+    uint32_t n_run = 0;
+    bezel_status st = BEZEL_OK;
+    for (size_t i = a->step_calls; st == BEZEL_OK && i < a->n_calls; i++) {
+        bz_agent_call *call = &a->calls[i];
+        if (call->done || call->repeated)
+            continue;
+        if (n_run++ >= a->options.max_calls) {
+            st = calls_refuse(a, call, err);
+            continue;
+        }
+        bezel_agent_event event = {
+            .type = BEZEL_AGENT_CALL, .step = call->step, .name = call->name, .arguments = call->arguments};
+        st = bz_agent_emit(a, &event, err);
+        if (st != BEZEL_OK)
+            break;
+        bezel_error why = BEZEL_ERROR_INIT;
+        bezel_status got = bezel_dispatch_start(&call->dispatch, a->options.tools, call->name, call->arguments, &why);
+        st = calls_settle(a, call, got, &why, err);
+    }
+    return st;
+}
+
+bezel_status bz_agent_calls_poll(bezel_agent *a, bezel_error *err)
+{
+    int waits = 0;
+    for (size_t i = a->step_calls; i < a->n_calls; i++) {
+        bz_agent_call *call = &a->calls[i];
+        if (!call->dispatch)
+            continue;
+        bezel_error why = BEZEL_ERROR_INIT;
+        bezel_status got = bezel_dispatch_poll(call->dispatch, &why);
+        bezel_status st = calls_settle(a, call, got, &why, err);
+        if (st != BEZEL_OK)
+            return st;
+        waits |= call->dispatch != NULL;
+    }
+    return waits ? BEZEL_TOOL_PENDING : BEZEL_OK;
+}
+
+void bz_agent_calls_clear(bezel_agent *a)
+{
+    for (size_t i = 0; i < a->n_calls; i++)
+        bezel_dispatch_free(a->calls[i].dispatch);
+    a->n_calls = 0;
+    a->step_calls = 0;
+}
+
+/* --- Results ------------------------------------------------------------------------------ */
+
+static size_t calls_result_limit(const bezel_agent *a)
+{
+    size_t eighth = bezel_session_n_ctx(a->session) / 8, limit = a->options.max_result_tokens;
+    if (!limit)
+        limit = eighth < 1000 ? eighth : 1000;
+    return limit < 16 ? 16 : limit;
+}
+
+static bezel_status calls_tokens(size_t *out, const bezel_agent *a, const char *text, size_t size, bezel_error *err)
+{
+    bezel_status st = bezel_tokenize(NULL, 0, out, a->model, text, size, 0, err);
+    return st == BEZEL_ERR_LIMIT && *out ? BEZEL_OK : st;
+}
+
+/* One result line within the limit of tokens; *out_cut 1 when something was left out. */
+static bezel_status calls_line(char **out, size_t *out_size, int *out_cut, bezel_agent *a, const bz_agent_call *call,
+                               bezel_error *err)
+{
+    size_t allowed = calls_result_limit(a), bytes = SIZE_MAX, tokens = 0;
+    const char *name = call->name[0] ? call->name : "FUNCTION_CALL";
+    *out = NULL;
+    *out_cut = 0;
+    for (int round = 0;; round++) {
+        bezel_status st = bezel_result_render(out, out_size, a->engine, a->options.tool_profile, name, call->arguments,
+                                              call->error ? NULL : call->result, call->error, bytes, err);
+        if (st != BEZEL_OK)
+            return st;
+        st = calls_tokens(&tokens, a, *out, *out_size, err);
+        if (st != BEZEL_OK) {
+            bezel_text_free(a->engine, *out);
+            *out = NULL;
+            return st;
+        }
+        if (tokens <= allowed || round == 6 || bytes <= 64)
+            return BEZEL_OK;
+        /* shrink in proportion, with a tenth of margin for the note in the middle */
+        *out_cut = 1;
+        size_t from = *out_size < bytes ? *out_size : bytes;
+        bytes = (size_t)((double)from * (double)allowed / (double)tokens * 0.9);
+        bytes = bytes < 64 ? 64 : bytes;
+        bezel_text_free(a->engine, *out);
+        *out = NULL;
+    }
+}
+
+static const bz_agent_call *calls_original(bezel_agent *a, const bz_agent_call *call)
+{
+    const bz_agent_call *same = call->repeated ? calls_find(a, call->name, call->arguments) : NULL;
+    return same ? same : call;
+}
+
+static bezel_status calls_event(bezel_agent *a, const bz_agent_call *call, const bz_agent_call *from, bezel_error *err)
+{
+    if (!call->arguments)
+        return BEZEL_OK; /* a parse error had its event when it was read */
+    bezel_agent_event event = {.type = BEZEL_AGENT_RESULT,
+                               .step = call->step,
+                               .name = call->name,
+                               .code = from->code,
+                               .arguments = call->arguments,
+                               .result = from->result,
+                               .text = from->error,
+                               .text_size = from->error ? strlen(from->error) : 0};
+    return bz_agent_emit(a, &event, err);
+}
+
+/* Whether the result of this call is already in the message: the same call stood earlier in this model call. */
+static int calls_told(bezel_agent *a, const bz_agent_call *call, const bz_agent_call *from)
+{
+    if (from == call)
+        return 0;
+    for (const bz_agent_call *c = a->calls + a->step_calls; c < call; c++) {
+        if (c == from || (c->repeated && calls_original(a, c) == from))
+            return 1;
+    }
+    return 0;
+}
+
+static bezel_status calls_tell(bz_strbuf *b, bezel_agent *a, const bz_agent_call *call, bezel_error *err)
+{
+    const bz_agent_call *from = calls_original(a, call);
+    char *line = NULL;
+    size_t size = 0;
+    int cut = 0;
+    bezel_status st = calls_event(a, call, from, err);
+    if (st != BEZEL_OK || calls_told(a, call, from))
+        return st;
+    bz_agent_call refused = *from;
+    if (from != call && from->seen >= 3)
+        refused.error = "already called with these arguments; not run again. Answer with what you have";
+    st = calls_line(&line, &size, &cut, a, &refused, err);
+    if (st != BEZEL_OK)
+        return st;
+    if (b->size)
+        bz_strbuf_char(b, '\n');
+    bz_strbuf_add(b, line, size);
+    if (from != call && from->seen == 2)
+        bz_strbuf_text(b, " (already called with these arguments)");
+    bezel_text_free(a->engine, line);
+    if (cut)
+        st = bz_agent_note(a, err, "the result of %s was cut to %zu tokens", call->name, calls_result_limit(a));
+    return st;
+}
+
+bezel_status bz_agent_calls_reply(bezel_agent *a, bezel_error *err)
+{
+    bz_strbuf b;
+    bezel_status st = BEZEL_OK;
+    bz_strbuf_init(&b, a->world, (size_t)64 << 20);
+    for (size_t i = a->step_calls; st == BEZEL_OK && i < a->n_calls; i++)
+        st = calls_tell(&b, a, &a->calls[i], err);
+    if (st == BEZEL_OK && a->answer_only && !a->options.profile->label_guard)
+        bz_strbuf_text(&b, "\nAnswer now with what you have; no more calls.");
+    if (st == BEZEL_OK && b.status != BEZEL_OK)
+        st = bz_fail(err, b.status, "agent", "no room for the results");
+    if (st == BEZEL_OK)
+        st = bz_agent_history_add(a, BEZEL_ROLE_TOOL, a->step - 1, bz_strbuf_cstr(&b), b.size, err);
+    bz_strbuf_free(&b);
+    return st;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside of bezel_agent: one struct, and what its files offer each other. */
+#ifndef BZ_AGENT_IMPL_H
+#define BZ_AGENT_IMPL_H
+
+#include <stdatomic.h>
+
+#include <bezel/agent.h>
+
+#include "base/arena.h"
+#include "memory.h"
+#include "turn.h"
+
+typedef struct bz_agent_event_node bz_agent_event_node;
+struct bz_agent_event_node {
+    bz_agent_event_node *next;
+    bezel_agent_event event; /* texts are behind the struct, values in the turn's tree */
+};
+
+typedef struct bz_agent_call { /* a call, or a parse error (no arguments, a code) */
+    uint32_t step;
+    int repeated;     /* not run: the same call was answered before */
+    int refused;      /* not run: a limit */
+    int done;         /* result or error is there */
+    int undeclared;   /* the tool is a declaration without code: the host answers */
+    uint32_t seen;    /* model calls that asked for it, counted at its first occurrence */
+    uint32_t seen_step; /* the last of them */
+    const char *name;
+    const bezel_value *arguments;
+    const bezel_value *result;
+    const char *code;
+    const char *error;
+    bezel_dispatch *dispatch;
+    int64_t duration_us;
+} bz_agent_call;
+
+enum { /* what step does next */
+    BZ_AGENT_IDLE = 0,
+    BZ_AGENT_ASK,      /* choose history, render, start a model call */
+    BZ_AGENT_LISTEN,   /* the model works */
+    BZ_AGENT_JUDGE,    /* the model call is over: answer, calls, limits */
+    BZ_AGENT_WAIT,     /* calls run */
+    BZ_AGENT_REPLY,    /* results go into the history */
+    BZ_AGENT_RECORD,   /* the journal gets the turn */
+    BZ_AGENT_FINISHED
+};
+
+struct bezel_agent {
+    const bezel_world *world;
+    bezel_engine *engine;
+    bezel_model *model;
+    bezel_agent_options options; /* pointers are the agent's copies or borrowed as agent.h says */
+    bezel_journal journal;
+    char *system, *context, *conversation, *user;
+    char **stops; /* [options.generate.n_stops] */
+    bezel_logit_bias *bias;
+    bezel_session *session;
+    bz_turn_session session_source;
+    bz_turn_source source;
+
+    bz_memory_message *history; /* [n_history] */
+    size_t n_history, history_capacity;
+    bz_memory_plan plan; /* of the last prompt */
+    char *system_text;   /* system and tools as the current turn sends them, or NULL */
+    size_t system_size;
+
+    /* the current turn; all of it lives until the next send */
+    int state;
+    bezel_status final; /* BEZEL_DONE or why it failed, once FINISHED */
+    bezel_error error;
+    atomic_int cancelled;
+    size_t turn_begin; /* index of the question in history */
+    uint32_t step;     /* model calls begun */
+    int answer_only;   /* no call is run any more */
+    int answer_lost;   /* an answer-only call brought no text */
+    uint32_t n_bad;    /* model calls whose calls could not be read */
+    bz_arena arena;
+    bezel_tree *tree;
+    bz_agent_call *calls;
+    size_t n_calls, calls_capacity;
+    size_t step_calls; /* index of the first call of this model call */
+    bezel_journal_usage *usages;
+    size_t n_usages, usages_capacity;
+    int32_t *forced; /* ids the next model call begins with */
+    size_t n_forced;
+    uint32_t n_branches;
+    bz_turn turn;
+    bz_strbuf answer;
+    const bezel_value *call_list;
+    uint64_t n_dropped_pending; /* tokens dropped for the model call in progress */
+    int64_t started_ms, started_ns, total_us, first_token_us;
+    uint32_t stop_reason;
+
+    bz_agent_event_node *first_event, *last_event, *shown_event;
+    int fresh_events; /* queued since step last returned BEZEL_TOKEN */
+    int ready_fd;     /* always readable, or -1 */
+    int inside;       /* step is on the stack: a tool may not step or send */
+};
+
+/* --- agent_event.c ------------------------------------------------------------------------ */
+
+/* Queues an event. Texts are copied, values must live in the turn's tree. */
+bezel_status bz_agent_emit(bezel_agent *a, const bezel_agent_event *event, bezel_error *err);
+bezel_status bz_agent_emit_text(bezel_agent *a, uint32_t type, const char *text, size_t size, uint64_t count,
+                                bezel_error *err);
+bezel_status bz_agent_note(bezel_agent *a, bezel_error *err, const char *format, ...) BZ_PRINTF(3, 4);
+void bz_agent_events_clear(bezel_agent *a);
+
+/* --- agent_history.c ---------------------------------------------------------------------- */
+
+bezel_status bz_agent_history_add(bezel_agent *a, uint32_t role, uint32_t step, const char *text, size_t size,
+                                  bezel_error *err);
+void bz_agent_history_cut(bezel_agent *a, size_t count);
+/* Renders system and tools anew (tools may have been added) into system_text. */
+bezel_status bz_agent_system_render(bezel_agent *a, bezel_error *err);
+/* Chooses the part of the history that fits and renders it; *plan in and out as bz_memory_choose. */
+bezel_status bz_agent_prompt_render(bezel_prompt **out, bezel_agent *a, bz_memory_plan *plan, bezel_error *err);
+
+/* --- agent_calls.c ------------------------------------------------------------------------ */
+
+/* Notes what the parser found; runs nothing. */
+bezel_status bz_agent_call_add(bezel_agent *a, const bezel_parse_event *found, bezel_error *err);
+bezel_status bz_agent_parse_error_add(bezel_agent *a, const bezel_parse_event *found, bezel_error *err);
+/* Starts every new call of this model call. */
+bezel_status bz_agent_calls_start(bezel_agent *a, bezel_error *err);
+/* BEZEL_OK when all have answered, BEZEL_TOOL_PENDING, or an error. */
+bezel_status bz_agent_calls_poll(bezel_agent *a, bezel_error *err);
+/* The results of this model call as one message into the history, events in call order. */
+bezel_status bz_agent_calls_reply(bezel_agent *a, bezel_error *err);
+void bz_agent_calls_clear(bezel_agent *a);
+int bz_agent_has_tools(const bezel_agent *a);
+
+/* --- agent_branch.c ----------------------------------------------------------------------- */
+
+/* After a model call that only repeated answered calls: sets `forced` to the beginning of the most probable other
+ * answer. *out_found 0 when there is none. */
+bezel_status bz_agent_branch(bezel_agent *a, int *out_found, bezel_error *err);
+
+/* --- agent_loop.c ------------------------------------------------------------------------- */
+
+/* One unit of the turn. BEZEL_MORE, BEZEL_TOOL_PENDING, BEZEL_DONE (state FINISHED) or an error that ends the turn. */
+bezel_status bz_agent_unit(bezel_agent *a, int64_t budget_us, bezel_error *err);
+/* Ends the turn with an error: what was written is kept for the journal, the history stays one that can be continued. */
+void bz_agent_fail(bezel_agent *a, bezel_status st, const bezel_error *err);
+
+/* --- agent_journal.c ---------------------------------------------------------------------- */
+
+bezel_status bz_agent_journal_write(bezel_agent *a, bezel_error *err);
+/* The list of bezel_agent_turn, built once at the end. */
+bezel_status bz_agent_call_list(bezel_agent *a, bezel_error *err);
+
+/* --- agent.c ------------------------------------------------------------------------------ */
+
+/* bezel_agent_new with another source in place of the session; NULL = the session. The source is copied. */
+bezel_status bz_agent_new_with(bezel_agent **out, bezel_model *model, const bezel_agent_options *options,
+                               const bz_turn_source *source, bezel_error *err);
+/* Room for one more element of `size` bytes; 0 when memory is out. */
+int bz_agent_grow(const bezel_world *w, void *list, size_t *capacity, size_t count, size_t size);
+
+#endif
