@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* Forward pass of the tiny model against what transformers computes with it (tests/golden/make_tiny_reference.py): the
+ * residual stream after every layer, logits and greedy tokens, over a text longer than window and ring; and the promise that
+ * threads and chunks change nothing. */
+#include "model/decoder.h"
+
+#include "base/alloc.h"
+#include "base/reader.h"
+#include "generate/logit_filter.h"
+#include "support/fail_world.h"
+#include "support/tiny_model.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+Suite *decoder_suite(void);
+
+typedef struct reference {
+    uint8_t *bytes;
+    uint32_t T, L, D, V, n_probes, n_greedy;
+    int32_t *ids;
+    const uint8_t *probes, *hidden, *logits, *greedy, *margin;
+} reference;
+
+static void reference_read(reference *r)
+{
+    FILE *f = fopen("tests/golden/tiny_gemma3.bin", "rb");
+    ck_assert_msg(f != NULL, "tests/golden/tiny_gemma3.bin is missing: run the tests from the root of the repository");
+    r->bytes = malloc(1 << 20);
+    const size_t size = fread(r->bytes, 1, 1 << 20, f);
+    fclose(f);
+    ck_assert_uint_gt(size, 32);
+    ck_assert_mem_eq(r->bytes, "BZTINY1", 8);
+    uint32_t *const counts[6] = {&r->T, &r->L, &r->D, &r->V, &r->n_probes, &r->n_greedy};
+    for (size_t i = 0; i < 6; ++i)
+        *counts[i] = bz_load_u32(r->bytes + 8 + 4 * i);
+    r->probes = r->bytes + 32 + r->T * 4;
+    r->hidden = r->probes + r->n_probes * 4;
+    r->logits = r->hidden + (size_t)r->n_probes * (r->L + 1) * r->D * 4;
+    r->greedy = r->logits + (size_t)r->n_probes * r->V * 4;
+    r->margin = r->greedy + r->n_greedy * 4;
+    ck_assert_uint_eq((size_t)(r->margin - r->bytes) + r->n_greedy * 4, size);
+    r->ids = malloc(r->T * sizeof *r->ids);
+    for (size_t i = 0; i < r->T; ++i)
+        r->ids[i] = (int32_t)bz_load_u32(r->bytes + 32 + 4 * i);
+}
+
+static void reference_free(reference *r)
+{
+    free(r->ids);
+    free(r->bytes);
+}
+
+/* Largest difference over the size of the largest value. */
+static double distance(const float *x, const uint8_t *expected, size_t n)
+{
+    double worst = 0, largest = 1e-9;
+    for (size_t i = 0; i < n; ++i) {
+        const double e = (double)bz_load_f32(expected + 4 * i);
+        largest = fmax(largest, fabs(e));
+        worst = fmax(worst, fabs((double)x[i] - e));
+    }
+    return worst / largest;
+}
+
+typedef struct run {
+    tiny_model tiny;
+    bz_kv_cache *cache;
+    bz_decoder *decoder;
+    float *logits;
+} run;
+
+static void run_open(run *r, uint32_t isa, uint32_t threads, uint32_t chunk, int use_q8)
+{
+    tiny_model_open(&r->tiny, isa, threads, NULL);
+    const bezel_world *w = bezel_engine_world(r->tiny.engine);
+    const bz_config *c = &r->tiny.model->config;
+    ck_assert_int_eq(bz_kv_cache_new(&r->cache, w, c, 1024, use_q8 ? BZ_DTYPE_F16 : BZ_DTYPE_F32, NULL), BEZEL_OK);
+    ck_assert_int_eq(bz_decoder_new(&r->decoder, r->tiny.model, 1024, chunk, use_q8, NULL), BEZEL_OK);
+    r->logits = malloc(c->V * sizeof *r->logits);
+}
+
+static void run_close(run *r)
+{
+    free(r->logits);
+    bz_decoder_free(r->decoder);
+    bz_kv_cache_free(r->cache);
+    tiny_model_close(&r->tiny);
+}
+
+static void run_head(run *r, size_t t)
+{
+    bz_decoder_head(r->decoder, t, 1);
+    while (bz_decoder_head_slice(r->decoder, r->logits, r->tiny.model->config.V)) {
+    }
+}
+
+/* Whole reference text in chunks; compares hidden states and logits of the probes. Returns the largest distances. */
+static void run_against(run *r, const reference *ref, uint32_t chunk, double *out_hidden, double *out_logits)
+{
+    *out_hidden = *out_logits = 0;
+    const size_t D = ref->D;
+    for (size_t begin = 0; begin < ref->T; begin += chunk) {
+        const size_t T = ref->T - begin < chunk ? ref->T - begin : chunk;
+        bz_decoder_begin(r->decoder, r->cache, ref->ids + begin, T);
+        for (uint32_t l = 0; l <= ref->L; ++l) {
+            for (uint32_t i = 0; i < ref->n_probes; ++i) {
+                const size_t probe = bz_load_u32(ref->probes + 4 * i);
+                if (probe >= begin && probe < begin + T)
+                    *out_hidden = fmax(*out_hidden, distance(r->decoder->x + (probe - begin) * D,
+                                                             ref->hidden + ((size_t)i * (ref->L + 1) + l) * D * 4, D));
+            }
+            if (l < ref->L)
+                ck_assert_int_eq(bz_decoder_layer(r->decoder), l + 1 < ref->L);
+        }
+        for (uint32_t i = 0; i < ref->n_probes; ++i) {
+            const size_t probe = bz_load_u32(ref->probes + 4 * i);
+            if (probe < begin || probe >= begin + T)
+                continue;
+            run_head(r, probe - begin);
+            *out_logits = fmax(*out_logits, distance(r->logits, ref->logits + (size_t)i * ref->V * 4, ref->V));
+        }
+    }
+    ck_assert_uint_eq(r->cache->n, ref->T);
+}
+
+START_TEST(every_layer_agrees_with_transformers_in_float)
+{
+    const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512};
+    reference ref;
+    reference_read(&ref);
+    for (size_t i = 0; i < 3; ++i) {
+        if (!bz_kernel_has(levels[i]))
+            continue;
+        run r;
+        double hidden, logits;
+        run_open(&r, levels[i], 2, 100, 0);
+        ck_assert_uint_eq(r.tiny.model->config.V, ref.V);
+        run_against(&r, &ref, 100, &hidden, &logits);
+        ck_assert_msg(hidden < 1e-4 && logits < 1e-4, "%s: hidden %g, logits %g", bezel_isa_name(levels[i]), hidden,
+                      logits);
+        run_close(&r);
+    }
+    reference_free(&ref);
+}
+END_TEST
+
+START_TEST(integer_activations_and_half_keys_stay_close)
+{
+    const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512};
+    reference ref;
+    reference_read(&ref);
+    for (size_t i = 0; i < 3; ++i) {
+        if (!bz_kernel_has(levels[i]))
+            continue;
+        run r;
+        double hidden, logits;
+        run_open(&r, levels[i], 2, 128, 1);
+        run_against(&r, &ref, 128, &hidden, &logits);
+        ck_assert_msg(hidden < 0.01 && logits < 0.01, "%s: hidden %g, logits %g", bezel_isa_name(levels[i]), hidden,
+                      logits);
+        run_close(&r);
+    }
+    reference_free(&ref);
+}
+END_TEST
+
+START_TEST(greedy_tokens_are_those_of_transformers_up_to_a_near_tie)
+{
+    reference ref;
+    run r;
+    reference_read(&ref);
+    run_open(&r, BEZEL_ISA_SCALAR, 1, 64, 0);
+    double hidden, logits;
+    run_against(&r, &ref, 64, &hidden, &logits); /* the last probe is the last position */
+    for (uint32_t i = 0; i < ref.n_greedy; ++i) {
+        if (bz_load_f32(ref.margin + 4 * i) < 0.01F)
+            break;
+        int32_t id = bz_logit_argmax(r.logits, ref.V);
+        ck_assert_msg(id == (int32_t)bz_load_u32(ref.greedy + 4 * i), "token %u is %d", i, id);
+        bz_decoder_begin(r.decoder, r.cache, &id, 1);
+        while (bz_decoder_layer(r.decoder)) {
+        }
+        run_head(&r, 0);
+    }
+    run_close(&r);
+    reference_free(&ref);
+}
+END_TEST
+
+/* Logits after the whole reference text. */
+static void last_logits(float *out, const reference *ref, uint32_t isa, uint32_t threads, uint32_t chunk, int use_q8)
+{
+    run r;
+    run_open(&r, isa, threads, chunk, use_q8);
+    for (size_t begin = 0; begin < ref->T; begin += chunk) {
+        const size_t T = ref->T - begin < chunk ? ref->T - begin : chunk;
+        bz_decoder_begin(r.decoder, r.cache, ref->ids + begin, T);
+        while (bz_decoder_layer(r.decoder)) {
+        }
+        run_head(&r, T - 1);
+    }
+    memcpy(out, r.logits, ref->V * sizeof *out);
+    run_close(&r);
+}
+
+START_TEST(threads_and_chunks_change_no_bit)
+{
+    const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512};
+    const uint32_t chunks[] = {1, 7, 32, 128, 512};
+    reference ref;
+    reference_read(&ref);
+    float *first = malloc(ref.V * sizeof *first), *other = malloc(ref.V * sizeof *other);
+    for (size_t i = 0; i < 3; ++i) {
+        for (int use_q8 = 0; use_q8 < 2 && bz_kernel_has(levels[i]); ++use_q8) {
+            last_logits(first, &ref, levels[i], 1, 128, use_q8);
+            for (uint32_t c = 0; c < 5; ++c) {
+                last_logits(other, &ref, levels[i], 1 + c % 3, chunks[c], use_q8);
+                ck_assert_msg(memcmp(first, other, ref.V * sizeof *first) == 0, "%s q8 %d chunk %u threads %u",
+                              bezel_isa_name(levels[i]), use_q8, chunks[c], 1 + c % 3);
+            }
+        }
+    }
+    free(first);
+    free(other);
+    reference_free(&ref);
+}
+END_TEST
+
+START_TEST(several_positions_of_a_pass_can_have_logits)
+{
+    reference ref;
+    run r;
+    reference_read(&ref);
+    run_open(&r, BEZEL_ISA_AUTO, 2, 16, 1);
+    float *rows = malloc(16 * (size_t)ref.V * sizeof *rows);
+    bz_decoder_begin(r.decoder, r.cache, ref.ids, 16);
+    while (bz_decoder_layer(r.decoder)) {
+    }
+    bz_decoder_head(r.decoder, 0, 10);
+    while (bz_decoder_head_slice(r.decoder, rows, ref.V)) {
+    }
+    bz_decoder_head(r.decoder, 10, 6);
+    while (bz_decoder_head_slice(r.decoder, rows + 10 * (size_t)ref.V, ref.V)) {
+    }
+    for (size_t t = 0; t < 16; ++t) {
+        run_head(&r, t);
+        ck_assert_mem_eq(r.logits, rows + t * ref.V, ref.V * sizeof *rows);
+    }
+    free(rows);
+    run_close(&r);
+    reference_free(&ref);
+}
+END_TEST
+
+START_TEST(an_abandoned_pass_changes_nothing)
+{
+    reference ref;
+    run r;
+    double hidden, logits;
+    reference_read(&ref);
+    run_open(&r, BEZEL_ISA_AUTO, 1, 128, 0);
+    bz_decoder_begin(r.decoder, r.cache, ref.ids + 5, 128);
+    ck_assert_int_eq(bz_decoder_layer(r.decoder), 1);
+    ck_assert_uint_eq(r.cache->n, 0);
+    run_against(&r, &ref, 128, &hidden, &logits);
+    ck_assert_double_lt(logits, 1e-4);
+    run_close(&r);
+    reference_free(&ref);
+}
+END_TEST
+
+START_TEST(the_plan_is_what_a_decoder_takes)
+{
+    tiny_model t;
+    fail_world f;
+    bz_decoder *d = NULL;
+    fail_world_init(&f, 0);
+    tiny_model_open(&t, BEZEL_ISA_AUTO, 1, &f.world);
+    const size_t before = f.live_bytes;
+    ck_assert_int_eq(bz_decoder_new(&d, t.model, 1024, 128, 1, NULL), BEZEL_OK);
+    const size_t taken = f.live_bytes - before;
+    const uint64_t planned = bz_decoder_bytes(&t.model->config, t.engine, 1024, 128);
+    ck_assert_uint_ge(taken, planned);
+    ck_assert_uint_lt(taken, planned + sizeof *d + 512); /* headers of two blocks */
+    bz_decoder_free(d);
+    ck_assert_uint_eq(f.live_bytes, before);
+    tiny_model_close(&t);
+}
+END_TEST
+
+Suite *decoder_suite(void)
+{
+    Suite *s = suite_create("decoder");
+    TCase *t = tcase_create("decoder");
+    tcase_set_timeout(t, 600);
+    tcase_add_test(t, every_layer_agrees_with_transformers_in_float);
+    tcase_add_test(t, integer_activations_and_half_keys_stay_close);
+    tcase_add_test(t, greedy_tokens_are_those_of_transformers_up_to_a_near_tie);
+    tcase_add_test(t, threads_and_chunks_change_no_bit);
+    tcase_add_test(t, several_positions_of_a_pass_can_have_logits);
+    tcase_add_test(t, an_abandoned_pass_changes_nothing);
+    tcase_add_test(t, the_plan_is_what_a_decoder_takes);
+    suite_add_tcase(s, t);
+    return s;
+}
