@@ -5,7 +5,6 @@
  *     test_world tw;
  *     test_world_init(&tw);
  *     test_world_sweep(&tw, open_once, path, BEZEL_OK);
- *     for (tw_sweep_begin(&tw); ; ) ...        see TW_SWEEP below
  */
 #ifndef TEST_WORLD_H
 #define TEST_WORLD_H
