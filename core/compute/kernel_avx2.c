@@ -155,6 +155,8 @@ static int avx2_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dty
     avx2_tile tile;
     if (!bz_quant_has_groups(dtype))
         return 0;
+    if (T == 1 && bz_avx2_decode(y, w, dtype, n_begin, n_end, x, K))
+        return 1;
     const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / 32;
     tile.has_min = bz_quant_has_min(dtype);
     for (size_t n = n_begin, rows; n < n_end; n += rows) {

@@ -41,7 +41,7 @@ typedef struct avx512_tile_f32 {
 
 AVX512_INLINE __mmask16 avx512_first(size_t n)
 {
-    return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1u);
+    return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1u);
 }
 
 /* Lanes added as a tree: 8 apart, 4, 2, 1. */
@@ -156,6 +156,8 @@ static int avx512_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t d
     avx512_tile tile;
     if (!bz_quant_has_groups(dtype))
         return 0;
+    if (T == 1 && bz_avx512_decode(y, w, dtype, n_begin, n_end, x, K))
+        return 1;
     const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / 32;
     tile.has_min = bz_quant_has_min(dtype);
     for (size_t n = n_begin, rows; n < n_end; n += rows) {

@@ -9,7 +9,7 @@
 
 static inline __mmask16 ops_avx512_first(size_t n)
 {
-    return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1u);
+    return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1u);
 }
 
 static inline float ops_avx512_sum(__m512 v)

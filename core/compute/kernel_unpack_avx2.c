@@ -65,20 +65,29 @@ static void unpack_scales(float *d, float *m, const uint8_t *p, size_t size, siz
     }
 }
 
-static void unpack_nibbles(__m256i *low, __m256i *high, const uint8_t *p)
+/* 16 bytes of nibbles to 32 bytes: the low ones in the lower half. */
+static __m256i unpack_nibbles(const uint8_t *p)
 {
-    const __m128i mask = _mm_set1_epi8(15), x = unpack_load16(p);
-    *low = _mm256_cvtepu8_epi16(_mm_and_si128(x, mask));
-    *high = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(x, 4), mask));
+    const __m128i x = unpack_load16(p);
+    const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(x), _mm_srli_epi16(x, 4), 1);
+    return _mm256_and_si256(both, _mm256_set1_epi8(15));
 }
 
-/* 16 where the bit of the lane is set, else 0. */
-static __m256i unpack_fifth_bit(uint16_t bits)
+/* Byte i is 0xff where bit i of the four bytes at p is set, else 0. */
+static __m256i unpack_bits(const uint8_t *p)
 {
-    const __m256i select =
-        _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, (short)0x8000);
-    const __m256i set = _mm256_and_si256(_mm256_set1_epi16((short)bits), select);
-    return _mm256_and_si256(_mm256_cmpeq_epi16(set, select), _mm256_set1_epi16(16));
+    const __m256i spread = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i others = _mm256_set1_epi64x(0x7fbfdfeff7fbfdfe); /* all but the bit of the byte's place */
+    uint32_t bits;
+    memcpy(&bits, p, sizeof bits);
+    const __m256i v = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), spread);
+    return _mm256_cmpeq_epi8(_mm256_or_si256(v, others), _mm256_set1_epi8(-1));
+}
+
+static void unpack_signed(int16_t *w, __m256i bytes)
+{
+    unpack_store(w, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes)),
+                 _mm256_cvtepi8_epi16(_mm256_extracti128_si256(bytes, 1)));
 }
 
 static void unpack_q8_0(int16_t *w, const uint8_t *p, size_t n)
@@ -91,37 +100,31 @@ static void unpack_q8_0(int16_t *w, const uint8_t *p, size_t n)
 
 static void unpack_q4(int16_t *w, const uint8_t *p, size_t n, size_t size, int offset)
 {
-    const __m256i middle = _mm256_set1_epi16((short)offset);
+    const __m256i middle = _mm256_set1_epi8((char)offset);
     for (size_t g = 0; g < n; g++, p += size, w += 32) {
-        __m256i low, high;
         UNPACK_PREFETCH(p);
-        unpack_nibbles(&low, &high, p + size - 16);
-        unpack_store(w, _mm256_sub_epi16(low, middle), _mm256_sub_epi16(high, middle));
+        unpack_signed(w, _mm256_sub_epi8(unpack_nibbles(p + size - 16), middle));
     }
 }
 
-static void unpack_q5(int16_t *w, const uint8_t *p, size_t n, size_t size, int offset)
+/* `clear` is what a clear fifth bit adds (0xf0 = -16 as a byte over a nibble, or 0), `set` what a set one does. */
+static void unpack_q5(int16_t *w, const uint8_t *p, size_t n, size_t size, int clear, int set)
 {
-    const __m256i middle = _mm256_set1_epi16((short)offset);
+    const __m256i if_clear = _mm256_set1_epi8((char)clear), if_set = _mm256_set1_epi8((char)set);
     for (size_t g = 0; g < n; g++, p += size, w += 32) {
-        __m256i low, high;
         UNPACK_PREFETCH(p);
-        unpack_nibbles(&low, &high, p + size - 16);
-        low = _mm256_or_si256(low, unpack_fifth_bit(unpack_u16(p + size - 20)));
-        high = _mm256_or_si256(high, unpack_fifth_bit(unpack_u16(p + size - 18)));
-        unpack_store(w, _mm256_sub_epi16(low, middle), _mm256_sub_epi16(high, middle));
+        const __m256i bits = unpack_bits(p + size - 20);
+        const __m256i high = _mm256_blendv_epi8(if_clear, if_set, bits);
+        unpack_signed(w, _mm256_or_si256(unpack_nibbles(p + size - 16), high));
     }
 }
 
 static void unpack_iq4_nl(int16_t *w, const uint8_t *p, size_t n)
 {
-    const __m128i table = _mm_loadu_si128((const __m128i *)(const void *)bz_quant_iq4_values);
-    const __m128i mask = _mm_set1_epi8(15);
+    const __m256i table = _mm256_broadcastsi128_si256(unpack_load16((const uint8_t *)bz_quant_iq4_values));
     for (size_t g = 0; g < n; g++, p += 18, w += 32) {
-        const __m128i x = unpack_load16(p + 2);
         UNPACK_PREFETCH(p);
-        unpack_store(w, _mm256_cvtepi8_epi16(_mm_shuffle_epi8(table, _mm_and_si128(x, mask))),
-                     _mm256_cvtepi8_epi16(_mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(x, 4), mask))));
+        unpack_signed(w, _mm256_shuffle_epi8(table, unpack_nibbles(p + 2)));
     }
 }
 
@@ -131,8 +134,7 @@ static void unpack_bytes(int16_t *w, __m256i bytes)
                  _mm256_cvtepu8_epi16(_mm256_extracti128_si256(bytes, 1)));
 }
 
-/* The eight scales and minima of a Q4_K or Q5_K block. */
-static void unpack_scales_k4(float *d, float *m, const uint8_t *p)
+void bz_avx2_scales_k4(float *d, float *m, const uint8_t *p)
 {
     uint8_t scale[8], min[8];
     uint32_t a, b, c;
@@ -156,7 +158,7 @@ static void unpack_scales_k4(float *d, float *m, const uint8_t *p)
 static void unpack_q4_k(int16_t *w, float *d, float *m, const uint8_t *p)
 {
     const __m256i mask = _mm256_set1_epi8(15);
-    unpack_scales_k4(d, m, p);
+    bz_avx2_scales_k4(d, m, p);
     UNPACK_PREFETCH(p);
     UNPACK_PREFETCH(p + 64);
     UNPACK_PREFETCH(p + 128);
@@ -170,7 +172,7 @@ static void unpack_q4_k(int16_t *w, float *d, float *m, const uint8_t *p)
 static void unpack_q5_k(int16_t *w, float *d, float *m, const uint8_t *p)
 {
     const __m256i mask = _mm256_set1_epi8(15), fifth = _mm256_set1_epi8(16), high = unpack_load32(p + 16);
-    unpack_scales_k4(d, m, p);
+    bz_avx2_scales_k4(d, m, p);
     UNPACK_PREFETCH(p);
     UNPACK_PREFETCH(p + 64);
     UNPACK_PREFETCH(p + 128);
@@ -227,11 +229,11 @@ static void unpack_part(int16_t *w, float *d, float *m, const void *row, uint32_
         break;
     case BZ_DTYPE_Q5_0:
         unpack_scales(d, m, p, 22, n, 0);
-        unpack_q5(w, p, n, 22, 16);
+        unpack_q5(w, p, n, 22, 0xf0, 0);
         break;
     case BZ_DTYPE_Q5_1:
         unpack_scales(d, m, p, 24, n, 1);
-        unpack_q5(w, p, n, 24, 0);
+        unpack_q5(w, p, n, 24, 0, 16);
         break;
     case BZ_DTYPE_Q4_0:
         unpack_scales(d, m, p, 18, n, 0);
