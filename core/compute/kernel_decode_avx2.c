@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* AVX2 level: one position against many rows, unpacked in registers, for the types that models are mostly made of.
  * Invariant: the same operations on the same lanes in the same order as the tiles of kernel_avx2.c, so a position gives the
- * same bits here as in a prompt. It reads each weight once, in the order of memory. */
+ * same bits here as in a prompt. It reads each weight once, in the order of memory,
+ * two rows side by side: the sum of one is a chain of dependent adds that would leave the units idle. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -10,6 +11,11 @@
 #include "compute/quant.h"
 
 #define DECODE_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define DECODE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define DECODE_UNROLL _Pragma("GCC unroll 8")
+#endif
 
 enum { DECODE_AHEAD = 4096, DECODE_CHUNK = 64 }; /* bytes asked for ahead; groups a partial sum, as in the tiles */
 
@@ -88,52 +94,69 @@ DECODE_INLINE __m256 decode256_step_bytes(__m256 acc, __m256i bytes, const int16
                           _mm256_cvtepi8_epi16(_mm256_extracti128_si256(bytes, 1)), q, scale);
 }
 
-/* Up to DECODE_CHUNK groups of one row of a type with blocks of 32 and no minimum. */
-DECODE_INLINE __m256 decode256_narrow(const uint8_t *p, const uint32_t dtype, const size_t size, bz_activation_row x, size_t n)
+/* One group of Q8_0 or of a type with nibbles against the same group of the position. */
+DECODE_INLINE __m256 decode256_narrow_step(__m256 acc, const uint8_t *p, const uint32_t dtype, const int16_t *q,
+                                           const float *scale)
 {
-    _Alignas(32) float s[8];
-    __m256 acc = _mm256_setzero_ps();
+    if (dtype != BZ_DTYPE_Q8_0)
+        return decode256_step_bytes(acc, decode256_group(p, dtype), q, scale);
+    const __m128i low = _mm_loadu_si128((const __m128i *)(const void *)(p + 2));
+    const __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(p + 18));
+    return decode256_step(acc, _mm256_cvtepi8_epi16(low), _mm256_cvtepi8_epi16(high), q, scale);
+}
+
+/* Up to DECODE_CHUNK groups of rows of a type with blocks of 32 and no minimum. */
+DECODE_INLINE void decode256_narrow(__m256 *acc, const uint8_t *p, size_t row_size, const int rows, const uint32_t dtype,
+                                    const size_t size, bz_activation_row x, size_t n)
+{
+    _Alignas(32) float s[2][8];
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     for (size_t g0 = 0; g0 < n; g0 += 8) {
         const size_t left = n - g0 < 8 ? n - g0 : 8;
-        const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-        const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)left), lane);
-        _mm256_store_ps(s, _mm256_mul_ps(_mm256_maskload_ps(x.d + g0, mask), decode256_scales(p, size, left)));
+        const __m256 d = _mm256_maskload_ps(x.d + g0, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)left), lane));
+        DECODE_UNROLL for (int r = 0; r < rows; r++)
+            _mm256_store_ps(s[r], _mm256_mul_ps(d, decode256_scales(p + (size_t)r * row_size, size, left)));
         for (size_t g = 0; g < left; g++, p += size) {
             const int16_t *q = x.q + (g0 + g) * 32;
-            _mm_prefetch((const char *)p + DECODE_AHEAD, _MM_HINT_T0);
-            if (dtype == BZ_DTYPE_Q8_0) {
-                const __m128i low = _mm_loadu_si128((const __m128i *)(const void *)(p + 2));
-                const __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(p + 18));
-                acc = decode256_step(acc, _mm256_cvtepi8_epi16(low), _mm256_cvtepi8_epi16(high), q, s + g);
-            } else {
-                acc = decode256_step_bytes(acc, decode256_group(p, dtype), q, s + g);
+            DECODE_UNROLL for (int r = 0; r < rows; r++)
+            {
+                const uint8_t *block = p + (size_t)r * row_size;
+                _mm_prefetch((const char *)block + DECODE_AHEAD, _MM_HINT_T0);
+                acc[r] = decode256_narrow_step(acc[r], block, dtype, q, s[r] + g);
             }
         }
     }
-    return acc;
 }
 
-DECODE_INLINE __m256 decode256_q4_k(const uint8_t *p, bz_activation_row x, size_t n)
+DECODE_INLINE void decode256_q4_k(__m256 *acc, const uint8_t *p, size_t row_size, const int rows, bz_activation_row x, size_t n)
 {
-    _Alignas(32) float d[8], s[8], m[DECODE_CHUNK * 2];
+    _Alignas(32) float d[8], s[2][8], m[2][DECODE_CHUNK * 2];
     const __m256i mask = _mm256_set1_epi8(15);
-    __m256 acc = _mm256_setzero_ps();
     for (size_t g0 = 0; g0 < n; g0 += 8, p += 144) {
-        _mm_prefetch((const char *)p + DECODE_AHEAD, _MM_HINT_T0);
-        _mm_prefetch((const char *)p + DECODE_AHEAD + 64, _MM_HINT_T0);
-        _mm_prefetch((const char *)p + DECODE_AHEAD + 128, _MM_HINT_T0);
-        bz_avx2_scales_k4(d, m + 2 * g0, p);
-        _mm256_store_ps(s, _mm256_mul_ps(_mm256_loadu_ps(x.d + g0), _mm256_load_ps(d)));
+        const __m256 scale = _mm256_loadu_ps(x.d + g0);
+        DECODE_UNROLL for (int r = 0; r < rows; r++)
+        {
+            const uint8_t *block = p + (size_t)r * row_size;
+            _mm_prefetch((const char *)block + DECODE_AHEAD, _MM_HINT_T0);
+            _mm_prefetch((const char *)block + DECODE_AHEAD + 64, _MM_HINT_T0);
+            _mm_prefetch((const char *)block + DECODE_AHEAD + 128, _MM_HINT_T0);
+            bz_avx2_scales_k4(d, m[r] + 2 * g0, block);
+            _mm256_store_ps(s[r], _mm256_mul_ps(scale, _mm256_load_ps(d)));
+        }
         for (size_t pair = 0; pair < 4; pair++) {
-            const __m256i w = decode256_bytes32(p + 16 + 32 * pair);
             const int16_t *q = x.q + (g0 + 2 * pair) * 32;
-            acc = decode256_step_bytes(acc, _mm256_and_si256(w, mask), q, s + 2 * pair);
-            acc = decode256_step_bytes(acc, _mm256_and_si256(_mm256_srli_epi16(w, 4), mask), q + 32, s + 2 * pair + 1);
+            DECODE_UNROLL for (int r = 0; r < rows; r++)
+            {
+                const __m256i w = decode256_bytes32(p + (size_t)r * row_size + 16 + 32 * pair);
+                const __m256i low = _mm256_and_si256(w, mask), high = _mm256_and_si256(_mm256_srli_epi16(w, 4), mask);
+                acc[r] = decode256_step_bytes(acc[r], low, q, s[r] + 2 * pair);
+                acc[r] = decode256_step_bytes(acc[r], high, q + 32, s[r] + 2 * pair + 1);
+            }
         }
     }
     for (size_t i = 0; i < 2 * n; i += 8)
-        acc = _mm256_fnmadd_ps(_mm256_load_ps(m + i), _mm256_loadu_ps(x.sum + i), acc);
-    return acc;
+        DECODE_UNROLL for (int r = 0; r < rows; r++) acc[r] =
+            _mm256_fnmadd_ps(_mm256_loadu_ps(m[r] + i), _mm256_loadu_ps(x.sum + i), acc[r]);
 }
 
 /* Group B of a Q6_K block as signed bytes, without the scales. */
@@ -150,24 +173,33 @@ DECODE_INLINE __m256i decode256_q6_group(const uint8_t *p, const int B)
     return _mm256_sub_epi8(_mm256_or_si256(n, _mm256_and_si256(two, top)), middle);
 }
 
-DECODE_INLINE __m256 decode256_q6_k(const uint8_t *p, bz_activation_row x, size_t n)
+DECODE_INLINE void decode256_q6_k(__m256 *acc, const uint8_t *p, size_t row_size, const int rows, bz_activation_row x, size_t n)
 {
-    _Alignas(32) float s[8];
-    __m256 acc = _mm256_setzero_ps();
+    _Alignas(32) float s[2][8];
     for (size_t g0 = 0; g0 < n; g0 += 8, p += 210) {
-        const __m256 d = _mm256_set1_ps(_cvtsh_ss(decode256_u16(p + 208)));
-        for (size_t line = 0; line < 256; line += 64)
-            _mm_prefetch((const char *)p + DECODE_AHEAD + line, _MM_HINT_T0);
-        _mm256_store_ps(s, _mm256_mul_ps(_mm256_loadu_ps(x.d + g0), d));
-        for (int B = 0; B < 8; B++) {
-            const __m256i q = decode256_q6_group(p, B);
-            const __m256i s0 = _mm256_set1_epi16((int8_t)p[192 + 2 * B]), s1 = _mm256_set1_epi16((int8_t)p[193 + 2 * B]);
-            const __m256i low = _mm256_mullo_epi16(_mm256_cvtepi8_epi16(_mm256_castsi256_si128(q)), s0);
-            const __m256i high = _mm256_mullo_epi16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256(q, 1)), s1);
-            acc = decode256_step(acc, low, high, x.q + (g0 + (size_t)B) * 32, s + B);
+        DECODE_UNROLL for (int r = 0; r < rows; r++)
+        {
+            const uint8_t *block = p + (size_t)r * row_size;
+            const __m256 d = _mm256_set1_ps(_cvtsh_ss(decode256_u16(block + 208)));
+            for (size_t line = 0; line < 256; line += 64)
+                _mm_prefetch((const char *)block + DECODE_AHEAD + line, _MM_HINT_T0);
+            _mm256_store_ps(s[r], _mm256_mul_ps(_mm256_loadu_ps(x.d + g0), d));
+        }
+        DECODE_UNROLL for (int B = 0; B < 8; B++)
+        {
+            const int16_t *q = x.q + (g0 + (size_t)B) * 32;
+            DECODE_UNROLL for (int r = 0; r < rows; r++)
+            {
+                const uint8_t *block = p + (size_t)r * row_size;
+                const __m256i w = decode256_q6_group(block, B);
+                const __m256i s0 = _mm256_set1_epi16((int8_t)block[192 + 2 * B]);
+                const __m256i s1 = _mm256_set1_epi16((int8_t)block[193 + 2 * B]);
+                const __m256i low = _mm256_mullo_epi16(_mm256_cvtepi8_epi16(_mm256_castsi256_si128(w)), s0);
+                const __m256i high = _mm256_mullo_epi16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256(w, 1)), s1);
+                acc[r] = decode256_step(acc[r], low, high, q, s[r] + B);
+            }
         }
     }
-    return acc;
 }
 
 DECODE_INLINE float decode256_sum(__m256 v)
@@ -177,24 +209,37 @@ DECODE_INLINE float decode256_sum(__m256 v)
     return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
 }
 
-DECODE_INLINE void decode256_rows(float *y, const uint8_t *w, const uint32_t dtype, size_t n_begin, size_t n_end,
-                                  const void *x, size_t K)
+/* `rows` rows from row n on. */
+DECODE_INLINE void decode256_side_by_side(float *y, const uint8_t *p, const uint32_t dtype, const int rows, const void *x, size_t K)
 {
     const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / 32;
-    for (size_t n = n_begin; n < n_end; n++) {
-        const uint8_t *p = w + n * row_size;
-        for (size_t g = 0; g < n_groups; g += DECODE_CHUNK, p += bz_quant_row_size(dtype, DECODE_CHUNK * 32)) {
-            const size_t step = n_groups - g < DECODE_CHUNK ? n_groups - g : DECODE_CHUNK;
-            const bz_activation_row a = bz_activation_row_at(x, 0, 0, K, g);
-            const __m256 acc = dtype == BZ_DTYPE_Q4_K   ? decode256_q4_k(p, a, step)
-                               : dtype == BZ_DTYPE_Q6_K ? decode256_q6_k(p, a, step)
-                               : dtype == BZ_DTYPE_Q8_0 ? decode256_narrow(p, BZ_DTYPE_Q8_0, 34, a, step)
-                               : dtype == BZ_DTYPE_Q5_0 ? decode256_narrow(p, BZ_DTYPE_Q5_0, 22, a, step)
-                                                        : decode256_narrow(p, dtype, 18, a, step);
-            const float part = decode256_sum(acc);
-            y[n] = g ? y[n] + part : part;
+    for (size_t g = 0; g < n_groups; g += DECODE_CHUNK, p += bz_quant_row_size(dtype, DECODE_CHUNK * 32)) {
+        const size_t step = n_groups - g < DECODE_CHUNK ? n_groups - g : DECODE_CHUNK;
+        const bz_activation_row a = bz_activation_row_at(x, 0, 0, K, g);
+        __m256 acc[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+        if (dtype == BZ_DTYPE_Q4_K)
+            decode256_q4_k(acc, p, row_size, rows, a, step);
+        else if (dtype == BZ_DTYPE_Q6_K)
+            decode256_q6_k(acc, p, row_size, rows, a, step);
+        else
+            decode256_narrow(acc, p, row_size, rows, dtype, dtype == BZ_DTYPE_Q8_0 ? 34 : dtype == BZ_DTYPE_Q5_0 ? 22 : 18, a, step);
+        DECODE_UNROLL for (int r = 0; r < rows; r++)
+        {
+            const float part = decode256_sum(acc[r]);
+            y[r] = g ? y[r] + part : part;
         }
     }
+}
+
+DECODE_INLINE void decode256_rows(float *y, const uint8_t *w, const uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
+                              size_t K)
+{
+    const size_t row_size = bz_quant_row_size(dtype, K);
+    size_t n = n_begin;
+    for (; n + 2 <= n_end; n += 2)
+        decode256_side_by_side(y + n, w + n * row_size, dtype, 2, x, K);
+    if (n < n_end)
+        decode256_side_by_side(y + n, w + n * row_size, dtype, 1, x, K);
 }
 
 int bz_avx2_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, size_t K)

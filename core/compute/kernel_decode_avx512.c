@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* AVX-512 level: one position against many rows, unpacked in registers, for the types that models are mostly made of.
  * Invariant: the same operations on the same lanes in the same order as the tiles of kernel_avx512.c, so a position gives the
- * same bits here as in a prompt. It reads each weight once, in the order of memory. */
+ * same bits here as in a prompt. It reads each weight once, in the order of memory,
+ * two rows side by side: the sum of one is a chain of dependent adds that would leave the units idle. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -10,6 +11,11 @@
 #include "compute/quant.h"
 
 #define DECODE_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define DECODE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define DECODE_UNROLL _Pragma("GCC unroll 8")
+#endif
 
 enum { DECODE_AHEAD = 4096, DECODE_CHUNK = 64 }; /* bytes asked for ahead; groups a partial sum, as in the tiles */
 
@@ -79,21 +85,26 @@ DECODE_INLINE __m512 decode512_step(__m512 acc, __m512i w, const int16_t *q, con
     return _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_madd_epi16(w, _mm512_loadu_si512(q))), _mm512_set1_ps(*scale), acc);
 }
 
-/* Up to DECODE_CHUNK groups of one row of a type with blocks of 32 and no minimum. */
-DECODE_INLINE __m512 decode512_narrow(const uint8_t *p, const uint32_t dtype, const size_t size, bz_activation_row x, size_t n)
+/* Up to DECODE_CHUNK groups of rows of a type with blocks of 32 and no minimum. */
+DECODE_INLINE void decode512_narrow(__m512 *acc, const uint8_t *p, size_t row_size, const int rows, const uint32_t dtype,
+                                    const size_t size, bz_activation_row x, size_t n)
 {
-    _Alignas(64) float s[16];
-    __m512 acc = _mm512_setzero_ps();
+    _Alignas(64) float s[2][16];
     for (size_t g0 = 0; g0 < n; g0 += 16) {
         const size_t left = n - g0 < 16 ? n - g0 : 16;
-        const __mmask16 mask = (__mmask16)((1u << left) - 1u);
-        _mm512_store_ps(s, _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x.d + g0), decode512_scales(p, size, left)));
+        const __m512 d = _mm512_maskz_loadu_ps((__mmask16)((1u << left) - 1u), x.d + g0);
+        DECODE_UNROLL for (int r = 0; r < rows; r++)
+            _mm512_store_ps(s[r], _mm512_mul_ps(d, decode512_scales(p + (size_t)r * row_size, size, left)));
         for (size_t g = 0; g < left; g++, p += size) {
-            _mm_prefetch((const char *)p + DECODE_AHEAD, _MM_HINT_T0);
-            acc = decode512_step(acc, decode512_group(p, dtype), x.q + (g0 + g) * 32, s + g);
+            const int16_t *q = x.q + (g0 + g) * 32;
+            DECODE_UNROLL for (int r = 0; r < rows; r++)
+            {
+                const uint8_t *block = p + (size_t)r * row_size;
+                _mm_prefetch((const char *)block + DECODE_AHEAD, _MM_HINT_T0);
+                acc[r] = decode512_step(acc[r], decode512_group(block, dtype), q, s[r] + g);
+            }
         }
     }
-    return acc;
 }
 
 DECODE_INLINE __m512i decode512_widen(__m256i bytes, const int is_signed)
@@ -101,28 +112,35 @@ DECODE_INLINE __m512i decode512_widen(__m256i bytes, const int is_signed)
     return is_signed ? _mm512_cvtepi8_epi16(bytes) : _mm512_cvtepu8_epi16(bytes);
 }
 
-DECODE_INLINE __m512 decode512_q4_k(const uint8_t *p, bz_activation_row x, size_t n)
+DECODE_INLINE void decode512_q4_k(__m512 *acc, const uint8_t *p, size_t row_size, const int rows, bz_activation_row x, size_t n)
 {
-    _Alignas(64) float d[8], s[8], m[DECODE_CHUNK * 2];
+    _Alignas(64) float d[8], s[2][8], m[2][DECODE_CHUNK * 2];
     const __m256i mask = _mm256_set1_epi8(15);
-    __m512 acc = _mm512_setzero_ps();
     for (size_t g0 = 0; g0 < n; g0 += 8, p += 144) {
-        _mm_prefetch((const char *)p + DECODE_AHEAD, _MM_HINT_T0);
-        _mm_prefetch((const char *)p + DECODE_AHEAD + 64, _MM_HINT_T0);
-        _mm_prefetch((const char *)p + DECODE_AHEAD + 128, _MM_HINT_T0);
-        bz_avx2_scales_k4(d, m + 2 * g0, p);
-        _mm256_store_ps(s, _mm256_mul_ps(_mm256_loadu_ps(x.d + g0), _mm256_load_ps(d)));
+        const __m256 scale = _mm256_loadu_ps(x.d + g0);
+        DECODE_UNROLL for (int r = 0; r < rows; r++)
+        {
+            const uint8_t *block = p + (size_t)r * row_size;
+            _mm_prefetch((const char *)block + DECODE_AHEAD, _MM_HINT_T0);
+            _mm_prefetch((const char *)block + DECODE_AHEAD + 64, _MM_HINT_T0);
+            _mm_prefetch((const char *)block + DECODE_AHEAD + 128, _MM_HINT_T0);
+            bz_avx2_scales_k4(d, m[r] + 2 * g0, block);
+            _mm256_store_ps(s[r], _mm256_mul_ps(scale, _mm256_load_ps(d)));
+        }
         for (size_t pair = 0; pair < 4; pair++) {
-            const __m256i w = decode512_bytes32(p + 16 + 32 * pair);
             const int16_t *q = x.q + (g0 + 2 * pair) * 32;
-            acc = decode512_step(acc, decode512_widen(_mm256_and_si256(w, mask), 0), q, s + 2 * pair);
-            acc = decode512_step(acc, decode512_widen(_mm256_and_si256(_mm256_srli_epi16(w, 4), mask), 0), q + 32,
-                                 s + 2 * pair + 1);
+            DECODE_UNROLL for (int r = 0; r < rows; r++)
+            {
+                const __m256i w = decode512_bytes32(p + (size_t)r * row_size + 16 + 32 * pair);
+                const __m256i low = _mm256_and_si256(w, mask), high = _mm256_and_si256(_mm256_srli_epi16(w, 4), mask);
+                acc[r] = decode512_step(acc[r], decode512_widen(low, 0), q, s[r] + 2 * pair);
+                acc[r] = decode512_step(acc[r], decode512_widen(high, 0), q + 32, s[r] + 2 * pair + 1);
+            }
         }
     }
     for (size_t i = 0; i < 2 * n; i += 16)
-        acc = _mm512_fnmadd_ps(_mm512_loadu_ps(m + i), _mm512_loadu_ps(x.sum + i), acc);
-    return acc;
+        DECODE_UNROLL for (int r = 0; r < rows; r++) acc[r] =
+            _mm512_fnmadd_ps(_mm512_loadu_ps(m[r] + i), _mm512_loadu_ps(x.sum + i), acc[r]);
 }
 
 /* Group B of a Q6_K block: 6-bit integers times the scale of their half. */
@@ -142,19 +160,28 @@ DECODE_INLINE __m512i decode512_q6_group(const uint8_t *p, const int B)
     return _mm512_mullo_epi16(decode512_widen(q, 1), scale);
 }
 
-DECODE_INLINE __m512 decode512_q6_k(const uint8_t *p, bz_activation_row x, size_t n)
+DECODE_INLINE void decode512_q6_k(__m512 *acc, const uint8_t *p, size_t row_size, const int rows, bz_activation_row x, size_t n)
 {
-    _Alignas(64) float s[8];
-    __m512 acc = _mm512_setzero_ps();
+    _Alignas(64) float s[2][8];
     for (size_t g0 = 0; g0 < n; g0 += 8, p += 210) {
-        const __m256 d = _mm256_set1_ps(_cvtsh_ss(decode512_u16(p + 208)));
-        for (size_t line = 0; line < 256; line += 64)
-            _mm_prefetch((const char *)p + DECODE_AHEAD + line, _MM_HINT_T0);
-        _mm256_store_ps(s, _mm256_mul_ps(_mm256_loadu_ps(x.d + g0), d));
-        for (int B = 0; B < 8; B++)
-            acc = decode512_step(acc, decode512_q6_group(p, B), x.q + (g0 + (size_t)B) * 32, s + B);
+        DECODE_UNROLL for (int r = 0; r < rows; r++)
+        {
+            const uint8_t *block = p + (size_t)r * row_size;
+            const __m256 d = _mm256_set1_ps(_cvtsh_ss(decode512_u16(block + 208)));
+            for (size_t line = 0; line < 256; line += 64)
+                _mm_prefetch((const char *)block + DECODE_AHEAD + line, _MM_HINT_T0);
+            _mm256_store_ps(s[r], _mm256_mul_ps(_mm256_loadu_ps(x.d + g0), d));
+        }
+        DECODE_UNROLL for (int B = 0; B < 8; B++)
+        {
+            const int16_t *q = x.q + (g0 + (size_t)B) * 32;
+            DECODE_UNROLL for (int r = 0; r < rows; r++)
+            {
+                const uint8_t *block = p + (size_t)r * row_size;
+                acc[r] = decode512_step(acc[r], decode512_q6_group(block, B), q, s[r] + B);
+            }
+        }
     }
-    return acc;
 }
 
 DECODE_INLINE float decode512_sum(__m512 v)
@@ -165,24 +192,37 @@ DECODE_INLINE float decode512_sum(__m512 v)
     return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
 }
 
-DECODE_INLINE void decode512_rows(float *y, const uint8_t *w, const uint32_t dtype, size_t n_begin, size_t n_end,
-                                  const void *x, size_t K)
+/* `rows` rows from row n on. */
+DECODE_INLINE void decode512_side_by_side(float *y, const uint8_t *p, const uint32_t dtype, const int rows, const void *x, size_t K)
 {
     const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / 32;
-    for (size_t n = n_begin; n < n_end; n++) {
-        const uint8_t *p = w + n * row_size;
-        for (size_t g = 0; g < n_groups; g += DECODE_CHUNK, p += bz_quant_row_size(dtype, DECODE_CHUNK * 32)) {
-            const size_t step = n_groups - g < DECODE_CHUNK ? n_groups - g : DECODE_CHUNK;
-            const bz_activation_row a = bz_activation_row_at(x, 0, 0, K, g);
-            const __m512 acc = dtype == BZ_DTYPE_Q4_K   ? decode512_q4_k(p, a, step)
-                               : dtype == BZ_DTYPE_Q6_K ? decode512_q6_k(p, a, step)
-                               : dtype == BZ_DTYPE_Q8_0 ? decode512_narrow(p, BZ_DTYPE_Q8_0, 34, a, step)
-                               : dtype == BZ_DTYPE_Q5_0 ? decode512_narrow(p, BZ_DTYPE_Q5_0, 22, a, step)
-                                                        : decode512_narrow(p, dtype, 18, a, step);
-            const float part = decode512_sum(acc);
-            y[n] = g ? y[n] + part : part;
+    for (size_t g = 0; g < n_groups; g += DECODE_CHUNK, p += bz_quant_row_size(dtype, DECODE_CHUNK * 32)) {
+        const size_t step = n_groups - g < DECODE_CHUNK ? n_groups - g : DECODE_CHUNK;
+        const bz_activation_row a = bz_activation_row_at(x, 0, 0, K, g);
+        __m512 acc[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+        if (dtype == BZ_DTYPE_Q4_K)
+            decode512_q4_k(acc, p, row_size, rows, a, step);
+        else if (dtype == BZ_DTYPE_Q6_K)
+            decode512_q6_k(acc, p, row_size, rows, a, step);
+        else
+            decode512_narrow(acc, p, row_size, rows, dtype, dtype == BZ_DTYPE_Q8_0 ? 34 : dtype == BZ_DTYPE_Q5_0 ? 22 : 18, a, step);
+        DECODE_UNROLL for (int r = 0; r < rows; r++)
+        {
+            const float part = decode512_sum(acc[r]);
+            y[r] = g ? y[r] + part : part;
         }
     }
+}
+
+DECODE_INLINE void decode512_rows(float *y, const uint8_t *w, const uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
+                              size_t K)
+{
+    const size_t row_size = bz_quant_row_size(dtype, K);
+    size_t n = n_begin;
+    for (; n + 2 <= n_end; n += 2)
+        decode512_side_by_side(y + n, w + n * row_size, dtype, 2, x, K);
+    if (n < n_end)
+        decode512_side_by_side(y + n, w + n * row_size, dtype, 1, x, K);
 }
 
 int bz_avx512_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, size_t K)
