@@ -3,6 +3,8 @@
 #include "support/tiny_model.h"
 
 #include <check.h>
+#include <math.h>
+#include <string.h>
 
 void tiny_model_open(tiny_model *t, uint32_t isa, uint32_t threads, const bezel_world *world)
 {
@@ -45,4 +47,34 @@ bezel_status tiny_model_drive(bezel_job *job, bezel_error *err)
         }
     } while (status > 0 && status != BEZEL_DONE);
     return status;
+}
+
+size_t tiny_model_greedy(int32_t *out, bezel_session *s, uint32_t n)
+{
+    const bezel_logit_bias no_end[2] = {{1, -INFINITY}, {6, -INFINITY}}; /* <eos>, <end_of_turn> */
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_generation g = {.size = (uint32_t)sizeof g};
+    bezel_generate_options o;
+    bezel_job *job = NULL;
+    bezel_generate_options_init(&o);
+    bezel_sampling_greedy(&o.sampling);
+    o.sampling.bias = no_end;
+    o.sampling.n_bias = 2;
+    o.max_tokens = n;
+    ck_assert_msg(bezel_generate(&job, s, &o, &err) == BEZEL_OK, "generate: %s", err.text);
+    ck_assert_msg(tiny_model_drive(job, &err) == BEZEL_DONE, "generate: %s", err.text);
+    ck_assert_int_eq(bezel_generation_get(job, &g, &err), BEZEL_OK);
+    memcpy(out, g.ids, g.n_ids * sizeof *out);
+    const size_t count = g.n_ids;
+    bezel_job_free(job);
+    return count;
+}
+
+void tiny_model_ids(int32_t *out, size_t n, uint32_t seed)
+{
+    uint32_t x = seed * 2654435761U + 1;
+    for (size_t i = 0; i < n; ++i) {
+        x = x * 1664525U + 1013904223U;
+        out[i] = i == 0 ? 2 : (int32_t)(12 + (x >> 8) % 360);
+    }
 }
