@@ -10,12 +10,10 @@ local options = { timeout_ms = 4000, allow_private = os.getenv "BEZEL_GEOCODING_
 local folder = debug.getinfo(1, "S").source:match "^@(.*)[/\\]" or "."
 
 local words = { -- WMO weather codes
-  [0] = "clear", [1] = "mostly clear", [2] = "partly cloudy", [3] = "cloudy", [45] = "fog", [48] = "freezing fog",
-  [51] = "light drizzle", [53] = "drizzle", [55] = "heavy drizzle", [61] = "light rain", [63] = "rain",
-  [65] = "heavy rain", [66] = "freezing rain", [67] = "heavy freezing rain", [71] = "light snow", [73] = "snow",
-  [75] = "heavy snow", [77] = "snow grains", [80] = "light showers", [81] = "showers", [82] = "violent showers",
-  [85] = "snow showers", [86] = "heavy snow showers", [95] = "thunderstorm", [96] = "thunderstorm with hail",
-  [99] = "thunderstorm with heavy hail",
+  [0] = "clear", "mostly clear", "partly cloudy", "cloudy", [45] = "fog", [48] = "freezing fog", [51] = "light drizzle",
+  [53] = "drizzle", [55] = "heavy drizzle", [61] = "light rain", [63] = "rain", [65] = "heavy rain",
+  [71] = "light snow", [73] = "snow", [75] = "heavy snow", [80] = "light showers", [81] = "showers",
+  [82] = "violent showers", [95] = "thunderstorm", [96] = "thunderstorm with hail", [99] = "thunderstorm with heavy hail",
 }
 
 local function sample(part)

@@ -1,0 +1,310 @@
+-- SPDX-License-Identifier: MIT
+-- Editor annotations (LuaLS) of the module. Not loaded by anything. The test tests/lua/meta.lua holds it against the module.
+---@meta bezel
+
+---@class bezel
+---@field version string
+---@field null lightuserdata JSON null inside lists and decoded JSON
+---@field json bezel.json
+---@field http bezel.http
+local bezel = {}
+
+---@alias bezel.code string name of a status: "missing", "full", "timeout", ...
+
+---Options of the engine; only before anything else is used.
+---@param options {threads?: integer, isa?: "auto"|"scalar"|"avx2"|"avx512"|"neon"}
+function bezel.setup(options) end
+
+---Whether this build has a part: "http", "store", "agents", "blas", "avx2", "avx512".
+---@param part string
+---@return boolean
+function bezel.has(part) end
+
+---What the engine found: instruction sets, threads, BLAS.
+---@return table
+function bezel.machine() end
+
+---Marks a table as a list, so that an empty one is written as [].
+---@generic T: table
+---@param t? T
+---@return T
+function bezel.list(t) end
+
+---@class bezel.load_options
+---@field progress? fun(done: number) called with 0..1
+---@field kind? "auto"|"pretrained"|"instruct"
+---@field map? boolean weights mapped (default) or read into memory
+---@field check? boolean look at every weight
+
+---@param path? string model file; default: BEZEL_MODEL
+---@param options? bezel.load_options
+---@return bezel.model? model
+---@return string? message
+---@return bezel.code? code
+function bezel.load(path, options) end
+
+---@class bezel.generate_options
+---@field max_tokens? integer
+---@field temperature? number 0 = greedy
+---@field top_k? integer
+---@field top_p? number
+---@field min_p? number
+---@field repetition_penalty? number
+---@field seed? integer
+---@field stop? string|string[]
+---@field n_ctx? integer context length
+---@field chunk? integer prompt tokens a pass
+---@field activations? "auto"|"f32"|"q8"
+
+---@class bezel.model
+local model = {}
+function model:close() end
+---@return "pretrained"|"instruct"
+function model:kind() end
+---@return string
+function model:name() end
+---@return table
+function model:info() end
+---@param text string
+---@param options? {bos?: boolean, special?: boolean}
+---@return integer[]? ids
+---@return string? message
+---@return bezel.code? code
+function model:tokenize(text, options) end
+---@param ids integer[]
+---@param options? {special?: boolean}
+---@return string? text
+---@return string? message
+---@return bezel.code? code
+function model:detokenize(ids, options) end
+---@class bezel.completion
+---@field text string
+---@field stop_reason "eos"|"stop"|"max_tokens"|"context"|"cancelled"
+---@field prompt_tokens integer
+---@field tokens_generated integer
+---@field generation_time number seconds
+---@field tokens_per_second number
+---Continues a raw text, without template.
+---@param text string
+---@param options? bezel.generate_options|{special?: boolean}
+---@return bezel.completion? result
+---@return string? message
+---@return bezel.code? code
+function model:complete(text, options) end
+---@param options? bezel.chat_options
+---@return bezel.chat? chat
+---@return string? message
+---@return bezel.code? code
+function model:chat(options) end
+
+---@class bezel.tool
+---@field name string
+---@field description? string
+---@field parameters? table list of {name=, type=, optional=, ...} in order, or a JSON schema
+---@field run fun(args: table): any, string? result, or nil and a message
+---@field permission? "pure"|"read"|"write"|"network"
+---@field examples? string[] transcript lines for pretrained models
+---@field timeout_ms? integer
+
+---@class bezel.chat_options: bezel.generate_options
+---@field system? string
+---@field context? string
+---@field tools? bezel.tool[]|bezel.tools
+---@field store? bezel.store
+---@field conversation? string id from store:begin
+---@field user? string
+---@field profile? "gemma3"|"gemma2"|"transcript"
+---@field max_steps? integer
+---@field max_calls? integer
+---@field max_result_tokens? integer
+---@field overflow? "drop_oldest"|"error"
+---@field background? boolean the model works on the engine's worker
+
+---@param model bezel.model
+---@param options? bezel.chat_options
+---@return bezel.chat? chat
+---@return string? message
+---@return bezel.code? code
+function bezel.chat(model, options) end
+
+---@class bezel.event
+---@field type "text"|"call"|"result"|"parse_error"|"dropped"|"note"
+---@field step integer
+---@field text? string
+---@field name? string
+---@field code? string
+---@field arguments? table
+---@field result? any
+---@field count? integer
+
+---@class bezel.turn
+---@field text string
+---@field calls table[] {name, arguments, result|error, code, repeated, step, duration_ms}
+---@field stop_reason string
+---@field usage {steps: integer, prompt_tokens: integer, cached_tokens: integer, tokens_generated: integer, dropped_tokens: integer, first_token_time: number, generation_time: number}
+
+---@class bezel.chat
+local chat = {}
+function chat:close() end
+---@param text string
+---@param on_event? fun(event: bezel.event)
+---@return bezel.turn? turn
+---@return string? message
+---@return bezel.code? code
+function chat:ask(text, on_event) end
+---`for text in chat:stream(question) do ... end`; raises when the turn fails; leaving the loop ends the turn.
+---@param text string
+---@return fun(): string?
+function chat:stream(text) end
+---Begins a turn for step.
+---@param text string
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function chat:send(text) end
+---@param budget_ms? number default: until there is something to read
+---@return "more"|"token"|"pending"|"done"|nil status
+---@return string? message
+---@return bezel.code? code
+function chat:step(budget_ms) end
+---@return bezel.event?
+function chat:event() end
+---The last finished turn.
+---@return bezel.turn? turn
+---@return string? message
+---@return bezel.code? code
+function chat:result() end
+function chat:cancel() end
+---@return integer? fd readable when step has something (background = true)
+function chat:fd() end
+---@return {role: string, text: string}[]
+function chat:history() end
+---@param messages {role: string, text: string}[]
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function chat:append(messages) end
+function chat:clear() end
+---The exact text that ask(text) would send.
+---@param text string
+---@return string? prompt
+---@return string? message
+---@return bezel.code? code
+function chat:prompt(text) end
+
+---@param tools bezel.tool[]
+---@return bezel.tools
+function bezel.tools(tools) end
+---@class bezel.tools
+local tools = {}
+function tools:close() end
+---@return string[]
+function tools:names() end
+---@return string[]
+function tools:warnings() end
+---What a model's output means, without running anything.
+---@param text string
+---@param options? {repair_tail?: boolean, stopped?: "end"|"limit"}
+---@return {text: string, calls: table[], errors: table[], warnings: table}? result
+---@return string? message
+---@return bezel.code? code
+function tools:parse(text, options) end
+
+---@param path string
+---@param options? {read_only?: boolean, durable?: boolean, keep_content?: boolean, busy_ms?: integer}
+---@return bezel.store? store
+---@return string? message
+---@return bezel.code? code
+function bezel.store(path, options) end
+---@class bezel.store
+local store = {}
+function store:close() end
+---Rows of a read-only statement; further arguments fill ?1, ?2, ...
+---@param sql string
+---@param ... any
+---@return table[]? rows
+---@return string? message
+---@return bezel.code? code
+function store:query(sql, ...) end
+---@param name string one of store:views()
+---@return table[]? rows
+---@return string? message
+---@return bezel.code? code
+function store:view(name) end
+---@return string[]
+function store:views() end
+---Begins a conversation.
+---@param title? string
+---@param user? string
+---@return string? id
+---@return string? message
+---@return bezel.code? code
+function store:begin(title, user) end
+---@param limit? integer
+---@param offset? integer
+---@return table[]? rows newest first
+---@return string? message
+---@return bezel.code? code
+function store:conversations(limit, offset) end
+---@param id string
+---@return table[]? messages oldest first
+---@return string? message
+---@return bezel.code? code
+function store:messages(id) end
+---@param text string
+---@param limit? integer
+---@return table[]? hits best first
+---@return string? message
+---@return bezel.code? code
+function store:search(text, limit) end
+---@param id string
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function store:delete(id) end
+---@param path string
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function store:backup(path) end
+
+---@class bezel.json
+local json = {}
+---@param value any
+---@param options? {indent?: integer}
+---@return string? text
+---@return string? message
+---@return bezel.code? code
+function json.encode(value, options) end
+---@param text string
+---@return any value
+---@return string? message
+---@return bezel.code? code
+function json.decode(text) end
+
+---@class bezel.http
+local http = {}
+---@class bezel.http_options
+---@field headers? table<string, string>
+---@field timeout_ms? integer
+---@field max_size? integer bytes
+---@field max_redirects? integer
+---@field allow_private? boolean loopback and private networks
+---@param url string
+---@param options? bezel.http_options
+---@return {status: integer, body: string, url: string}? response
+---@return string? message
+---@return bezel.code? code
+function http.get(url, options) end
+---@param url string
+---@param options? bezel.http_options|{method?: string, body?: string}
+---@return {status: integer, body: string, url: string}? response
+---@return string? message
+---@return bezel.code? code
+function http.request(url, options) end
+---For a place in a query string.
+---@param text string
+---@return string
+function http.escape(text) end
+
+return bezel
