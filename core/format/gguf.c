@@ -398,15 +398,16 @@ bezel_status bz_gguf_open(bz_gguf *out, const bezel_world *w, const bz_gguf_inpu
         status = gguf_alignment(&p);
     if (status == BEZEL_OK)
         status = bz_gguf_parse_tensors(&p);
-    if (status == BEZEL_OK) {
-        /* give back what was read ahead; keeping it when that fails does no harm */
+    if (status == BEZEL_OK) { /* give back what was read ahead */
         uint8_t *header = bz_realloc(w, out->header, (size_t)p.pos);
         if (header)
             out->header = header;
+        else
+            status = bz_fail_memory(err, "gguf", "header", (size_t)p.pos);
         out->header_size = p.pos;
-    } else {
-        bz_gguf_free(out);
     }
+    if (status != BEZEL_OK)
+        bz_gguf_free(out);
     return status;
 }
 
