@@ -11,6 +11,7 @@
 #include <bezel/engine.h>
 
 #include "base/alloc.h"
+#include "base/options.h"
 #include "base/strbuf.h"
 
 #define CHECK_AT_MOST (64 << 20) /* bytes: quick_check reads about a gigabyte a second, so this is below 0.1 s */
@@ -213,12 +214,17 @@ int bz_store_file_exists(const bezel_world *world, const char *path, const char 
     bz_strbuf_init(&name, world, 0);
     bz_strbuf_text(&name, path);
     bz_strbuf_text(&name, suffix);
-    int exists = 0;
+    int exists = name.status == BEZEL_OK ? 0 : -1;
     bezel_file *file = NULL;
-    if (name.status == BEZEL_OK && world->file_open(world->ud, &file, bz_strbuf_cstr(&name), BEZEL_FILE_READ) == BEZEL_OK) {
+    bezel_status st = BEZEL_ERR_MEMORY;
+    if (exists == 0)
+        st = world->file_open(world->ud, &file, bz_strbuf_cstr(&name), BEZEL_FILE_READ);
+    if (st == BEZEL_OK) {
         bezel_file_info info;
         exists = world->file_info(world->ud, file, &info) == BEZEL_OK && info.size > 0;
         world->file_close(world->ud, file);
+    } else if (st == BEZEL_ERR_MEMORY) {
+        exists = -1;
     }
     bz_strbuf_free(&name);
     return exists;
@@ -264,7 +270,10 @@ int bz_store_connect(sqlite3 **out, const bezel_world *world, const char *path, 
     bz_strbuf_init(&model, world, 0);
     bz_strbuf_text(&uri, path[0] == '/' ? "file://" : "file:");
     uri_add(&uri, path);
-    int create = (flags & SQLITE_OPEN_CREATE) && !bz_store_file_exists(world, path, "");
+    int create = flags & SQLITE_OPEN_CREATE ? bz_store_file_exists(world, path, "") : 1;
+    if (create < 0)
+        goto done;
+    create = !create;
     if (create) {
         uint64_t tail = 0;
         if (world->random(world->ud, &tail, sizeof tail) != BEZEL_OK)
@@ -324,7 +333,9 @@ static bezel_status connection_check(bezel_store *store, bezel_error *err)
 
 static bezel_status connection_open(bezel_store *store, int immutable, bezel_error *err)
 {
-    int unclean = !immutable && bz_store_file_exists(store->world, store->path, "-wal");
+    int unclean = immutable ? 0 : bz_store_file_exists(store->world, store->path, "-wal");
+    if (unclean < 0)
+        return bz_fail_memory(err, "store", "a name", 0);
     int flags = store->options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     int rc = bz_store_connect(&store->db, store->world, store->path, flags, immutable);
     bezel_status st = BEZEL_OK;
@@ -409,21 +420,19 @@ bezel_status bezel_store_open(bezel_store **out, bezel_engine *engine, const cha
         *out = NULL;
     if (!out || !engine || !path || !path[0])
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "store", "bezel_store_open needs out, an engine and a path");
-    if (options && options->size != sizeof *options)
-        return bz_fail(err, BEZEL_ERR_ARGUMENT, "store", "bezel_store_options has size %u, expected %zu",
-                       (unsigned)options->size, sizeof *options);
+    bezel_store_options read;
+    bezel_store_options_init(&read);
+    bezel_status st = bz_options_read(&read, sizeof read, options, "store", err);
+    if (st != BEZEL_OK)
+        return st;
     const bezel_world *w = bezel_engine_world(engine);
     bezel_store *store = bz_zalloc(w, sizeof *store);
     if (!store)
         return bz_fail_memory(err, "store", "the store", sizeof *store);
     store->engine = engine;
     store->world = w;
-    if (options)
-        store->options = *options;
-    else
-        bezel_store_options_init(&store->options);
+    store->options = read;
     store->journal = (bezel_journal){.size = sizeof store->journal, .ud = store, .write = bz_store_journal_write};
-    bezel_status st = BEZEL_OK;
     store->path = bz_text_dup(w, path, SIZE_MAX);
     if (!store->path)
         st = bz_fail_memory(err, "store", "the path", strlen(path));
@@ -432,7 +441,7 @@ bezel_status bezel_store_open(bezel_store **out, bezel_engine *engine, const cha
     /* A store in a folder that may not be written cannot have its shared-memory file. Without a log beside it nobody
      * has anything to add to it, and it can be read as a file that does not change. */
     if ((st == BEZEL_ERR_IO || st == BEZEL_ERR_DENIED) && store->options.read_only &&
-        bz_store_file_exists(w, path, "") && !bz_store_file_exists(w, path, "-wal"))
+        bz_store_file_exists(w, path, "") == 1 && bz_store_file_exists(w, path, "-wal") == 0)
         st = connection_open(store, 1, err);
     if (st != BEZEL_OK) {
         bezel_store_close(store);

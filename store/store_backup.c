@@ -34,7 +34,12 @@ bezel_status bezel_store_backup(bezel_store *store, const char *path, bezel_erro
     const bezel_world *w = store->world;
     if (!store->db)
         return bz_fail(err, BEZEL_ERR_BUSY, "store", "the store cannot be copied now");
-    if (bz_store_file_exists(w, path, "") || bz_store_file_exists(w, path, "-wal")) {
+    int exists = bz_store_file_exists(w, path, "");
+    if (exists == 0)
+        exists = bz_store_file_exists(w, path, "-wal");
+    if (exists < 0)
+        return bz_fail_memory(err, "store", "a name", 0);
+    if (exists) {
         bezel_status st = bz_fail(err, BEZEL_ERR_DENIED, "store", "%s (or its log) exists and is not overwritten", path);
         bz_error_hint(err, st, "choose a new name, or remove the file first");
         return bz_error_place(err, st, "%s", path);

@@ -85,6 +85,10 @@ int bz_store_authorize(void *ud, int action, const char *a, const char *b, const
         return SQLITE_OK;
     case SQLITE_FUNCTION:
         return b && sqlite3_stricmp(b, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
+    case SQLITE_UPDATE:
+        /* SQLite asks this when it connects the table of the word index; a statement that says so itself is refused
+         * because it writes */
+        return a && strcmp(a, "sqlite_master") == 0 ? SQLITE_OK : SQLITE_DENY;
     case SQLITE_PRAGMA:
         for (size_t i = 0; pragmas[i]; i++) {
             /* these two could be set, the others only name a table */

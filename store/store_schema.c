@@ -75,8 +75,8 @@
     "  ORDER BY model_calls DESC, user;" \
     "CREATE VIEW usage_by_tool AS SELECT name AS tool, count(*) AS calls, sum(repeated) AS repeated," \
     "  sum(error_code IS NOT NULL) AS failed," \
-    "  round(avg(duration_us) FILTER (WHERE repeated = 0) / 1e3, 1) AS mean_ms," \
-    "  round(max(duration_us) / 1e3, 1) AS slowest_ms, " UTC("max(turn.started_ms)") " AS last_used" \
+    "  round(avg(tool_call.duration_us) FILTER (WHERE repeated = 0) / 1e3, 1) AS mean_ms," \
+    "  round(max(tool_call.duration_us) / 1e3, 1) AS slowest_ms, " UTC("max(turn.started_ms)") " AS last_used" \
     "  FROM tool_call JOIN turn ON turn.id = tool_call.turn GROUP BY name ORDER BY calls DESC, name;"
 
 #define TURN_VIEWS \
