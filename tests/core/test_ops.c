@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/* Norm, gated GELU, add, rotation, attention, half conversion: every level against formulas in double. */
+#include <bezel/engine.h>
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "compute/kernel.h"
+#include "compute/quant.h"
+
+Suite *ops_suite(void);
+
+static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512};
+enum { N_LEVELS = 3, MAX = 2100 };
+static const size_t sizes[] = {1, 2, 7, 8, 15, 16, 17, 31, 64, 100, 256, 640, 2048};
+enum { N_SIZES = sizeof sizes / sizeof *sizes };
+
+static float x[MAX], y[MAX], w[MAX], out[MAX + 1];
+
+static void fill(float *v, size_t n, float range, uint64_t seed)
+{
+    bz_rng rng;
+    bz_rng_seed(&rng, seed);
+    for (size_t i = 0; i < n; i++)
+        v[i] = ((float)bz_rng_unit(&rng) * 2.0f - 1.0f) * range;
+}
+
+/* Kernel of loop index i / N_SIZES, or NULL when the machine lacks it. */
+static const bz_kernel *level_of(int i)
+{
+    return bz_kernel_find(levels[i / N_SIZES]);
+}
+
+static void assert_near(const char *what, const bz_kernel *k, size_t i, double got, double want, double relative)
+{
+    ck_assert_msg(fabs(got - want) <= relative * fabs(want) + 1e-37, "%s %s [%zu]: %.9g, expected %.9g", k->name, what, i, got,
+                  want);
+}
+
+START_TEST(rms_norm_is_its_formula_in_place_and_out_of_place)
+{
+    const bz_kernel *k = level_of(_i);
+    const size_t n = sizes[_i % N_SIZES];
+    if (!k)
+        return;
+    fill(x, n, 100.0f, n);
+    fill(w, n, 1657.0f, n + 1);
+    x[0] = 103800.0f; /* Gemma's residual stream gets there */
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    const double scale = 1.0 / sqrt(sum / (double)n + 1e-6);
+    out[n] = 7.0f;
+    k->rms_norm(out, x, w, n, 1e-6f);
+    for (size_t i = 0; i < n; i++)
+        assert_near("rms_norm", k, i, (double)out[i], (double)x[i] * scale * (double)w[i], 1e-6);
+    ck_assert(out[n] == 7.0f);
+    memcpy(y, x, n * sizeof *x);
+    k->rms_norm(y, y, w, n, 1e-6f);
+    ck_assert_mem_eq(y, out, n * sizeof *y);
+}
+END_TEST
+
+START_TEST(rms_norm_of_zeros_is_zero_and_not_nan)
+{
+    const bz_kernel *k = level_of(_i);
+    const size_t n = sizes[_i % N_SIZES];
+    if (!k)
+        return;
+    memset(x, 0, sizeof x);
+    fill(w, n, 1.0f, 1);
+    k->rms_norm(out, x, w, n, 1e-6f);
+    for (size_t i = 0; i < n; i++)
+        ck_assert(out[i] == 0.0f);
+}
+END_TEST
+
+static double gelu(double z)
+{
+    return 0.5 * z * (1.0 + tanh(sqrt(2.0 / M_PI) * (z + 0.044715 * z * z * z)));
+}
+
+START_TEST(geglu_is_exact_to_a_millionth)
+{
+    const bz_kernel *k = level_of(_i);
+    const size_t n = sizes[_i % N_SIZES];
+    if (!k)
+        return;
+    fill(x, n, 4.0f, n + 2);
+    fill(y, n, 30.0f, n + 3);
+    out[n] = 7.0f;
+    k->geglu(out, x, y, n);
+    for (size_t i = 0; i < n; i++) {
+        const double z = (double)x[i], want = gelu(z) * (double)y[i];
+        /* 1 + tanh cancels for z below -2 in the formula above, not in ours: compare with the form that keeps its digits */
+        const double u = sqrt(2.0 / M_PI) * (z + 0.044715 * z * z * z), better = z / (1.0 + exp(-2.0 * u)) * (double)y[i];
+        ck_assert(fabs(want - better) < 1e-9 * fabs((double)y[i]) + 1e-12);
+        /* exp of up to 2u = 10.9 carries the rounding of u (6e-8 a part) 10.9-fold on the faster levels */
+        assert_near("geglu", k, i, (double)out[i], better, k->isa == BEZEL_ISA_SCALAR ? 3e-7 : 2e-6);
+    }
+    ck_assert(out[n] == 7.0f);
+}
+END_TEST
+
+START_TEST(geglu_has_the_right_limits)
+{
+    static const float in[] = {0.0f, -0.0f, 30.0f, -30.0f, 1e6f, -1e6f, 3e38f, -3e38f, INFINITY, 1e-30f, -1e-42f};
+    static const float want[] = {0.0f, 0.0f, 30.0f, 0.0f, 1e6f, 0.0f, 3e38f, 0.0f, INFINITY, 5e-31f, -5e-43f};
+    for (int level = 0; level < N_LEVELS; level++) {
+        const bz_kernel *k = bz_kernel_find(levels[level]);
+        float one[11], got[11], nan_in = NAN, nan_up = 1.0f, nan_out = 0.0f;
+        if (!k)
+            continue;
+        for (int i = 0; i < 11; i++)
+            one[i] = 1.0f;
+        k->geglu(got, in, one, 11);
+        for (int i = 0; i < 11; i++)
+            ck_assert_msg(got[i] == want[i] || fabsf(got[i] - want[i]) <= 1e-6f * fabsf(want[i]) + 3.0f * (want[i] == 0.0f),
+                          "%s gelu(%g) = %g", k->name, (double)in[i], (double)got[i]);
+        k->geglu(&nan_out, &nan_in, &nan_up, 1);
+        ck_assert(isnan(nan_out));
+    }
+}
+END_TEST
+
+START_TEST(add_adds_and_touches_nothing_else)
+{
+    const bz_kernel *k = level_of(_i);
+    const size_t n = sizes[_i % N_SIZES];
+    if (!k)
+        return;
+    fill(x, n + 1, 1000.0f, 5);
+    fill(y, n + 1, 1.0f, 6);
+    memcpy(out, x, (n + 1) * sizeof *x);
+    k->add(out, y, n);
+    for (size_t i = 0; i < n; i++)
+        ck_assert(out[i] == x[i] + y[i]);
+    ck_assert(out[n] == x[n]);
+}
+END_TEST
+
+START_TEST(rope_turns_pairs_half_a_head_apart)
+{
+    const bz_kernel *k = level_of(_i);
+    const size_t half = sizes[_i % N_SIZES] / 2 + 1, D = 2 * half;
+    static float c[MAX], s[MAX];
+    if (!k)
+        return;
+    fill(x, D, 97.0f, 8);
+    for (size_t p = 0; p < half; p++) {
+        c[p] = (float)cos((double)p * 0.37);
+        s[p] = (float)sin((double)p * 0.37);
+    }
+    memcpy(out, x, D * sizeof *x);
+    k->rope(out, c, s, D);
+    for (size_t p = 0; p < half; p++) {
+        const double a = (double)x[p], b = (double)x[p + half], cp = (double)c[p], sp = (double)s[p];
+        const double size = fabs(a) + fabs(b);
+        ck_assert(fabs((double)out[p] - (a * cp - b * sp)) <= 2e-7 * size);
+        ck_assert(fabs((double)out[p + half] - (b * cp + a * sp)) <= 2e-7 * size);
+    }
+}
+END_TEST
+
+/* ---- attention -------------------------------------------------------------------------------------------------------- */
+
+typedef struct attention_case {
+    size_t D, n_heads, ring, start, n;
+    uint32_t dtype;
+} attention_case;
+
+static const attention_case attention_cases[] = {
+    {256, 1, 512, 0, 1, BZ_DTYPE_F32},    {256, 1, 512, 300, 512, BZ_DTYPE_F32}, {256, 1, 512, 511, 33, BZ_DTYPE_F16},
+    {64, 2, 40, 13, 40, BZ_DTYPE_F32},    {64, 2, 40, 39, 2, BZ_DTYPE_F16},      {20, 3, 7, 5, 6, BZ_DTYPE_F32},
+    {33, 1, 9, 0, 9, BZ_DTYPE_F16},       {7, 2, 5, 4, 3, BZ_DTYPE_F32},         {128, 1, 100, 50, 77, BZ_DTYPE_F16},
+    {300, 1, 17, 16, 17, BZ_DTYPE_F32},   {1, 1, 3, 2, 2, BZ_DTYPE_F16},         {256, 1, 512, 0, 0, BZ_DTYPE_F32},
+};
+enum { N_ATTENTION = sizeof attention_cases / sizeof *attention_cases };
+
+static void attention_exact(double *want, const float *q, const float *kf, const float *vf, const attention_case *a, double scale)
+{
+    double *p = calloc(a->n + 1, sizeof *p), max = -1e300, sum = 0.0;
+    const size_t stride = a->D * a->n_heads;
+    for (size_t r = 0; r < a->n; r++) {
+        for (size_t i = 0; i < a->D; i++)
+            p[r] += (double)q[i] * (double)kf[(a->start + r) % a->ring * stride + i];
+        p[r] *= scale;
+        max = p[r] > max ? p[r] : max;
+    }
+    for (size_t r = 0; r < a->n; r++)
+        sum += p[r] = exp(p[r] - max);
+    for (size_t i = 0; i < a->D; i++) {
+        want[i] = 0.0;
+        for (size_t r = 0; r < a->n; r++)
+            want[i] += p[r] / sum * (double)vf[(a->start + r) % a->ring * stride + i];
+    }
+    free(p);
+}
+
+/* Rounds to halves and keeps both forms. */
+static void *cache_of(float *v, size_t n, uint32_t dtype, uint64_t seed)
+{
+    fill(v, n, 3.0f, seed);
+    if (dtype == BZ_DTYPE_F32)
+        return v;
+    uint16_t *h = malloc(n * sizeof *h);
+    for (size_t i = 0; i < n; i++) {
+        h[i] = bz_f32_to_f16(v[i]);
+        v[i] = bz_f16_to_f32(h[i]);
+    }
+    return h;
+}
+
+START_TEST(attention_is_the_softmax_of_the_ring)
+{
+    const attention_case *a = &attention_cases[_i];
+    const size_t n = a->D * a->n_heads * a->ring;
+    float *kf = malloc(n * sizeof *kf), *vf = malloc(n * sizeof *vf), scores[600];
+    double want[300];
+    void *kc = cache_of(kf, n, a->dtype, 21), *vc = cache_of(vf, n, a->dtype, 22);
+    fill(x, a->D, 2.0f, 23);
+    attention_exact(want, x, kf, vf, a, 0.0625);
+    for (int level = 0; level < N_LEVELS; level++) {
+        const bz_kernel *k = bz_kernel_find(levels[level]);
+        if (!k)
+            continue;
+        out[a->D] = 7.0f;
+        k->attention(out, x, kc, vc, a->dtype, a->D, a->D * a->n_heads, a->start, a->ring, a->n, 0.0625f, scores);
+        for (size_t i = 0; i < a->D; i++)
+            ck_assert_msg(fabs((double)out[i] - want[i]) < 2e-5, "%s [%zu] %g, expected %g", k->name, i, (double)out[i], want[i]);
+        ck_assert(out[a->D] == 7.0f);
+    }
+    if (a->dtype == BZ_DTYPE_F16) {
+        free(kc);
+        free(vc);
+    }
+    free(kf);
+    free(vf);
+}
+END_TEST
+
+START_TEST(attention_with_far_apart_scores_picks_the_best_row)
+{
+    float q[16] = {100.0f}, kc[3 * 16] = {0}, vc[3 * 16], scores[3];
+    kc[16] = 100.0f; /* 10,000 above the others */
+    fill(vc, 48, 5.0f, 2);
+    for (int level = 0; level < N_LEVELS; level++) {
+        const bz_kernel *k = bz_kernel_find(levels[level]);
+        if (!k)
+            continue;
+        k->attention(out, q, kc, vc, BZ_DTYPE_F32, 16, 16, 0, 3, 3, 1.0f, scores);
+        for (size_t i = 0; i < 16; i++)
+            ck_assert_msg(fabsf(out[i] - vc[16 + i]) < 1e-5f, "%s", k->name);
+    }
+}
+END_TEST
+
+START_TEST(halves_are_made_with_the_same_bits_on_every_level)
+{
+    static uint16_t want[MAX], got[MAX];
+    fill(x, MAX, 1.0f, 3);
+    for (size_t i = 0; i < MAX; i++) {
+        x[i] *= exp2f((float)(i % 44) - 27.0f); /* subnormal to overflowing */
+        want[i] = bz_f32_to_f16(x[i]);
+    }
+    for (int level = 0; level < N_LEVELS; level++) {
+        const bz_kernel *k = bz_kernel_find(levels[level]);
+        if (!k)
+            continue;
+        for (size_t n = 1; n < 40; n++) {
+            memset(got, 0, sizeof got);
+            k->f32_to_f16(got, x + n, n);
+            ck_assert_mem_eq(got, want + n, n * 2);
+            ck_assert_uint_eq(got[n], 0);
+        }
+        k->f32_to_f16(got, x, MAX);
+        ck_assert_mem_eq(got, want, sizeof want);
+    }
+}
+END_TEST
+
+Suite *ops_suite(void)
+{
+    Suite *s = suite_create("ops");
+    TCase *c = tcase_create("elements");
+    tcase_add_loop_test(c, rms_norm_is_its_formula_in_place_and_out_of_place, 0, N_LEVELS * N_SIZES);
+    tcase_add_loop_test(c, rms_norm_of_zeros_is_zero_and_not_nan, 0, N_LEVELS * N_SIZES);
+    tcase_add_loop_test(c, geglu_is_exact_to_a_millionth, 0, N_LEVELS * N_SIZES);
+    tcase_add_test(c, geglu_has_the_right_limits);
+    tcase_add_loop_test(c, add_adds_and_touches_nothing_else, 0, N_LEVELS * N_SIZES);
+    tcase_add_loop_test(c, rope_turns_pairs_half_a_head_apart, 0, N_LEVELS * N_SIZES);
+    tcase_add_test(c, halves_are_made_with_the_same_bits_on_every_level);
+    suite_add_tcase(s, c);
+    c = tcase_create("attention");
+    tcase_add_loop_test(c, attention_is_the_softmax_of_the_ring, 0, N_ATTENTION);
+    tcase_add_test(c, attention_with_far_apart_scores_picks_the_best_row);
+    suite_add_tcase(s, c);
+    return s;
+}
