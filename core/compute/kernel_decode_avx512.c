@@ -17,7 +17,7 @@
 #define DECODE_UNROLL _Pragma("GCC unroll 8")
 #endif
 
-enum { DECODE_AHEAD = 4096, DECODE_CHUNK = 64 }; /* bytes asked for ahead; groups a partial sum, as in the tiles */
+enum { DECODE_AHEAD = 8192, DECODE_CHUNK = 64 }; /* bytes asked for ahead; groups a partial sum, as in the tiles */
 
 DECODE_INLINE __m256i decode512_bytes32(const uint8_t *p)
 {

@@ -11,7 +11,7 @@
 
 /* Weights are one long stream; formats that need unpacking lag behind the hardware's prefetcher without a hint. Running past
  * the end of the mapping is harmless: a prefetch never faults. */
-enum { UNPACK_AHEAD = 4096 };
+enum { UNPACK_AHEAD = 8192 };
 
 #define UNPACK_PREFETCH(p) _mm_prefetch((const char *)(p) + UNPACK_AHEAD, _MM_HINT_T0)
 

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* Products over the pool: the same bits for any number of threads, any cut of positions and rows, one fork or several. */
+#include <bezel/engine.h>
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "compute/activation.h"
+#include "compute/matmul.h"
+#include "compute/quant.h"
+#include "support/test_engine.h"
+
+Suite *matmul_suite(void);
+
+enum { N_LEVELS = 3, N = 205, N2 = 64, K = 512, MAX_T = 37 };
+
+static const uint32_t levels[N_LEVELS] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512};
+static const uint32_t types[] = {BZ_DTYPE_Q5_0, BZ_DTYPE_Q8_0, BZ_DTYPE_Q4_K, BZ_DTYPE_Q6_K, BZ_DTYPE_Q2_K, BZ_DTYPE_F16, BZ_DTYPE_F32};
+enum { N_TYPES = sizeof types / sizeof *types };
+
+typedef struct table { /* weights, activations, room for answers */
+    uint8_t w[N * K * 4], w2[N2 * K * 4];
+    float x[MAX_T * K];
+    float y[2][MAX_T * N], y2[MAX_T * N2];
+    _Alignas(64) char q8[MAX_T * (K * 2 + 512)];
+    bz_tensor a, b;
+} table;
+
+static table *t;
+
+static void encode_rows(uint8_t *w, size_t rows, uint32_t dtype, bz_rng *rng)
+{
+    float row[K];
+    for (size_t n = 0; n < rows; n++) {
+        for (size_t k = 0; k < K; k++)
+            row[k] = (float)bz_rng_unit(rng) - 0.5f;
+        bz_quant_encode(w + n * bz_quant_row_size(dtype, K), row, dtype, K);
+    }
+}
+
+static void setup(void)
+{
+    t = aligned_alloc(64, (sizeof *t + 63) / 64 * 64);
+}
+
+static void teardown(void)
+{
+    free(t);
+}
+
+static void fill(uint32_t dtype, uint32_t dtype2)
+{
+    bz_rng rng;
+    bz_rng_seed(&rng, dtype + 1);
+    encode_rows(t->w, N, dtype, &rng);
+    encode_rows(t->w2, N2, dtype2, &rng);
+    for (size_t i = 0; i < MAX_T * K; i++)
+        t->x[i] = ((float)bz_rng_unit(&rng) - 0.5f) * (i % 101 == 0 ? 200.0f : 1.0f);
+    t->a = (bz_tensor){t->w, dtype, 2, K, N};
+    t->b = (bz_tensor){t->w2, dtype2, 2, K, N2};
+}
+
+static void product(float *y, bezel_engine *engine, int is_q8, size_t from, size_t T, size_t n_begin, size_t n_end)
+{
+    bz_activations a;
+    bz_activations_set(&a, t->x + from * K, K, T, K, is_q8 ? t->q8 : NULL);
+    bz_matmul(y + from * N, N, engine, &t->a, n_begin, n_end, &a);
+}
+
+static int is_unquantised(uint32_t dtype)
+{
+    return !bz_quant_has_groups(dtype);
+}
+
+static const char *describe(int level, uint32_t dtype, int is_q8)
+{
+    static char text[64];
+    snprintf(text, sizeof text, "level %u type %u %s", levels[level], dtype, is_q8 ? "q8" : "f32");
+    return text;
+}
+
+START_TEST(one_two_and_three_threads_give_the_same_bits)
+{
+    for (int level = 0; level < N_LEVELS; level++) {
+        if (!bz_kernel_has(levels[level]))
+            continue;
+        bezel_engine *engines[3];
+        for (uint32_t i = 0; i < 3; i++)
+            engines[i] = test_engine_new(NULL, i + 1, levels[level]);
+        fill(types[_i], BZ_DTYPE_Q8_0);
+        static const size_t lengths[] = {1, 2, 5, MAX_T};
+        for (int is_q8 = 0; is_q8 < 2; is_q8++)
+            for (size_t l = 0; l < 4; l++) {
+                product(t->y[0], engines[0], is_q8, 0, lengths[l], 0, N);
+                for (int i = 1; i < 3; i++) {
+                    memset(t->y[1], 0xff, sizeof t->y[1]);
+                    product(t->y[1], engines[i], is_q8, 0, lengths[l], 0, N);
+                    ck_assert_msg(memcmp(t->y[0], t->y[1], lengths[l] * N * sizeof(float)) == 0, "%s T %zu, %d threads",
+                                  describe(level, types[_i], is_q8), lengths[l], i + 1);
+                }
+            }
+        for (int i = 0; i < 3; i++)
+            bezel_engine_free(engines[i]);
+    }
+}
+END_TEST
+
+/* OpenBLAS may round a long prompt differently from a short one: then equal to a few units of the last place. */
+static void assert_same_answers(const char *what, int may_round)
+{
+    for (size_t i = 0; i < MAX_T * N; i++) {
+        const float a = t->y[0][i], b = t->y[1][i];
+        ck_assert_msg(a == b || (may_round && fabsf(a - b) <= 1e-3f), "%s [%zu] %g and %g", what, i, (double)a, (double)b);
+    }
+}
+
+START_TEST(positions_and_rows_may_be_cut_anywhere)
+{
+    for (int level = 0; level < N_LEVELS; level++) {
+        if (!bz_kernel_has(levels[level]))
+            continue;
+        bezel_engine *engine = test_engine_new(NULL, 2, levels[level]);
+        fill(types[_i], BZ_DTYPE_Q8_0);
+        for (int is_q8 = 0; is_q8 < 2; is_q8++) {
+            product(t->y[0], engine, is_q8, 0, MAX_T, 0, N);
+            for (size_t cut = 1; cut < MAX_T; cut += cut < 6 ? 1 : 9) {
+                memset(t->y[1], 0xff, sizeof t->y[1]);
+                for (size_t from = 0; from < MAX_T; from += cut) {
+                    const size_t T = MAX_T - from < cut ? MAX_T - from : cut;
+                    product(t->y[1], engine, is_q8, from, T, 0, 3 * cut);
+                    product(t->y[1], engine, is_q8, from, T, 3 * cut, N);
+                }
+                assert_same_answers(describe(level, types[_i], is_q8), level > 0 && is_unquantised(types[_i]));
+            }
+        }
+        bezel_engine_free(engine);
+    }
+}
+END_TEST
+
+START_TEST(several_products_in_one_fork_are_the_single_ones)
+{
+    for (int level = 0; level < N_LEVELS; level++) {
+        if (!bz_kernel_has(levels[level]))
+            continue;
+        bezel_engine *engine = test_engine_new(NULL, 2, levels[level]);
+        fill(types[_i], types[(_i + 3) % N_TYPES]);
+        for (size_t T = 1; T <= MAX_T; T += 12) {
+            bz_activations a;
+            float *single = malloc(MAX_T * N2 * sizeof *single);
+            const bz_matmul_part parts[2] = {{t->y[1], N, &t->a}, {t->y2, N2, &t->b}};
+            bz_activations_set(&a, t->x, K, T, K, t->q8);
+            bz_matmul(t->y[0], N, engine, &t->a, 0, N, &a);
+            bz_matmul(single, N2, engine, &t->b, 0, N2, &a);
+            bz_activations_set(&a, t->x, K, T, K, t->q8);
+            bz_matmul_many(engine, parts, 2, &a);
+            const int may_round = level > 0 && T >= 16;
+            for (size_t i = 0; i < T * N; i++)
+                ck_assert(t->y[0][i] == t->y[1][i] || (may_round && fabsf(t->y[0][i] - t->y[1][i]) < 1e-3f));
+            for (size_t i = 0; i < T * N2; i++)
+                ck_assert(single[i] == t->y2[i] || (may_round && fabsf(single[i] - t->y2[i]) < 1e-3f));
+            free(single);
+        }
+        bezel_engine_free(engine);
+    }
+}
+END_TEST
+
+START_TEST(products_are_right_whatever_way_they_take)
+{
+    for (int level = 0; level < N_LEVELS; level++) {
+        if (!bz_kernel_has(levels[level]))
+            continue;
+        bezel_engine *engine = test_engine_new(NULL, 2, levels[level]);
+        fill(types[_i], BZ_DTYPE_Q8_0);
+        for (int is_q8 = 0; is_q8 < 2; is_q8++) {
+            product(t->y[0], engine, is_q8, 0, MAX_T, 0, N);
+            for (size_t n = 0; n < N; n++) {
+                float row[K];
+                bz_quant_decode(row, t->w + n * bz_tensor_row_size(&t->a), types[_i], K);
+                for (size_t p = 0; p < MAX_T; p++) {
+                    double sum = 0.0;
+                    for (size_t k = 0; k < K; k++)
+                        sum += (double)row[k] * (double)t->x[p * K + k];
+                    /* a step of 100 / 32767 in a group with a large value, times weights of 0.5, five such groups */
+                    ck_assert_msg(fabs(sum - (double)t->y[0][p * N + n]) < (is_q8 ? 2e-2 : 1e-3), "%s row %zu: %g, expected %g",
+                                  describe(level, types[_i], is_q8), n, (double)t->y[0][p * N + n], sum);
+                }
+            }
+        }
+        bezel_engine_free(engine);
+    }
+}
+END_TEST
+
+START_TEST(integer_rows_are_made_once_and_only_when_a_product_wants_them)
+{
+    bezel_engine *engine = test_engine_new(NULL, 1, BEZEL_ISA_SCALAR);
+    bz_activations a;
+    fill(BZ_DTYPE_F32, BZ_DTYPE_Q8_0);
+    bz_activations_set(&a, t->x, K, 1, K, t->q8);
+    ck_assert_int_eq(a.q8_ready, 0);
+    bz_matmul(t->y[0], N, engine, &t->a, 0, N, &a);
+    ck_assert_int_eq(a.q8_ready, 0);
+    bz_matmul(t->y2, N2, engine, &t->b, 0, N2, &a);
+    ck_assert_int_eq(a.q8_ready, 1);
+    const float before = t->y2[0];
+    t->x[0] += 1e6f; /* the rows made above are used again */
+    bz_matmul(t->y2, N2, engine, &t->b, 0, N2, &a);
+    ck_assert(t->y2[0] == before);
+    bz_matmul(t->y[0], N, engine, &t->a, 5, 5, &a); /* no rows: nothing happens */
+    bezel_engine_free(engine);
+}
+END_TEST
+
+Suite *matmul_suite(void)
+{
+    Suite *s = suite_create("matmul");
+    TCase *c = tcase_create("pool");
+    tcase_add_unchecked_fixture(c, setup, teardown);
+    tcase_set_timeout(c, 120);
+    tcase_add_loop_test(c, one_two_and_three_threads_give_the_same_bits, 0, N_TYPES);
+    tcase_add_loop_test(c, positions_and_rows_may_be_cut_anywhere, 0, N_TYPES);
+    tcase_add_loop_test(c, several_products_in_one_fork_are_the_single_ones, 0, N_TYPES);
+    tcase_add_loop_test(c, products_are_right_whatever_way_they_take, 0, N_TYPES);
+    tcase_add_test(c, integer_rows_are_made_once_and_only_when_a_product_wants_them);
+    suite_add_tcase(s, c);
+    return s;
+}
