@@ -58,7 +58,7 @@ enum {
     BEZEL_ERR_UNSUPPORTED = -14, /* valid, but not something this build can do */
     BEZEL_ERR_NUMERIC = -15,     /* NaN or infinity where a number is needed */
     BEZEL_ERR_CHANGED = -16,     /* a file changed while it was in use */
-    BEZEL_ERR_FULL = -17,        /* the context has no room for what was asked */
+    BEZEL_ERR_FULL = -17,        /* the context or the disk has no room for what was asked */
     BEZEL_ERR_CANCELLED = -18,   /* bezel_*_cancel was called */
     BEZEL_ERR_TIMEOUT = -19,     /* a deadline passed */
     BEZEL_ERR_CALLBACK = -20,    /* a function of the host failed; the text is the host's */
@@ -111,7 +111,9 @@ typedef struct bezel_file_info {
 
 /* Everything Bezel takes from the system goes through this table, given once at engine creation and copied.
  * NULL members are filled with the system's own. Every function may be called from any thread. Functions that can
- * fail return BEZEL_OK or a negative status (they fill no bezel_error; the caller knows the place). */
+ * fail return BEZEL_OK or a negative status (they fill no bezel_error; the caller knows the place). The system's file
+ * functions give MISSING (no such file), DENIED (no right), FULL (no room), TRUNCATED (read past the end), else IO; only
+ * regular files are opened, created ones are private and follow no link. */
 typedef struct bezel_world {
     uint32_t size; /* sizeof(bezel_world) */
     uint32_t reserved;

@@ -35,14 +35,17 @@ typedef struct bezel_event {
 } bezel_event;
 
 /* Works for about budget_us microseconds and returns; the smallest unit is one layer of one prompt chunk or token.
- * 0 does one unit; a negative budget works until there is an event or the end.
+ * 0 does one unit; a negative budget works until there is an event or the end. An event of this very call gives
+ * BEZEL_TOKEN even when the job has ended; the next step then tells the end.
  *   Errors   BEZEL_ERR_CANCELLED after bezel_job_cancel; BEZEL_ERR_BUSY when the job runs on the worker */
 BEZEL_API bezel_status bezel_job_step(bezel_job *job, int64_t budget_us, bezel_error *err);
 /* Hands the job to the engine's worker thread. From then on use poll, wait, event, cancel and free only. */
 BEZEL_API bezel_status bezel_job_start(bezel_job *job, bezel_error *err);
 /* BEZEL_TOKEN when an event waits, BEZEL_MORE while it runs, BEZEL_DONE, or the job's error. Never blocks. */
 BEZEL_API bezel_status bezel_job_poll(bezel_job *job, bezel_error *err);
-/* As poll, but waits up to timeout_ms (negative: without end) for something other than BEZEL_MORE. */
+/* As poll, but waits up to timeout_ms (negative: without end) for something other than BEZEL_MORE. Take the events, else
+ * it returns BEZEL_TOKEN at once.
+ *   Errors   BEZEL_ERR_ARGUMENT when the job was not started and has nothing to tell */
 BEZEL_API bezel_status bezel_job_wait(bezel_job *job, int64_t timeout_ms, bezel_error *err);
 /* Takes the next event. Returns 1, or 0 when none waits. */
 BEZEL_API int32_t bezel_job_event(bezel_job *job, bezel_event *out);

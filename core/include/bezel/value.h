@@ -51,7 +51,8 @@ BEZEL_API bezel_value *bezel_tree_map(bezel_tree *tree);
 /* Deep copy of a value of any tree. */
 BEZEL_API bezel_value *bezel_tree_copy(bezel_tree *tree, const bezel_value *value);
 
-/* Adds an item made in the same tree at the end of a list. */
+/* Adds an item made in the same tree at the end of a list. An item has one place: one that is in a list or map already
+ * (or of another tree) is BEZEL_ERR_ARGUMENT; put a bezel_tree_copy there. */
 BEZEL_API void bezel_value_append(bezel_tree *tree, bezel_value *list, bezel_value *item);
 /* Sets a key (copied); an existing key keeps its place and gets the new item. */
 BEZEL_API void bezel_value_set(bezel_tree *tree, bezel_value *map, const char *key, bezel_value *item);
@@ -75,7 +76,8 @@ BEZEL_API int32_t bezel_value_equal(const bezel_value *a, const bezel_value *b);
 /* --- JSON --------------------------------------------------------------------------------- */
 
 /* Reads one JSON value (RFC 8259; nothing may follow but blanks). Integers beyond 2^53 are BEZEL_ERR_RANGE, depth over
- * 64 and text over 16 MiB BEZEL_ERR_LIMIT, a duplicate key BEZEL_ERR_DUPLICATE; err->offset is the byte. */
+ * 64 and text over 16 MiB BEZEL_ERR_LIMIT, a duplicate key BEZEL_ERR_DUPLICATE, NUL in a text (\u0000) BEZEL_ERR_FORMAT;
+ * err->offset is the byte. A failure leaves the tree usable. size SIZE_MAX = strlen(json). */
 BEZEL_API bezel_status bezel_json_read(bezel_value **out, bezel_tree *tree, const char *json, size_t size,
                                        bezel_error *err);
 /* Writes JSON: indent 0 gives one line without spaces, n > 0 indents by n. NaN and infinity are BEZEL_ERR_NUMERIC.
