@@ -20,7 +20,8 @@ static bezel_status journal_check(bezel_store *store, const bezel_journal_turn *
         (t->n_usages && !t->usages))
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "store", "the turn has a wrong size or a list that is missing");
     for (uint32_t i = 0; i < t->n_messages; i++) {
-        if (!bezel_role_name(t->messages[i].role) || (t->messages[i].text_size && !t->messages[i].text))
+        if (t->messages[i].role < BEZEL_ROLE_SYSTEM || t->messages[i].role > BEZEL_ROLE_TOOL ||
+            (t->messages[i].text_size && !t->messages[i].text))
             return bz_fail(err, BEZEL_ERR_ARGUMENT, "store", "message %u of the turn has no role or no text", (unsigned)i);
     }
     for (uint32_t i = 0; i < t->n_calls; i++) {

@@ -85,10 +85,6 @@ int bz_store_authorize(void *ud, int action, const char *a, const char *b, const
         return SQLITE_OK;
     case SQLITE_FUNCTION:
         return b && sqlite3_stricmp(b, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
-    case SQLITE_UPDATE:
-        /* SQLite asks this when it connects the table of the word index; a statement that says so itself is refused
-         * because it writes */
-        return a && strcmp(a, "sqlite_master") == 0 ? SQLITE_OK : SQLITE_DENY;
     case SQLITE_PRAGMA:
         for (size_t i = 0; pragmas[i]; i++) {
             /* these two could be set, the others only name a table */
@@ -190,6 +186,8 @@ bezel_status bezel_store_query(bezel_value **out, bezel_tree *tree, bezel_store 
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "store", "bezel_store_query needs out, a tree, a store and a statement");
     if (!store->db || store->in_query)
         return bz_fail(err, BEZEL_ERR_BUSY, "store", "the store cannot answer now");
+    /* SQLite asks the authorizer for UPDATE when it connects the table of the word index, which may be now */
+    bz_store_exec(store, "SELECT 1 FROM message_words LIMIT 0", "use the word index", NULL);
     sqlite3_stmt *stmt = NULL;
     store->in_query = 1;
     store->query_work = 0;
