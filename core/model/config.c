@@ -345,6 +345,34 @@ static bezel_status config_vocabulary(config_reader *r)
     return status;
 }
 
+/* A key under the family's own name that nothing here reads may mean a model that works differently: remarked. */
+static void config_note_unknown(config_reader *r)
+{
+    static const char *const known[] = {"block_count", "context_length", "embedding_length", "feed_forward_length",
+                                        "vocab_size", "attention.head_count", "attention.head_count_kv",
+                                        "attention.key_length", "attention.value_length", "attention.sliding_window",
+                                        "attention.sliding_window_pattern", "attention.layer_norm_rms_epsilon",
+                                        "attn_logit_softcapping", "final_logit_softcapping", "rope.dimension_count",
+                                        "rope.freq_base", "rope.freq_base_swa", "rope.scaling.type", "rope.scaling.factor"};
+    size_t prefix = strlen(r->c->arch);
+    if (!r->notes)
+        return;
+    for (uint32_t i = 0; i < r->g->n_values; i++) {
+        const bz_gguf_value *v = &r->g->values[i];
+        const char *key = bz_gguf_key(r->g, v);
+        size_t k, n = sizeof known / sizeof known[0];
+        if (v->key_size <= prefix || key[prefix] != '.' || memcmp(key, r->c->arch, prefix) != 0)
+            continue;
+        for (k = 0; k < n; k++) {
+            if (strlen(known[k]) == v->key_size - prefix - 1 && memcmp(known[k], key + prefix + 1, strlen(known[k])) == 0)
+                break;
+        }
+        if (k == n)
+            bz_notes_add(r->notes, "config", "%s: key \"%.*s\" is not known and has no effect", r->g->name,
+                         v->key_size < 128 ? (int)v->key_size : 128, key);
+    }
+}
+
 /* --- Public ------------------------------------------------------------------------------- */
 
 bezel_status bz_config_read(bz_config *out, const bz_gguf *g, int bf16_embedding_scale, bz_notes *notes, bezel_error *err)
@@ -369,5 +397,7 @@ bezel_status bz_config_read(bz_config *out, const bz_gguf *g, int bf16_embedding
         status = config_scales(&r, bf16_embedding_scale);
     if (status == BEZEL_OK)
         status = config_vocabulary(&r);
+    if (status == BEZEL_OK)
+        config_note_unknown(&r);
     return status;
 }
