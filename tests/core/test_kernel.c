@@ -35,10 +35,21 @@ typedef struct bench { /* one product and room for its answers */
 
 static bench b;
 
+/* Exactly as large as the product needs, so that a sanitizer sees a read past the end. */
+static void bench_resize(uint32_t dtype, size_t K, size_t N, size_t T)
+{
+    free(b.w);
+    free(b.x);
+    b.dtype = dtype;
+    b.K = K;
+    b.N = N;
+    b.T = T;
+    b.w = malloc(N * bz_quant_row_size(dtype, K));
+    b.x = malloc(T * K * sizeof *b.x);
+}
+
 static void bench_setup(void)
 {
-    b.w = aligned_alloc(64, MAX_N * MAX_K * 4);
-    b.x = aligned_alloc(64, MAX_T * MAX_K * 4);
     for (int i = 0; i < N_LEVELS; i++)
         b.q8[i] = aligned_alloc(64, MAX_T * bz_activation_row_size(MAX_K));
 }
@@ -97,10 +108,7 @@ static void make_bench(uint32_t dtype, size_t K, size_t N, size_t T, uint64_t se
 {
     bz_rng rng;
     bz_rng_seed(&rng, seed);
-    b.dtype = dtype;
-    b.K = K;
-    b.N = N;
-    b.T = T;
+    bench_resize(dtype, K, N, T);
     fill_weights(&rng);
     fill_activations(&rng);
     quantize_all();
@@ -244,10 +252,7 @@ END_TEST
 /* Every byte of the blocks set to `fill`, then halves of the first bytes and last bytes that would be Inf or NaN cleared. */
 static void fill_hostile(uint32_t dtype, int fill, bz_rng *rng)
 {
-    b.dtype = dtype;
-    b.K = 768;
-    b.N = 4;
-    b.T = 5;
+    bench_resize(dtype, 768, 4, 5);
     const bz_dtype *type = bz_dtype_find(dtype);
     const size_t blocks = b.N * b.K / type->block;
     for (size_t i = 0; i < blocks * type->block_size; i++)
@@ -344,6 +349,7 @@ static void fill_special(float *x, size_t n)
 START_TEST(every_level_makes_the_same_integer_rows)
 {
     enum { K = 32 * 24 };
+    bench_resize(BZ_DTYPE_F32, K, 1, 1);
     fill_special(b.x, K);
     const size_t size = bz_activation_row_size(K);
     for (int level = 0; level < N_LEVELS; level++) {

@@ -204,7 +204,7 @@ START_TEST(q8_0_rounds_half_away_from_zero_by_the_reciprocal)
     uint8_t block[34];
     static const int8_t want[7] = {127, 1, -1, 2, 3, -3, 126};
     bz_quant_encode(block, x, BZ_DTYPE_Q8_0, 32);
-    ck_assert_uint_eq(block[0] | block[1] << 8, 0x3c00);
+    ck_assert_int_eq(block[0] | block[1] << 8, 0x3c00);
     for (int i = 0; i < 7; i++)
         ck_assert_int_eq((int8_t)block[2 + i], want[i]);
 }
