@@ -1,0 +1,250 @@
+-- SPDX-License-Identifier: MIT
+-- The build, read by premake 5 (`premake5 gmake`) and by premake 4 (`premake4 --file=premake5.lua gmake`). The Makefile
+-- beside it is only a front: it names or installs what is missing, calls premake, then make.
+--
+-- Every .c is compiled once, into one archive per row of `folders`. They are joined to libbezel.a, and everything else
+-- (shared library, Lua module, command, examples, tests) is linked from that file.
+--
+-- Does not: set -march=native or -ffast-math (a binary runs on every machine of its family and gives the same numbers), or
+-- switch features by macro: a part is left out by leaving out its folder or file.
+
+-- premake 4 knows the same things under older names; flags go through buildoptions because its `flags` differ.
+local is_premake4 = workspace == nil
+local workspace = workspace or solution
+local filter = filter or configuration
+local removefiles = removefiles or excludes
+
+newoption { trigger = "to", value = "FOLDER", description = "where everything that is built goes (default: build)" }
+local to = _OPTIONS["to"] or "build"
+
+-- The first line that a command prints, or nil.
+local function ask(command)
+  local pipe = io.popen(command .. " 2>/dev/null")
+  local answer = pipe and pipe:read "*l"
+  if pipe then pipe:close() end
+  return answer and answer:match "%S" and answer
+end
+
+-- The version is written once, in the public header.
+local version
+for line in io.lines "core/include/bezel/base.h" do
+  version = version or line:match 'define BEZEL_VERSION_TEXT "(.-)"'
+end
+local soversion = version:match "^%d+"
+
+local warnings = {
+  "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wundef", "-Wvla",
+  "-Wdouble-promotion", "-Werror",
+}
+-- -ffp-contract=off: clang would fuse a*b+c where gcc in -std=c11 does not, and greedy text must not depend on that.
+local always = { "-std=c11", "-fPIC", "-fvisibility=hidden", "-fstack-protector-strong", "-ffp-contract=off", "-g" }
+local lua_include = ask "pkg-config --cflags lua5.4" or "-I/usr/include/lua5.4"
+local lua_link = ask "pkg-config --libs lua5.4" or "-llua5.4"
+
+local is_x86 = ask "uname -m" == "x86_64"
+local avx2 = { "-mavx2", "-mfma", "-mf16c" }
+local avx512 = { "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mavx2", "-mfma", "-mf16c" }
+local kernels2, kernels512 = "core/compute/kernel_*avx2*.c", "core/compute/kernel_*avx512*.c"
+
+-- In dependency order: a row sees what stands above it. core is several archives because optimisation and instruction set
+-- belong to an archive.
+local folders = {
+  { name = "core", files = { "core/**.c" }, without = { "core/compute/*.c" } },
+  { name = "compute", files = { "core/compute/*.c" }, without = { kernels2, kernels512 }, level = "-O3" },
+  { name = "avx2", files = { kernels2 }, level = "-O3", flags = avx2, skip = not is_x86 },
+  { name = "avx512", files = { kernels512 }, level = "-O3", flags = avx512, skip = not is_x86 },
+  { name = "tools", files = { "tools/*.c" } },
+  { name = "agents", files = { "agents/*.c" } },
+  { name = "store", files = { "store/*.c" } },
+}
+local public = { "core/include", "tools/include", "agents/include", "store/include" }
+local libraries = { "cjson", "sqlite3", "pcre2-8", "openblas", "curl", "m", "pthread" }
+-- Configuration -> its folder below `to`; the release is what is installed.
+local configs = { release = "", debug = "/debug", sanitize = "/sanitize" }
+
+-- --- Helpers --------------------------------------------------------------------------------------
+
+-- Calls fn(name, folder, back) for each configuration; `back` leads from the generated makefiles to the folder.
+local function each_config(fn)
+  for name, folder in pairs(configs) do
+    filter(name)
+    fn(name, to .. folder, ".." .. folder)
+  end
+  filter {}
+end
+
+-- A project with everything that all have in common. `level` is the optimisation of the release.
+local function part(name, kind_name, level, place)
+  project(name)
+  kind(kind_name)
+  language "C"
+  location(to .. "/make")
+  includedirs(public)
+  defines { "_GNU_SOURCE" }
+  buildoptions(always)
+  buildoptions(warnings)
+  if is_premake4 then flags { "Symbols" } else symbols "On" end
+  each_config(function(config, folder)
+    objdir(folder .. "/obj/" .. name)
+    targetdir(folder .. (place or ""))
+    if config == "release" then
+      buildoptions { level or "-O2", "-D_FORTIFY_SOURCE=2" }
+    elseif config == "debug" then
+      buildoptions { "-O0" }
+    else
+      buildoptions { "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer" }
+      linkoptions { "-fsanitize=address,undefined" }
+    end
+  end)
+end
+
+-- premake 4 names objects by the file alone, and a file's name is unique in the tree anyway.
+local function check_unique(paths)
+  local seen = {}
+  for _, path in ipairs(paths) do
+    local name = path:match "[^/]+$"
+    if seen[name] then error(("%s and %s have the same name; one must be renamed"):format(seen[name], path)) end
+    seen[name] = path
+  end
+end
+
+-- Files tests/FOLDER/test_*.c, sorted; premake 4 has no * for a folder.
+local function suite_files()
+  local paths = {}
+  for _, folder in ipairs(os.matchdirs "tests/*") do
+    if folder ~= "tests/support" then
+      for _, path in ipairs(os.matchfiles(folder .. "/test_*.c")) do paths[#paths + 1] = path end
+    end
+  end
+  table.sort(paths)
+  return paths
+end
+
+-- The suites by their files: tests/core/test_gguf.c -> SUITE(core, gguf). Written only when it changes.
+local function write_suites(path, paths)
+  local rows = {}
+  for _, file in ipairs(paths) do
+    rows[#rows + 1] = ("SUITE(%s, %s)\n"):format(file:match "tests/([%w_]+)/test_([%w_]+)%.c$")
+  end
+  local text = "/* Made by premake5.lua from the names of the files in tests. */\n" .. table.concat(rows)
+  local old = io.open(path)
+  local is_same = old and old:read "*a" == text
+  if old then old:close() end
+  if not is_same then
+    os.mkdir(to .. "/make")
+    local out = assert(io.open(path, "w"))
+    out:write(text)
+    out:close()
+  end
+end
+
+-- --- The library ----------------------------------------------------------------------------------
+
+workspace "bezel"
+configurations { "release", "debug", "sanitize" }
+location(to .. "/make")
+for _, folder in ipairs { "core", "bindings" } do check_unique(os.matchfiles(folder .. "/**.c")) end
+
+local archives = {}
+for _, f in ipairs(folders) do
+  if not f.skip then
+    part(f.name, "StaticLib", f.level, "/lib")
+    files(f.files)
+    if f.without then removefiles(f.without) end
+    includedirs { f.files[1]:match "^%w+", "core" }
+    if f.flags then buildoptions(f.flags) end
+    archives[#archives + 1] = f.name
+  end
+end
+
+-- One archive of all; its own name in lib/, so that no -lbezel can mean the shared one by accident.
+part("whole", "StaticLib", nil, "/lib")
+links(archives)
+each_config(function(_, _, back)
+  local add = ""
+  for _, name in ipairs(archives) do add = add .. "addlib " .. back .. "/lib/lib" .. name .. ".a\\n" end
+  postbuildcommands {
+    ("rm -f %s/lib/libwhole.a %s/libbezel.a"):format(back, back),
+    ("printf 'create %s/lib/libwhole.a\\n%ssave\\nend\\n' | $(AR) -M"):format(back, add),
+    ("ln %s/lib/libwhole.a %s/libbezel.a"):format(back, back),
+  }
+end)
+
+part("shared", "SharedLib")
+targetname "bezel"
+targetextension(".so." .. version)
+links { "whole" }
+links(libraries)
+each_config(function(config, _, back)
+  -- nodelete: OpenBLAS, curl and the worker of an engine do not survive a dlclose.
+  linkoptions {
+    "-Wl,-soname,libbezel.so." .. soversion, "-Wl,-z,nodelete", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--as-needed",
+    "-Wl,--version-script=" .. path.getabsolute "core/bezel.map",
+    "-Wl,--whole-archive", back .. "/lib/libwhole.a", "-Wl,--no-whole-archive",
+  }
+  if config ~= "sanitize" then linkoptions { "-Wl,--no-undefined" } end
+  postbuildcommands {
+    ("ln -sf libbezel.so.%s %s/libbezel.so.%s"):format(version, back, soversion),
+    ("ln -sf libbezel.so.%s %s/libbezel.so"):format(soversion, back),
+  }
+end)
+
+-- --- Bindings -------------------------------------------------------------------------------------
+
+part("lua", "StaticLib", nil, "/lib")
+targetname "lbezel"
+files { "bindings/lua/*.c" }
+buildoptions { lua_include }
+
+-- The Lua module holds the library, so that it works wherever it is copied to; Lua itself comes from the host.
+part("module", "SharedLib")
+targetname "bezel"
+targetprefix ""
+targetextension ".so"
+links { "lua", "whole" }
+links(libraries)
+each_config(function(_, _, back)
+  linkoptions {
+    "-Wl,-soname,bezel.so", "-Wl,-z,nodelete", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--as-needed",
+    "-Wl,--version-script=" .. path.getabsolute "bindings/lua/lbezel.map",
+    "-Wl,--whole-archive", back .. "/lib/liblbezel.a", "-Wl,--no-whole-archive",
+  }
+end)
+
+part("command", "ConsoleApp")
+targetname "bezel"
+files { "bindings/command/*.c" }
+buildoptions { lua_include }
+links { "lua", "whole" }
+links(libraries)
+links { "sodium", "edit" }
+linkoptions { "-Wl,--as-needed" }
+each_config(function() linkoptions { lua_link } end)
+
+-- --- Examples and tests ---------------------------------------------------------------------------
+
+for _, path in ipairs(os.matchfiles "examples/*.c") do
+  local name = path:match "([%w_]+)%.c$"
+  part("example_" .. name, "ConsoleApp", nil, "/examples")
+  targetname(name)
+  files { path }
+  links { "shared" }
+  linkoptions { "-Wl,-rpath,'$$ORIGIN/..'" }
+end
+
+local test_folders = { "tests", "core", "tools", "agents", "store", to .. "/make" }
+part("support", "StaticLib", "-O1", "/lib")
+files { "tests/support/*.c" }
+includedirs(test_folders)
+
+local suites = suite_files()
+check_unique(suites)
+write_suites(to .. "/make/suites.h", suites)
+part("tests", "ConsoleApp", "-O1", "/tests")
+targetname "run"
+files { "tests/run.c" }
+files(suites)
+includedirs(test_folders)
+buildoptions { "-Wno-missing-prototypes" } -- suites.h declares the suites, in the runner alone
+links { "support", "whole", "check", "subunit", "rt" }
+links(libraries)
