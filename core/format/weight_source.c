@@ -144,20 +144,26 @@ static bezel_status source_split_key(uint64_t *out, const bz_gguf *g, const char
     return status;
 }
 
-/* Path of part `no` (from 0): the first part's path with another number, "x-00001-of-00003.gguf". NULL when the first
- * name has another form or memory is out. */
-static char *source_part_path(const bezel_world *w, const char *first, uint32_t no, uint32_t count)
+#define SOURCE_PART_TAIL 48 /* room for "-00001-of-00003.gguf" whatever the numbers */
+
+/* Whether the name ends as that of the first of `count` parts. */
+static int source_is_first_name(const char *path, uint32_t count)
 {
-    char expected[32];
-    size_t size = strlen(first), tail;
-    char *path;
+    char expected[SOURCE_PART_TAIL];
+    size_t size = strlen(path), tail;
     snprintf(expected, sizeof expected, "-%05d-of-%05" PRIu32 ".gguf", 1, count);
     tail = strlen(expected);
-    if (size < tail || strcmp(first + size - tail, expected) != 0)
-        return NULL;
-    path = bz_text_dup(w, first, size);
+    return size > tail && strcmp(path + size - tail, expected) == 0;
+}
+
+/* Path of part `no` (from 0): the first part's path with another number. NULL when memory is out. */
+static char *source_part_path(const bezel_world *w, const char *first, uint32_t no, uint32_t count)
+{
+    char tail[SOURCE_PART_TAIL];
+    char *path = bz_text_dup(w, first, SIZE_MAX);
+    snprintf(tail, sizeof tail, "-%05" PRIu32 "-of-%05" PRIu32 ".gguf", no + 1, count);
     if (path)
-        snprintf(path + size - tail, tail + 1, "-%05" PRIu32 "-of-%05" PRIu32 ".gguf", no + 1, count);
+        memcpy(path + strlen(path) - strlen(tail), tail, strlen(tail));
     return path;
 }
 
@@ -189,14 +195,12 @@ static bezel_status source_open_parts(bz_weight_source *s, const char *path, uin
     const bezel_world *w = s->world;
     bz_weight_part *parts;
     bezel_status status = BEZEL_OK;
-    char *probe = source_part_path(w, path, 0, count);
-    if (!probe) {
+    if (!source_is_first_name(path, count)) {
         bz_fail(err, BEZEL_ERR_MISSING, "weight_source",
                 "%s: first of %" PRIu32 " parts, but its name does not end in -00001-of-%05" PRIu32 ".gguf", path, count,
                 count);
         return bz_error_hint(err, BEZEL_ERR_MISSING, "Give the parts back the names they were published under.");
     }
-    bz_free(w, probe);
     parts = bz_zalloc_array(w, count, sizeof *parts);
     if (!parts)
         return bz_fail_memory(err, "weight_source", "parts", count * sizeof *parts);
