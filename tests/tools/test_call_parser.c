@@ -675,8 +675,8 @@ static bezel_status parse_all(test_world *tw, void *ctx)
         status = add_case_tools(set, e);
     if (status == BEZEL_OK)
         status = bezel_parser_new(&p, set, 0, NULL);
-    for (size_t i = 0; s[i] != '\0' && status == BEZEL_OK; i += 8)
-        status = bezel_parser_push(p, s + i, strlen(s + i) < 8 ? strlen(s + i) : 8, NULL);
+    for (size_t i = 0, n = strlen(s); i < n && status == BEZEL_OK; i += 8)
+        status = bezel_parser_push(p, s + i, n - i < 8 ? n - i : 8, NULL);
     if (status == BEZEL_OK)
         status = bezel_parser_finish(p, BEZEL_STOPPED_END, NULL);
     if (status == BEZEL_OK)

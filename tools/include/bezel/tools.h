@@ -73,19 +73,30 @@ BEZEL_API void bezel_call_fail(bezel_call *call, const char *reason);
 
 /* --- Prompt text -------------------------------------------------------------------------- */
 
-/* How tools are shown to a model and results come back; one row for each kind. Texts are borrowed. */
+/* How tools are shown to a model and how results come back; one row for each kind of model. Texts are borrowed.
+ * The prompt is: intro; up to n_examples of `examples`, each a whole exchange with a list of its own; list_label with the
+ * functions of the set; rules; the tools' own examples (only where n_examples is not 0); context. Parts that are NULL or
+ * empty are left out; a blank line stands between parts. In the formats %n is the name of the function, %a its arguments,
+ * %v the value or the reason. */
 typedef struct bezel_tool_profile {
     uint32_t size;            /* sizeof(bezel_tool_profile) */
-    uint32_t n_examples;      /* example exchanges made from the tools or taken from the row */
+    uint32_t n_examples;      /* 0: a model that needs none */
     const char *name;         /* "instruct", "transcript" */
-    const char *intro;        /* before the list of functions */
-    const char *rules;        /* after it */
+    const char *intro;        /* before everything */
+    const char *rules;        /* behind the list of functions, or NULL */
     const char *call_marker;  /* "FUNCTION_CALL: " */
     const char *result_format; /* "FUNCTION_RESULT: %n(%a) = %v" or "Result: %n = %v" */
     const char *error_format;  /* "FUNCTION_ERROR: %n: %v" */
     const char *const *examples; /* NULL-terminated list of example exchanges, or NULL */
     const char *const *stops;    /* more stop strings while tools are declared, or NULL */
+    const char *list_label;      /* "Available Functions:" */
+    const char *context_label;   /* "Context: " */
+    const char *const *labels;   /* line beginnings that a result must not have, NULL-terminated, or NULL */
+    uint32_t one_line;           /* 1: a result is one line, its newlines become spaces */
+    uint32_t reserved;
 } bezel_tool_profile;
+/* Built-in row by name, NULL when there is none. Static.
+ *   Thread   any */
 BEZEL_API const bezel_tool_profile *bezel_tool_profile_find(const char *name);
 /* The row that goes with a chat profile. */
 BEZEL_API const bezel_tool_profile *bezel_tool_profile_of(const bezel_profile *profile);

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs calls. Main invariant: a function is reached only through the exact name of a registered tool and only with valid
+ * arguments; a call lives as long as its dispatcher or its pending tool needs it (two references), so neither may dangle
+ * when the other goes first. A late C function is reported, never stopped: nothing here knows how to stop it. */
+#include <bezel/tools.h>
+
+#include <bezel/engine.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "tool_registry.h"
+
+#define ORIGIN "dispatch"
+
+struct bezel_call {
+    const bezel_world *world;
+    unsigned references;  /* dispatcher and tool; confined to the agent's thread */
+    int pending;          /* the tool promised an answer and holds a reference */
+    int finished;         /* bezel_call_finish or bezel_call_fail was called */
+    char name[BZ_TOOL_NAME_BYTES + 1];
+    bezel_tree *tree;     /* arguments and result */
+    const bezel_value *arguments;
+    const bezel_value *result;
+    bezel_error error;    /* status BEZEL_OK: none */
+    int64_t started_ns, ended_ns, timeout_ms;
+};
+
+struct bezel_dispatch {
+    bezel_call *call;
+    const bezel_world *world;
+};
+
+static void release_call(bezel_call *call)
+{
+    if (--call->references > 0)
+        return;
+    bezel_tree_free(call->tree);
+    bz_free(call->world, call);
+}
+
+static int64_t now_ns(const bezel_world *w)
+{
+    return w->monotonic_ns(w->ud);
+}
+
+/* --- A running call ----------------------------------------------------------------------- */
+
+const char *bezel_call_name(const bezel_call *call)
+{
+    return call != NULL ? call->name : "";
+}
+
+const bezel_value *bezel_call_arguments(const bezel_call *call)
+{
+    return call != NULL ? call->arguments : NULL;
+}
+
+bezel_tree *bezel_call_tree(bezel_call *call)
+{
+    return call != NULL ? call->tree : NULL;
+}
+
+static void end_call(bezel_call *call)
+{
+    call->finished = 1;
+    call->ended_ns = now_ns(call->world);
+    if (call->pending) { /* the tool's reference goes with its answer */
+        call->pending = 0;
+        release_call(call);
+    }
+}
+
+void bezel_call_finish(bezel_call *call, const bezel_value *result)
+{
+    if (call == NULL || call->finished)
+        return;
+    bezel_value *copy = result == NULL ? bezel_tree_null(call->tree) : bezel_tree_copy(call->tree, result);
+    if (copy == NULL || bezel_tree_status(call->tree) != BEZEL_OK) {
+        bezel_status status = bezel_tree_status(call->tree);
+        status = status != BEZEL_OK ? status : BEZEL_ERR_MEMORY;
+        bz_fail(&call->error, status, ORIGIN, "the result of %s could not be kept", call->name);
+        bz_error_place(&call->error, status, "%s", call->name);
+    } else {
+        call->result = copy;
+    }
+    end_call(call);
+}
+
+void bezel_call_fail(bezel_call *call, const char *reason)
+{
+    if (call == NULL || call->finished)
+        return;
+    bz_fail(&call->error, BEZEL_ERR_CALLBACK, ORIGIN, "%s", reason != NULL && reason[0] != '\0' ? reason : "the function failed");
+    bz_error_place(&call->error, BEZEL_ERR_CALLBACK, "%s", call->name);
+    end_call(call);
+}
+
+/* --- Starting ----------------------------------------------------------------------------- */
+
+static bezel_status validate(bezel_call *call, const bz_tool *tool, const bezel_value *arguments, bezel_error *err)
+{
+    bz_arena arena;
+    bz_schema_check check;
+    bezel_value *value = NULL;
+    memset(&check, 0, sizeof check);
+    check.schema = tool->schema;
+    check.tree = call->tree;
+    bz_raw none;
+    memset(&none, 0, sizeof none);
+    none.kind = BEZEL_MAP;
+    bz_arena_init(&arena, call->world, 0);
+    bezel_status status = bezel_value_type(arguments) == BEZEL_NULL
+                              ? bz_schema_apply(&value, &check, 0, &none)
+                              : bz_schema_apply_value(&value, &check, 0, &arena, arguments);
+    bz_arena_free(&arena);
+    call->arguments = value;
+    if (status == BEZEL_ERR_MEMORY)
+        return bz_fail_memory(err, ORIGIN, "the arguments of a call", 0);
+    if (status == BEZEL_OK)
+        return status;
+    bz_fail(err, BEZEL_ERR_PARSE, ORIGIN, "%s: %s", check.problem.code, check.problem.text);
+    return bz_error_place(err, BEZEL_ERR_PARSE, "%s%s%s", tool->name, check.problem.parameter[0] != '\0' ? "." : "",
+                          check.problem.parameter);
+}
+
+static bezel_status refuse_unknown(const bezel_toolset *tools, const char *name, bezel_error *err)
+{
+    char names[200];
+    size_t size = 0;
+    names[0] = '\0';
+    for (size_t i = 0; i < tools->count; i++) {
+        int n = snprintf(names + size, sizeof names - size, "%s%s", i > 0 ? ", " : "", tools->tools[i].name);
+        if (n < 0 || (size_t)n >= sizeof names - size) {
+            names[size] = '\0';
+            break;
+        }
+        size += (size_t)n;
+    }
+    bz_fail(err, BEZEL_ERR_DENIED, ORIGIN, "there is no function %.80s", name);
+    bz_error_hint(err, BEZEL_ERR_DENIED, "available: %s", names[0] != '\0' ? names : "none");
+    return bz_error_place(err, BEZEL_ERR_DENIED, "%.80s", name);
+}
+
+/* Runs the function once; the call's own error wins over what the function put into err. */
+static void run_tool(bezel_call *call, const bz_tool *tool)
+{
+    bezel_error why = BEZEL_ERROR_INIT;
+    if (tool->fn == NULL) {
+        bz_fail(&call->error, BEZEL_ERR_UNSUPPORTED, ORIGIN, "%s is a declaration without code", call->name);
+        bz_error_hint(&call->error, BEZEL_ERR_UNSUPPORTED, "register a function for it");
+        end_call(call);
+        return;
+    }
+    call->references++; /* the function may keep the call */
+    call->pending = 1;
+    bezel_status status = tool->fn(tool->ud, call, &why);
+    if (call->finished)
+        return; /* end_call gave the reference back */
+    if (status == BEZEL_TOOL_PENDING)
+        return;
+    if (status < 0) {
+        call->error = why;
+        if (why.status == BEZEL_OK)
+            bz_fail(&call->error, status, ORIGIN, "%s failed: %s", call->name, bezel_status_name(status));
+        call->error.status = status;
+    } else {
+        bz_fail(&call->error, BEZEL_ERR_CALLBACK, ORIGIN, "%s returned without a result", call->name);
+        bz_error_hint(&call->error, BEZEL_ERR_CALLBACK, "call bezel_call_finish, or return BEZEL_TOOL_PENDING");
+    }
+    bz_error_place(&call->error, call->error.status, "%s", call->name);
+    end_call(call);
+}
+
+static bezel_call *new_call(const bezel_toolset *tools, const bz_tool *tool, bezel_error *err)
+{
+    bezel_call *call = bz_zalloc(tools->world, sizeof *call);
+    if (call == NULL) {
+        bz_fail_memory(err, ORIGIN, "a call", sizeof *call);
+        return NULL;
+    }
+    call->world = tools->world;
+    call->references = 1;
+    call->timeout_ms = tool->timeout_ms;
+    call->error = (bezel_error)BEZEL_ERROR_INIT;
+    memcpy(call->name, tool->name, strlen(tool->name) + 1);
+    if (bezel_tree_new(&call->tree, tools->engine, err) != BEZEL_OK) {
+        release_call(call);
+        return NULL;
+    }
+    return call;
+}
+
+bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *tools, const char *name,
+                                  const bezel_value *arguments, bezel_error *err)
+{
+    if (out == NULL || tools == NULL || name == NULL)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "out, tools or name is NULL");
+    *out = NULL;
+    const bz_tool *tool = bz_tool_find(tools, name, strlen(name));
+    if (tool == NULL)
+        return refuse_unknown(tools, name, err);
+    bezel_call *call = new_call(tools, tool, err);
+    if (call == NULL)
+        return BEZEL_ERR_MEMORY;
+    bezel_status status = validate(call, tool, arguments, err);
+    bezel_dispatch *dispatch = status == BEZEL_OK ? bz_zalloc(tools->world, sizeof *dispatch) : NULL;
+    if (dispatch == NULL) {
+        release_call(call);
+        return status != BEZEL_OK ? status : bz_fail_memory(err, ORIGIN, "a call", sizeof *dispatch);
+    }
+    dispatch->call = call;
+    dispatch->world = tools->world;
+    call->started_ns = now_ns(tools->world);
+    run_tool(call, tool);
+    *out = dispatch;
+    return BEZEL_OK;
+}
+
+/* --- Watching ----------------------------------------------------------------------------- */
+
+static int64_t elapsed_ns(const bezel_call *call)
+{
+    int64_t end = call->finished ? call->ended_ns : now_ns(call->world);
+    return end > call->started_ns ? end - call->started_ns : 0;
+}
+
+bezel_status bezel_dispatch_poll(bezel_dispatch *dispatch, bezel_error *err)
+{
+    if (dispatch == NULL)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "dispatch is NULL");
+    const bezel_call *call = dispatch->call;
+    if (elapsed_ns(call) / 1000000 > call->timeout_ms) {
+        bz_fail(err, BEZEL_ERR_TIMEOUT, ORIGIN, "%s took longer than %lld ms", call->name, (long long)call->timeout_ms);
+        bz_error_hint(err, BEZEL_ERR_TIMEOUT, "raise timeout_ms of the tool or make it faster");
+        return bz_error_place(err, BEZEL_ERR_TIMEOUT, "%s", call->name);
+    }
+    if (!call->finished)
+        return BEZEL_TOOL_PENDING;
+    if (call->error.status != BEZEL_OK) {
+        if (err != NULL)
+            *err = call->error;
+        return call->error.status;
+    }
+    return BEZEL_OK;
+}
+
+const bezel_value *bezel_dispatch_result(const bezel_dispatch *dispatch)
+{
+    return dispatch != NULL && dispatch->call->finished ? dispatch->call->result : NULL;
+}
+
+int64_t bezel_dispatch_us(const bezel_dispatch *dispatch)
+{
+    return dispatch != NULL ? elapsed_ns(dispatch->call) / 1000 : 0;
+}
+
+void bezel_dispatch_free(bezel_dispatch *dispatch)
+{
+    if (dispatch == NULL)
+        return;
+    const bezel_world *w = dispatch->world;
+    release_call(dispatch->call);
+    bz_free(w, dispatch);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* The rows of tool profiles: wording only, no code. "instruct" follows the prompt of an instruction-tuned model; a
+ * pretrained model follows examples, not rules, so "transcript" shows whole exchanges, one of them without a call. */
+#include <bezel/tools.h>
+
+#include <string.h>
+
+static const char *const profile_result_labels[] = {"FUNCTION_", NULL};
+static const char *const profile_transcript_labels[] = {"User:", "Assistant:", "Result:", "Available Functions", "FUNCTION_",
+                                                        NULL};
+static const char *const profile_transcript_stops[] = {"\n\n", "\nUser:", "\nResult:", "\nAvailable Functions", NULL};
+
+/* None of the demo's functions occurs here: a small model would call what it saw. */
+static const char *const profile_exchanges[] = {
+    "Available Functions:\n"
+    "- find_flights: Flights between two cities\n"
+    "  Parameters: origin (string): City of departure; destination (string): City of arrival\n"
+    "- find_hotels: Hotels in a city\n"
+    "  Parameters: city (string): Name of the city; nights (integer 1-30, optional); stars (string, optional, one of "
+    "\"any\", \"three\", \"five\")\n"
+    "\n"
+    "User: Are there flights from Oslo to Rome, and any five star hotels there for 4 nights?\n"
+    "Assistant: FUNCTION_CALL: find_flights(origin=\"Oslo\", destination=\"Rome\")\n"
+    "Result: find_flights = flight SK4711 at 08:15 for 120 euros\n"
+    "Assistant: FUNCTION_CALL: find_hotels(city=\"Rome\", nights=4, stars=\"five\")\n"
+    "Result: find_hotels = Hotel Artemide for 210 euros a night\n"
+    "Assistant: Flight SK4711 leaves Oslo at 08:15 and costs 120 euros. In Rome, Hotel Artemide has rooms for 210 euros a "
+    "night.",
+    "Available Functions:\n"
+    "- find_flights: Flights between two cities\n"
+    "  Parameters: origin (string): City of departure; destination (string): City of arrival\n"
+    "\n"
+    "User: Who wrote the play Hamlet?\n"
+    "Assistant: William Shakespeare wrote Hamlet.",
+    NULL,
+};
+
+static const bezel_tool_profile profile_rows[] = {
+    {.size = sizeof(bezel_tool_profile),
+     .n_examples = 0,
+     .name = "instruct",
+     .intro = "You are a helpful assistant that can call functions to look things up or to do things for the user.",
+     .rules = "Rules:\n"
+              "1. Decide whether one of the functions above is needed for the request, and which one.\n"
+              "2. Take the values of its parameters from the request. Leave optional parameters out when the request does "
+              "not mention them.\n"
+              "3. To call a function, answer only with: FUNCTION_CALL: function_name(param1=\"value1\", param2=\"value2\")\n"
+              "4. To call several functions, write each call on a line of its own.\n"
+              "5. If no function is needed, answer normally.\n"
+              "6. Results come back as FUNCTION_RESULT lines. Use them to answer; never invent a result.",
+     .call_marker = "FUNCTION_CALL: ",
+     .result_format = "FUNCTION_RESULT: %n(%a) = %v",
+     .error_format = "FUNCTION_ERROR: %n: %v",
+     .list_label = "Available Functions:",
+     .context_label = "Context: ",
+     .labels = profile_result_labels},
+    {.size = sizeof(bezel_tool_profile),
+     .n_examples = 8,
+     .name = "transcript",
+     .intro = "The assistant calls a function when one fits the question, and answers other questions itself.",
+     .call_marker = "FUNCTION_CALL: ",
+     .result_format = "Result: %n = %v",
+     .error_format = "Result: %n = error: %v",
+     .examples = profile_exchanges,
+     .stops = profile_transcript_stops,
+     .list_label = "Available Functions:",
+     .context_label = "Context: ",
+     .labels = profile_transcript_labels,
+     .one_line = 1},
+};
+
+const bezel_tool_profile *bezel_tool_profile_find(const char *name)
+{
+    for (size_t i = 0; name != NULL && i < sizeof profile_rows / sizeof profile_rows[0]; i++)
+        if (strcmp(profile_rows[i].name, name) == 0)
+            return &profile_rows[i];
+    return NULL;
+}
+
+const bezel_tool_profile *bezel_tool_profile_of(const bezel_profile *profile)
+{
+    /* A transcript is a form in which lines carry labels. */
+    return profile != NULL && profile->label_guard ? &profile_rows[1] : &profile_rows[0];
+}
