@@ -19,6 +19,7 @@ typedef struct bz_weight_part {
     bezel_file_info info; /* when it was opened */
     bz_gguf gguf;
     const void *map;
+    uint64_t map_size;    /* up to the end of the last tensor: bytes that belong to nothing are not mapped */
     uint8_t *memory;      /* the data section */
     uint64_t memory_size; /* up to the end of the last tensor */
     uint64_t memory_done;
@@ -120,7 +121,7 @@ static void source_free_part(bz_weight_part *part)
         return;
     source_close(part);
     if (part->map)
-        part->world->file_unmap(part->world->ud, part->map, part->info.size);
+        part->world->file_unmap(part->world->ud, part->map, part->map_size);
     bz_free_aligned(part->world, part->memory);
     bz_gguf_free(&part->gguf);
     bz_free(part->world, part->path);
@@ -384,6 +385,17 @@ int bz_weight_source_find(bz_weight_entry *out, const bz_weight_source *s, const
     return 0;
 }
 
+/* End of the last tensor in the file; at least the end of the header. */
+static uint64_t source_data_end(const bz_gguf *g)
+{
+    uint64_t end = g->data_at;
+    for (uint32_t i = 0; i < g->n_tensors; i++) {
+        if (g->tensors[i].offset + g->tensors[i].size > end)
+            end = g->tensors[i].offset + g->tensors[i].size;
+    }
+    return end;
+}
+
 bezel_status bz_weight_source_map(bz_weight_source *s, bezel_error *err)
 {
     for (uint32_t p = 0; p < s->n_parts; p++) {
@@ -392,7 +404,8 @@ bezel_status bz_weight_source_map(bz_weight_source *s, bezel_error *err)
         if (part->host.read)
             return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "weight_source", "%s: bytes of a read function cannot be mapped",
                            part->path);
-        status = s->world->file_map(s->world->ud, part->file, part->info.size, &part->map);
+        part->map_size = source_data_end(&part->gguf);
+        status = s->world->file_map(s->world->ud, part->file, part->map_size, &part->map);
         if (status < 0) {
             part->map = NULL;
             return source_file_fail(err, status, part->path, "map it");
@@ -404,11 +417,7 @@ bezel_status bz_weight_source_map(bz_weight_source *s, bezel_error *err)
 static bezel_status source_read_begin(bz_weight_part *part, bezel_error *err)
 {
     const bz_gguf *g = &part->gguf;
-    uint64_t end = g->data_at;
-    for (uint32_t i = 0; i < g->n_tensors; i++) {
-        if (g->tensors[i].offset + g->tensors[i].size > end)
-            end = g->tensors[i].offset + g->tensors[i].size;
-    }
+    uint64_t end = source_data_end(g);
     if (end - g->data_at > SIZE_MAX)
         return bz_fail(err, BEZEL_ERR_OVERFLOW, "weight_source", "%s: %" PRIu64 " bytes of weights", part->path,
                        end - g->data_at);

@@ -36,12 +36,23 @@ typedef struct bezel_model_options {
 BEZEL_API void bezel_model_options_init(bezel_model_options *out);
 
 /* Opens a GGUF file; of a split file name the first part. Blocks until it is loaded.
- *   Owns     *out is the caller's, free with bezel_model_free after its sessions */
+ *   Owns     *out is the caller's, free with bezel_model_free after its sessions
+ *   Thread   the model is immutable: any thread
+ *   Errors   MISSING, IO (no regular file), DENIED for the file; TRUNCATED, FORMAT, VERSION, TYPE, RANGE, SHAPE, OVERFLOW,
+ *            LIMIT, DUPLICATE for its bytes; MISSING for a key or tensor; UNSUPPORTED for a family or tensor type this build
+ *            does not know; NUMERIC with check_weights; CHANGED when the file was replaced or written to meanwhile.
+ *            The text names file, byte offset, key or tensor, value found and expected
+ *   Source   GGUF 2 and 3, gguf.md of ggml */
 BEZEL_API bezel_status bezel_model_open(bezel_model **out, bezel_engine *engine, const char *path,
                                         const bezel_model_options *options, bezel_error *err);
-/* The same as a job with progress events; take the model with bezel_model_take when it is BEZEL_DONE. */
+/* The same as a job with progress events; take the model with bezel_model_take when it is BEZEL_DONE. The longest unit is
+ * the vocabulary (about 20 ms for 262,144 tokens) or 16 MiB of weights read or checked.
+ *   Owns     *out is the caller's, free with bezel_job_free */
 BEZEL_API bezel_status bezel_model_open_job(bezel_job **out, bezel_engine *engine, const char *path,
                                             const bezel_model_options *options, bezel_error *err);
+/* Hands the loaded model over, once.
+ *   Owns     *out is the caller's; the job stays the caller's, too
+ *   Errors   ARGUMENT when the job is none of loading, not done, or the model was taken; the job's own error */
 BEZEL_API bezel_status bezel_model_take(bezel_model **out, bezel_job *job, bezel_error *err);
 BEZEL_API void bezel_model_free(bezel_model *model);
 
