@@ -24,7 +24,9 @@ static void push_items(lua_State *L, const bezel_value *value, int nulls) {
         size_t key_size = 0;
         const char *key = is_list ? NULL : bezel_value_key(value, i, &key_size);
         if (key) lua_pushlstring(L, key, key_size);
-        lbezel_value_push(L, bezel_value_at(value, i), is_list ? LBEZEL_NULL_AS_SENTINEL : nulls);
+        const bezel_value *item = bezel_value_at(value, i);
+        int keep = is_list && bezel_value_type(item) == BEZEL_NULL; /* a nil would cut the list short */
+        lbezel_value_push(L, item, keep ? LBEZEL_NULL_AS_SENTINEL : nulls);
         if (key)
             lua_rawset(L, -3);
         else
