@@ -4,32 +4,26 @@
 --
 -- Every .c is compiled once, into one archive per row of `folders`. They are joined to libbezel.a, and everything else
 -- (shared library, Lua module, command, examples, tests) is linked from that file.
---
 -- Does not: set -march=native or -ffast-math (a binary runs on every machine of its family and gives the same numbers), or
 -- switch features by macro: a part is left out by leaving out its folder or file.
 
 -- premake 4 knows the same things under older names; flags go through buildoptions because its `flags` differ.
 local is_premake4 = workspace == nil
-local workspace = workspace or solution
-local filter = filter or configuration
-local removefiles = removefiles or excludes
+local workspace, filter, removefiles = workspace or solution, filter or configuration, removefiles or excludes
 
 newoption { trigger = "to", value = "FOLDER", description = "where everything that is built goes (default: build)" }
 local to = _OPTIONS["to"] or "build"
 
 -- The first line that a command prints, or nil.
 local function ask(command)
-  local pipe = io.popen(command .. " 2>/dev/null")
-  local answer = pipe and pipe:read "*l"
-  if pipe then pipe:close() end
+  local pipe = assert(io.popen(command .. " 2>/dev/null"))
+  local answer = pipe:read "*l"
+  pipe:close()
   return answer and answer:match "%S" and answer
 end
 
 -- The version is written once, in the public header.
-local version
-for line in io.lines "core/include/bezel/base.h" do
-  version = version or line:match 'define BEZEL_VERSION_TEXT "(.-)"'
-end
+local version = io.open "core/include/bezel/base.h":read "*a":match 'define BEZEL_VERSION_TEXT "(.-)"'
 local soversion = version:match "^%d+"
 
 local warnings = {
@@ -87,15 +81,32 @@ local function part(name, kind_name, level, place)
   each_config(function(config, folder)
     objdir(folder .. "/obj/" .. name)
     targetdir(folder .. (place or ""))
-    if config == "release" then
-      buildoptions { level or "-O2", "-D_FORTIFY_SOURCE=2" }
-    elseif config == "debug" then
-      buildoptions { "-O0" }
-    else
-      buildoptions { "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer" }
+    buildoptions(config == "release" and { level or "-O2", "-D_FORTIFY_SOURCE=2" } or { "-O1" })
+    if config == "sanitize" then
+      buildoptions { "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer" }
       linkoptions { "-fsanitize=address,undefined" }
     end
   end)
+end
+
+-- A shared object of one whole archive that exports what the version script names.
+-- nodelete: OpenBLAS, curl and the worker of an engine do not survive a dlclose.
+local function export_only(soname, script, archive)
+  linkoptions {
+    "-Wl,-soname," .. soname, "-Wl,--version-script=" .. path.getabsolute(script), "-Wl,-z,nodelete", "-Wl,-z,relro",
+    "-Wl,-z,now", "-Wl,--as-needed",
+  }
+  each_config(function(_, _, back)
+    linkoptions { "-Wl,--whole-archive", back .. "/lib/lib" .. archive .. ".a", "-Wl,--no-whole-archive" }
+  end)
+end
+
+-- A program of one file: FOLDER/NAME.c or FOLDER/NAME_main.c becomes place/NAME.
+local function program(prefix, file, place)
+  local name = file:match "([%w_]+)%.c$":gsub("_main$", "")
+  part(prefix .. name, "ConsoleApp", nil, "/" .. place)
+  targetname(name)
+  files { file }
 end
 
 -- premake 4 names objects by the file alone, and a file's name is unique in the tree anyway.
@@ -128,13 +139,9 @@ local function write_suites(path, paths)
   end
   local text = "/* Made by premake5.lua from the names of the files in tests. */\n" .. table.concat(rows)
   local old = io.open(path)
-  local is_same = old and old:read "*a" == text
-  if old then old:close() end
-  if not is_same then
+  if not old or old:read "*a" ~= text then
     os.mkdir(to .. "/make")
-    local out = assert(io.open(path, "w"))
-    out:write(text)
-    out:close()
+    assert(io.open(path, "w")):write(text)
   end
 end
 
@@ -150,9 +157,9 @@ for _, f in ipairs(folders) do
   if not f.skip then
     part(f.name, "StaticLib", f.level, "/lib")
     files(f.files)
-    if f.without then removefiles(f.without) end
+    removefiles(f.without or {})
     includedirs { f.files[1]:match "^%w+", "core" }
-    if f.flags then buildoptions(f.flags) end
+    buildoptions(f.flags or {})
     archives[#archives + 1] = f.name
   end
 end
@@ -175,18 +182,11 @@ targetname "bezel"
 targetextension(".so." .. version)
 links { "whole" }
 links(libraries)
+export_only("libbezel.so." .. soversion, "core/bezel.map", "whole")
 each_config(function(config, _, back)
-  -- nodelete: OpenBLAS, curl and the worker of an engine do not survive a dlclose.
-  linkoptions {
-    "-Wl,-soname,libbezel.so." .. soversion, "-Wl,-z,nodelete", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--as-needed",
-    "-Wl,--version-script=" .. path.getabsolute "core/bezel.map",
-    "-Wl,--whole-archive", back .. "/lib/libwhole.a", "-Wl,--no-whole-archive",
-  }
   if config ~= "sanitize" then linkoptions { "-Wl,--no-undefined" } end
-  postbuildcommands {
-    ("ln -sf libbezel.so.%s %s/libbezel.so.%s"):format(version, back, soversion),
-    ("ln -sf libbezel.so.%s %s/libbezel.so"):format(soversion, back),
-  }
+  local link = "cd %s && ln -sf libbezel.so.%s libbezel.so.%s && ln -sf libbezel.so.%s libbezel.so"
+  postbuildcommands { link:format(back, version, soversion, soversion) }
 end)
 
 -- --- Bindings -------------------------------------------------------------------------------------
@@ -203,13 +203,7 @@ targetprefix ""
 targetextension ".so"
 links { "lua", "whole" }
 links(libraries)
-each_config(function(_, _, back)
-  linkoptions {
-    "-Wl,-soname,bezel.so", "-Wl,-z,nodelete", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--as-needed",
-    "-Wl,--version-script=" .. path.getabsolute "bindings/lua/lbezel.map",
-    "-Wl,--whole-archive", back .. "/lib/liblbezel.a", "-Wl,--no-whole-archive",
-  }
-end)
+export_only("bezel.so", "bindings/lua/lbezel.map", "lbezel")
 
 part("command", "ConsoleApp")
 targetname "bezel"
@@ -219,15 +213,12 @@ links { "lua", "whole" }
 links(libraries)
 links { "sodium", "edit" }
 linkoptions { "-Wl,--as-needed" }
-each_config(function() linkoptions { lua_link } end)
+for name in lua_link:gmatch "%-l(%S+)" do links { name } end
 
 -- --- Examples and tests ---------------------------------------------------------------------------
 
-for _, path in ipairs(os.matchfiles "examples/*.c") do
-  local name = path:match "([%w_]+)%.c$"
-  part("example_" .. name, "ConsoleApp", nil, "/examples")
-  targetname(name)
-  files { path }
+for _, file in ipairs(os.matchfiles "examples/*.c") do
+  program("example_", file, "examples")
   links { "shared" }
   linkoptions { "-Wl,-rpath,'$$ORIGIN/..'" }
 end
@@ -248,3 +239,12 @@ includedirs(test_folders)
 buildoptions { "-Wno-missing-prototypes" } -- suites.h declares the suites, in the runner alone
 links { "support", "whole", "check", "subunit", "rt" }
 links(libraries)
+
+
+-- Servers and the like, for tests that need another process.
+for _, file in ipairs(os.matchfiles "tests/make/*.c") do
+  program("test_", file, "tests")
+  includedirs(test_folders)
+  links { "support", "whole" }
+  links(libraries)
+end
