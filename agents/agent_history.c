@@ -165,15 +165,17 @@ bezel_status bezel_agent_prompt(bezel_prompt **out, bezel_agent *agent, const ch
 {
     if (out)
         *out = NULL;
-    if (!out || !agent || !text)
-        return bz_fail(err, BEZEL_ERR_ARGUMENT, "agent", "bezel_agent_prompt needs out, an agent and a text");
+    if (!out || !agent)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "agent", "bezel_agent_prompt needs out and an agent");
     if (agent->state != BZ_AGENT_IDLE && agent->state != BZ_AGENT_FINISHED)
         return bz_fail(err, BEZEL_ERR_BUSY, "agent", "a turn runs; ask before or after it");
     bz_memory_plan plan = agent->plan;
     size_t before = agent->n_history;
     bezel_status st = bz_agent_system_render(agent, err);
-    if (st == BEZEL_OK)
+    if (st == BEZEL_OK && text)
         st = bz_agent_history_add(agent, BEZEL_ROLE_USER, 0, text, size == SIZE_MAX ? strlen(text) : size, err);
+    if (st == BEZEL_OK && !agent->n_history)
+        st = bz_fail(err, BEZEL_ERR_ARGUMENT, "agent", "there is no message to render");
     if (st == BEZEL_OK)
         st = bz_agent_prompt_render(out, agent, &plan, err);
     plan = agent->plan; /* cutting forgets a plan that reaches beyond; this one does not */

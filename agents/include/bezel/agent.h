@@ -106,7 +106,7 @@ BEZEL_API bezel_status bezel_agent_history(bezel_value **out, bezel_tree *tree, 
 BEZEL_API bezel_status bezel_agent_append(bezel_agent *agent, const bezel_message *messages, size_t count,
                                           bezel_error *err);
 BEZEL_API void bezel_agent_clear(bezel_agent *agent);
-/* The exact prompt that send(text) would give to the model.
+/* The exact prompt that send(text) would give to the model; text NULL renders the history as it stands.
  *   Owns     *out is the caller's, free with bezel_prompt_free */
 BEZEL_API bezel_status bezel_agent_prompt(bezel_prompt **out, bezel_agent *agent, const char *text, size_t size,
                                           bezel_error *err);
