@@ -161,9 +161,9 @@ bezel_status bezel_session_append(bezel_session *session, const int32_t *ids, si
 {
     bezel_status status = bz_session_check(session, err);
     if (status == BEZEL_OK)
-        status = bz_session_check_ids(session, ids, count, err);
-    if (status == BEZEL_OK)
         status = session_check_room(session, session->n_ids, count, err);
+    if (status == BEZEL_OK)
+        status = bz_session_check_ids(session, ids, count, err);
     if (status != BEZEL_OK || count == 0)
         return status;
     memcpy(session->ids + session->n_ids, ids, count * sizeof *ids);
@@ -212,9 +212,9 @@ bezel_status bezel_session_set(bezel_session *session, const int32_t *ids, size_
 {
     bezel_status status = bz_session_check(session, err);
     if (status == BEZEL_OK)
-        status = bz_session_check_ids(session, ids, count, err);
-    if (status == BEZEL_OK)
         status = session_check_room(session, 0, count, err);
+    if (status == BEZEL_OK)
+        status = bz_session_check_ids(session, ids, count, err);
     if (status == BEZEL_OK)
         bz_session_assign(session, ids, count);
     return status;
