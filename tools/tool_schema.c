@@ -208,6 +208,7 @@ static void add_default(bz_strbuf *out, const bezel_value *value)
     }
 }
 
+/* Lengths and patterns are checked but not told: a small model copies such numbers into its arguments (measured). */
 static void declare_parameter(bz_strbuf *out, const bz_schema *s, const bz_schema_property *p)
 {
     const bz_schema_node *node = bz_schema_at(s, p->node);
@@ -222,8 +223,6 @@ static void declare_parameter(bz_strbuf *out, const bz_schema *s, const bz_schem
         bz_strbuf_text(out, ", optional");
     if (item->n_values > 0)
         add_members(out, s, item);
-    if (node->kind == BZ_SCHEMA_STRING && node->max_count >= 0)
-        bz_strbuf_format(out, ", at most %lld characters", (long long)node->max_count);
     if (node->format != NULL && node->kind == BZ_SCHEMA_STRING) {
         bz_strbuf_text(out, ", ");
         add_line(out, node->format);

@@ -3,323 +3,19 @@
  * schema that is being freed. A keyword it does not know is reported and ignored: one odd schema must not take the other
  * tools away. Only a schema that no value could ever meet is refused.
  * Does not follow remote references, does not rewrite values. */
-#include "base/schema_impl.h"
+#include "base/schema_compile.h"
 
 #include <bezel/engine.h>
 
-#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/utf8.h"
 
 #define ORIGIN "schema"
 
-/* One compilation. */
-typedef struct compiler {
-    bz_schema *schema;
-    const bz_schema_source *source;
-    bezel_error *err;
-    size_t path_size;
-    char path[192]; /* "parameters.city": where the compiler is */
-} compiler;
+static bezel_status compile_node(bz_schema_compiler *c, uint32_t *out, const bezel_value *value, uint32_t depth);
 
-static bezel_status compile_node(compiler *c, uint32_t *out, const bezel_value *value, uint32_t depth);
-
-/* --- Paths, reports ----------------------------------------------------------------------- */
-
-static size_t enter_path(compiler *c, const char *name)
-{
-    size_t before = c->path_size;
-    size_t room = sizeof c->path - 1 - before;
-    size_t n = strlen(name);
-    if (room > 1) {
-        c->path[c->path_size++] = '.';
-        n = n > room - 1 ? bz_utf8_cut(name, room - 1) : n;
-        memcpy(c->path + c->path_size, name, n);
-        c->path_size += n;
-        c->path[c->path_size] = '\0';
-    }
-    return before;
-}
-
-static void leave_path(compiler *c, size_t before)
-{
-    c->path_size = before;
-    c->path[before] = '\0';
-}
-
-static void warn(const compiler *c, const char *keyword, const char *reason)
-{
-    if (c->source->warn != NULL)
-        c->source->warn(c->source->ud, c->path, keyword, reason);
-}
-
-static const char *tool_name(const compiler *c)
-{
-    return c->source->what != NULL ? c->source->what : "schema";
-}
-
-static bezel_status refuse(const compiler *c, bezel_status status, const char *keyword, const char *reason)
-{
-    bz_fail(c->err, status, ORIGIN, "%s: %s: %s: %s", tool_name(c), c->path, keyword, reason);
-    bz_error_hint(c->err, status, "correct \"%s\" in the schema of %s", keyword, tool_name(c));
-    return bz_error_place(c->err, status, "%s.%s", tool_name(c), c->path);
-}
-
-static bezel_status no_memory(const compiler *c)
-{
-    return bz_fail_memory(c->err, ORIGIN, "a schema", 0);
-}
-
-/* Makes room for `more` elements. */
-static int grow(const bezel_world *w, void *array, uint32_t *capacity, uint32_t count, uint32_t more, size_t size)
-{
-    void **data = array;
-    if (count + more <= *capacity)
-        return 1;
-    uint32_t wanted = (count + more) * 2 < 8 ? 8 : (count + more) * 2;
-    void *grown = bz_realloc(w, *data, (size_t)wanted * size);
-    if (grown == NULL)
-        return 0;
-    *data = grown;
-    *capacity = wanted;
-    return 1;
-}
-
-/* --- Type names --------------------------------------------------------------------------- */
-
-static const struct {
-    const char *name;
-    uint32_t kind;
-} type_names[] = {
-    {"string", BZ_SCHEMA_STRING},   {"str", BZ_SCHEMA_STRING},      {"text", BZ_SCHEMA_STRING},
-    {"char", BZ_SCHEMA_STRING},     {"integer", BZ_SCHEMA_INTEGER}, {"int", BZ_SCHEMA_INTEGER},
-    {"long", BZ_SCHEMA_INTEGER},    {"short", BZ_SCHEMA_INTEGER},   {"byte", BZ_SCHEMA_INTEGER},
-    {"bigint", BZ_SCHEMA_INTEGER},  {"number", BZ_SCHEMA_NUMBER},   {"float", BZ_SCHEMA_NUMBER},
-    {"double", BZ_SCHEMA_NUMBER},   {"boolean", BZ_SCHEMA_BOOLEAN}, {"bool", BZ_SCHEMA_BOOLEAN},
-    {"null", BZ_SCHEMA_NULL},       {"none", BZ_SCHEMA_NULL},       {"array", BZ_SCHEMA_ARRAY},
-    {"list", BZ_SCHEMA_ARRAY},      {"tuple", BZ_SCHEMA_ARRAY},     {"arraylist", BZ_SCHEMA_ARRAY},
-    {"set", BZ_SCHEMA_ARRAY},       {"object", BZ_SCHEMA_OBJECT},   {"dict", BZ_SCHEMA_OBJECT},
-    {"map", BZ_SCHEMA_OBJECT},      {"hashmap", BZ_SCHEMA_OBJECT},  {"hashtable", BZ_SCHEMA_OBJECT},
-    {"table", BZ_SCHEMA_OBJECT},    {"any", BZ_SCHEMA_ANY},
-};
-
-static uint32_t kind_of_name(const char *name)
-{
-    for (size_t i = 0; i < sizeof type_names / sizeof type_names[0]; i++) {
-        const char *a = name, *b = type_names[i].name;
-        while (*b != '\0' && (*a | 0x20) == *b)
-            a++, b++;
-        if (*a == '\0' && *b == '\0')
-            return type_names[i].kind;
-    }
-    return BZ_SCHEMA_NONE;
-}
-
-static int is_known_keyword(const char *key)
-{
-    static const char *const known[] = {
-        "type", "enum", "const", "properties", "required", "additionalProperties", "items", "minItems", "maxItems",
-        "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
-        "anyOf", "oneOf", "allOf", "$ref", "$defs", "definitions", "nullable", "default", "format",
-        /* annotations: nothing to check */
-        "title", "description", "$schema", "$id", "$comment", "examples", "example", "deprecated", "readOnly",
-        "writeOnly", "optional", "strict", "propertyOrdering"};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcmp(known[i], key) == 0)
-            return 1;
-    return 0;
-}
-
-static void warn_unknown(const compiler *c, const bezel_value *value)
-{
-    for (size_t i = 0; i < bezel_value_count(value); i++) {
-        const char *key = bezel_value_key(value, i, NULL);
-        if (!is_known_keyword(key))
-            warn(c, key, "not supported, ignored");
-    }
-}
-
-/* --- Keywords ----------------------------------------------------------------------------- */
-
-static int is_numeric(const bezel_value *v)
-{
-    uint32_t type = bezel_value_type(v);
-    return type == BEZEL_INTEGER || type == BEZEL_NUMBER;
-}
-
-/* A count such as minLength; -1 when absent. */
-static bezel_status read_count(compiler *c, int64_t *out, const bezel_value *value, const char *keyword)
-{
-    const bezel_value *v = bezel_value_get(value, keyword);
-    *out = -1;
-    if (v == NULL || bezel_value_type(v) == BEZEL_NULL)
-        return BEZEL_OK;
-    double number = bezel_value_number(v);
-    if (!is_numeric(v))
-        return refuse(c, BEZEL_ERR_FORMAT, keyword, "not a number");
-    if (!(number >= 0) || number != floor(number))
-        return refuse(c, BEZEL_ERR_RANGE, keyword, "not a count from 0");
-    *out = number > 9e15 ? INT64_C(9000000000000000) : (int64_t)number;
-    return BEZEL_OK;
-}
-
-static bezel_status read_counts(compiler *c, bz_schema_node *node, const bezel_value *value, const char *low,
-                                const char *high)
-{
-    bezel_status status = read_count(c, &node->min_count, value, low);
-    if (status == BEZEL_OK)
-        status = read_count(c, &node->max_count, value, high);
-    if (status == BEZEL_OK && node->max_count >= 0 && node->min_count > node->max_count)
-        return refuse(c, BEZEL_ERR_RANGE, low, "larger than the maximum, no value can meet it");
-    return status;
-}
-
-/* One bound; JSON schema's draft 4 spells exclusiveMinimum as a bool beside minimum. */
-static bezel_status read_bound(compiler *c, double *out, int *has, int *exclusive, const bezel_value *value, int low)
-{
-    const char *plain = low ? "minimum" : "maximum", *strict = low ? "exclusiveMinimum" : "exclusiveMaximum";
-    const bezel_value *v = bezel_value_get(value, plain), *x = bezel_value_get(value, strict);
-    *has = *exclusive = 0;
-    if (v != NULL && bezel_value_type(v) != BEZEL_NULL) {
-        if (!is_numeric(v))
-            return refuse(c, BEZEL_ERR_FORMAT, plain, "not a number");
-        *out = bezel_value_number(v);
-        *has = 1;
-        *exclusive = bezel_value_type(x) == BEZEL_BOOL && bezel_value_bool(x);
-    }
-    if (is_numeric(x)) {
-        double bound = bezel_value_number(x);
-        if (!*has || (low ? bound >= *out : bound <= *out)) {
-            *out = bound;
-            *has = *exclusive = 1;
-        }
-    } else if (x != NULL && bezel_value_type(x) != BEZEL_BOOL && bezel_value_type(x) != BEZEL_NULL) {
-        return refuse(c, BEZEL_ERR_FORMAT, strict, "not a number");
-    }
-    return BEZEL_OK;
-}
-
-/* Integers: exclusive and fractional bounds become the nearest integer inside. */
-static void fold_integer(bz_schema_node *node, int has_min, int has_max, int min_out, int max_out)
-{
-    node->min_integer = INT64_MIN;
-    node->max_integer = INT64_MAX;
-    if (has_min) {
-        double low = ceil(node->minimum);
-        if (min_out && low == node->minimum)
-            low += 1;
-        node->min_integer = low >= 9223372036854775808.0   ? INT64_MAX
-                            : low < -9223372036854775808.0 ? INT64_MIN
-                                                           : (int64_t)low;
-    }
-    if (has_max) {
-        double high = floor(node->maximum);
-        if (max_out && high == node->maximum)
-            high -= 1;
-        node->max_integer = high >= 9223372036854775808.0   ? INT64_MAX
-                            : high < -9223372036854775808.0 ? INT64_MIN
-                                                            : (int64_t)high;
-    }
-}
-
-static bezel_status read_range(compiler *c, bz_schema_node *node, const bezel_value *value)
-{
-    int has_min, has_max, min_out, max_out;
-    bezel_status status = read_bound(c, &node->minimum, &has_min, &min_out, value, 1);
-    if (status == BEZEL_OK)
-        status = read_bound(c, &node->maximum, &has_max, &max_out, value, 0);
-    if (status != BEZEL_OK)
-        return status;
-    const bezel_value *multiple = bezel_value_get(value, "multipleOf");
-    node->multiple = is_numeric(multiple) && bezel_value_number(multiple) > 0 ? bezel_value_number(multiple) : 0;
-    if (multiple != NULL && node->multiple <= 0)
-        warn(c, "multipleOf", "not a positive number, ignored");
-    node->flags |= (has_min ? BZ_SCHEMA_HAS_MIN : 0u) | (has_max ? BZ_SCHEMA_HAS_MAX : 0u);
-    int empty = has_min && has_max && (node->minimum > node->maximum ||
-                                       (node->minimum == node->maximum && (min_out || max_out)));
-    if (node->kind == BZ_SCHEMA_INTEGER) {
-        fold_integer(node, has_min, has_max, min_out, max_out);
-        empty = empty || node->min_integer > node->max_integer;
-    } else {
-        node->flags |= (min_out ? BZ_SCHEMA_MIN_EXCLUSIVE : 0u) | (max_out ? BZ_SCHEMA_MAX_EXCLUSIVE : 0u);
-    }
-    return empty ? refuse(c, BEZEL_ERR_RANGE, "minimum", "larger than the maximum, no value can meet it") : BEZEL_OK;
-}
-
-static bezel_status read_string(compiler *c, bz_schema_node *node, const bezel_value *value)
-{
-    bezel_status status = read_counts(c, node, value, "minLength", "maxLength");
-    if (status != BEZEL_OK)
-        return status;
-    const bezel_value *pattern = bezel_value_get(value, "pattern");
-    if (bezel_value_type(pattern) == BEZEL_TEXT) {
-        char text[128] = "";
-        size_t size;
-        const char *p = bezel_value_text(pattern, &size);
-        status = bz_schema_pattern_add(c->schema, &node->pattern, p, size, text);
-        if (status == BEZEL_ERR_MEMORY)
-            return no_memory(c);
-        if (status == BEZEL_ERR_LIMIT)
-            warn(c, "pattern", "too many patterns, not checked");
-        else if (status != BEZEL_OK)
-            warn(c, "pattern", text);
-        else
-            node->pattern_text = p;
-    } else if (pattern != NULL) {
-        warn(c, "pattern", "not a text, ignored");
-    }
-    return BEZEL_OK;
-}
-
-static int is_scalar(const bezel_value *v)
-{
-    return bezel_value_type(v) < BEZEL_LIST;
-}
-
-static bezel_status add_member(compiler *c, bz_schema_node *node, const bezel_value *member)
-{
-    bz_schema *s = c->schema;
-    if (!is_scalar(member)) {
-        warn(c, "enum", "a member that is a list or an object is ignored");
-        return BEZEL_OK;
-    }
-    if (bezel_value_type(member) == BEZEL_NULL) {
-        node->flags |= BZ_SCHEMA_NULLABLE;
-        return BEZEL_OK;
-    }
-    for (uint32_t i = 0; i < node->n_values; i++)
-        if (bezel_value_equal(s->members[node->first_value + i], member))
-            return BEZEL_OK;
-    if (s->n_members >= BZ_SCHEMA_MAX_NODES)
-        return refuse(c, BEZEL_ERR_LIMIT, "enum", "more than 4,096 members in one tool");
-    if (!grow(s->world, (void *)&s->members, &s->members_capacity, s->n_members, 1, sizeof *s->members))
-        return no_memory(c);
-    s->members[s->n_members++] = member;
-    node->n_values++;
-    return BEZEL_OK;
-}
-
-static bezel_status read_enum(compiler *c, bz_schema_node *node, const bezel_value *value)
-{
-    const bezel_value *list = bezel_value_get(value, "enum"), *one = bezel_value_get(value, "const");
-    node->first_value = c->schema->n_members;
-    if (one != NULL)
-        return add_member(c, node, one);
-    if (list == NULL || bezel_value_type(list) == BEZEL_NULL)
-        return BEZEL_OK;
-    if (bezel_value_type(list) != BEZEL_LIST)
-        return refuse(c, BEZEL_ERR_FORMAT, "enum", "not a list");
-    if (bezel_value_count(list) == 0)
-        return refuse(c, BEZEL_ERR_RANGE, "enum", "empty, no value can meet it");
-    for (size_t i = 0; i < bezel_value_count(list); i++) {
-        bezel_status status = add_member(c, node, bezel_value_at(list, i));
-        if (status != BEZEL_OK)
-            return status;
-    }
-    return BEZEL_OK;
-}
+/* --- Objects and arrays ------------------------------------------------------------------- */
 
 static int is_required(const bezel_value *value, const char *name, size_t size)
 {
@@ -334,7 +30,7 @@ static int is_required(const bezel_value *value, const char *name, size_t size)
 }
 
 /* A default that the node itself would refuse is worse than none. */
-static bezel_status read_default(compiler *c, bz_schema_property *p, const bezel_value *value)
+static bezel_status read_default(bz_schema_compiler *c, bz_schema_property *p, const bezel_value *value)
 {
     const bezel_value *fallback = bezel_value_get(value, "default");
     if (fallback == NULL || bezel_value_type(fallback) == BEZEL_NULL)
@@ -349,57 +45,57 @@ static bezel_status read_default(compiler *c, bz_schema_property *p, const bezel
     bezel_status status = bz_schema_apply_value(&typed, &check, p->node, &arena, fallback);
     bz_arena_free(&arena);
     if (status == BEZEL_ERR_MEMORY)
-        return no_memory(c);
+        return bz_schema_no_memory(c);
     if (status == BEZEL_OK)
         p->default_value = typed;
     else
-        warn(c, "default", check.problem.text);
+        bz_schema_warn(c, "default", check.problem.text);
     return BEZEL_OK;
 }
 
-static bezel_status add_property(compiler *c, bz_schema_property *p, const bezel_value *owner, size_t i, uint32_t depth)
+static bezel_status add_property(bz_schema_compiler *c, bz_schema_property *p, const bezel_value *owner, size_t i, uint32_t depth)
 {
     const bezel_value *map = bezel_value_get(owner, "properties"), *value = bezel_value_at(map, i);
     memset(p, 0, sizeof *p);
     p->name = bezel_value_key(map, i, &p->name_size);
     p->required = (uint32_t)is_required(owner, p->name, p->name_size);
-    size_t before = enter_path(c, p->name);
+    size_t before = bz_schema_enter(c, p->name);
     bezel_status status = compile_node(c, &p->node, value, depth + 1);
     const bezel_value *description = bezel_value_get(value, "description");
     if (status == BEZEL_OK && bezel_value_type(description) == BEZEL_TEXT && bezel_value_text(description, NULL)[0])
         p->description = bezel_value_text(description, NULL);
     if (status == BEZEL_OK)
         status = read_default(c, p, value);
-    leave_path(c, before);
+    bz_schema_leave(c, before);
     return status;
 }
 
-static void warn_required(const compiler *c, const bezel_value *value)
+static void warn_required(const bz_schema_compiler *c, const bezel_value *value)
 {
     const bezel_value *list = bezel_value_get(value, "required"), *map = bezel_value_get(value, "properties");
     if (list != NULL && bezel_value_type(list) != BEZEL_LIST)
-        warn(c, "required", "not a list, ignored");
+        bz_schema_warn(c, "required", "not a list, ignored");
     for (size_t i = 0; i < bezel_value_count(list); i++)
         if (bezel_value_get(map, bezel_value_text(bezel_value_at(list, i), NULL)) == NULL)
-            warn(c, "required", "names a property that is not declared");
+            bz_schema_warn(c, "required", "names a property that is not declared");
 }
 
 /* Properties of one object stand side by side, so children are compiled into a scratch list first. */
-static bezel_status read_object(compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
+static bezel_status read_object(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
 {
     bz_schema *s = c->schema;
     const bezel_value *map = bezel_value_get(value, "properties"), *more = bezel_value_get(value, "additionalProperties");
     if (map != NULL && bezel_value_type(map) != BEZEL_MAP && bezel_value_count(map) > 0)
-        return refuse(c, BEZEL_ERR_FORMAT, "properties", "not an object");
+        return bz_schema_refuse(c, BEZEL_ERR_FORMAT, "properties", "not an object");
     size_t n = bezel_value_type(map) == BEZEL_MAP ? bezel_value_count(map) : 0;
     if (n > BZ_SCHEMA_MAX_NODES)
-        return refuse(c, BEZEL_ERR_LIMIT, "properties", "more than 4,096");
+        return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "properties", "more than 4,096");
     uint32_t item = BZ_SCHEMA_NONE, flags = BZ_SCHEMA_OPEN;
     bezel_status status = BEZEL_OK;
     if (bezel_value_type(more) == BEZEL_MAP) {
-        size_t before = enter_path(c, "*");
+        size_t before = bz_schema_enter(c, "*");
         status = compile_node(c, &item, more, depth + 1);
-        leave_path(c, before);
+        bz_schema_leave(c, before);
         flags |= BZ_SCHEMA_OPEN_ASKED;
     } else if (bezel_value_type(more) == BEZEL_BOOL) {
         flags = bezel_value_bool(more) ? BZ_SCHEMA_OPEN | BZ_SCHEMA_OPEN_ASKED : 0;
@@ -408,13 +104,13 @@ static bezel_status read_object(compiler *c, uint32_t node, const bezel_value *v
         return status;
     bz_schema_property *list = n > 0 ? bz_zalloc_array(s->world, n, sizeof *list) : NULL;
     if (n > 0 && list == NULL)
-        return no_memory(c);
+        return bz_schema_no_memory(c);
     for (size_t i = 0; i < n && status == BEZEL_OK; i++)
         status = add_property(c, &list[i], value, i, depth);
     uint32_t count = (uint32_t)n;
-    if (status == BEZEL_OK && !grow(s->world, (void *)&s->properties, &s->properties_capacity, s->n_properties, count,
+    if (status == BEZEL_OK && !bz_schema_grow(s->world, (void *)&s->properties, &s->properties_capacity, s->n_properties, count,
                                     sizeof *list))
-        status = no_memory(c);
+        status = bz_schema_no_memory(c);
     if (status == BEZEL_OK) {
         if (n > 0)
             memcpy(s->properties + s->n_properties, list, n * sizeof *list);
@@ -430,7 +126,7 @@ static bezel_status read_object(compiler *c, uint32_t node, const bezel_value *v
 }
 
 /* An enum that was written beside the array and not in its items: the meaning is clear. */
-static void move_enum(compiler *c, uint32_t node)
+static void move_enum(bz_schema_compiler *c, uint32_t node)
 {
     bz_schema_node *array = &c->schema->nodes[node];
     if (array->n_values == 0)
@@ -441,23 +137,23 @@ static void move_enum(compiler *c, uint32_t node)
         item->n_values = array->n_values;
     }
     array->n_values = 0;
-    warn(c, "enum", "belongs to the items of an array");
+    bz_schema_warn(c, "enum", "belongs to the items of an array");
 }
 
-static bezel_status read_array(compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
+static bezel_status read_array(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
 {
     bz_schema_node counts = c->schema->nodes[node];
-    bezel_status status = read_counts(c, &counts, value, "minItems", "maxItems");
+    bezel_status status = bz_schema_read_counts(c, &counts, value, "minItems", "maxItems");
     if (status != BEZEL_OK)
         return status;
     const bezel_value *items = bezel_value_get(value, "items");
     uint32_t item = BZ_SCHEMA_NONE;
     if (bezel_value_type(items) == BEZEL_MAP) {
-        size_t before = enter_path(c, "items");
+        size_t before = bz_schema_enter(c, "items");
         status = compile_node(c, &item, items, depth + 1);
-        leave_path(c, before);
+        bz_schema_leave(c, before);
     } else if (items != NULL && bezel_value_type(items) != BEZEL_BOOL) {
-        warn(c, "items", "not a schema, any item is taken");
+        bz_schema_warn(c, "items", "not a schema, any item is taken");
     }
     counts.item = item;
     if (status == BEZEL_OK)
@@ -497,18 +193,18 @@ static const bezel_value *find_pointer(const bezel_value *root, const char *poin
     return at;
 }
 
-static bezel_status follow_ref(compiler *c, uint32_t *out, const bezel_value *value, uint32_t depth)
+static bezel_status follow_ref(bz_schema_compiler *c, uint32_t *out, const bezel_value *value, uint32_t depth)
 {
     const bezel_value *target = value;
     for (int hops = 0; bezel_value_get(target, "$ref") != NULL; hops++) {
         const char *ref = bezel_value_text(bezel_value_get(target, "$ref"), NULL);
         if (hops == 16)
-            return refuse(c, BEZEL_ERR_UNSUPPORTED, "$ref", "only refers to itself");
+            return bz_schema_refuse(c, BEZEL_ERR_UNSUPPORTED, "$ref", "only refers to itself");
         if (ref[0] != '#')
-            return refuse(c, BEZEL_ERR_UNSUPPORTED, "$ref", "leaves the schema; only \"#/...\" is followed");
+            return bz_schema_refuse(c, BEZEL_ERR_UNSUPPORTED, "$ref", "leaves the schema; only \"#/...\" is followed");
         target = find_pointer(c->schema->root, ref + 1);
         if (target == NULL)
-            return refuse(c, BEZEL_ERR_MISSING, "$ref", "points to nothing");
+            return bz_schema_refuse(c, BEZEL_ERR_MISSING, "$ref", "points to nothing");
     }
     for (uint32_t i = 0; i < c->schema->n_nodes; i++) {
         if (c->schema->sources[i] == target) {
@@ -520,11 +216,11 @@ static bezel_status follow_ref(compiler *c, uint32_t *out, const bezel_value *va
 }
 
 /* Fills a UNION from nodes; one that is left over becomes an alias of its place in the table. */
-static bezel_status store_links(compiler *c, uint32_t node, const uint32_t *links, uint32_t count)
+static bezel_status store_links(bz_schema_compiler *c, uint32_t node, const uint32_t *links, uint32_t count)
 {
     bz_schema *s = c->schema;
-    if (!grow(s->world, (void *)&s->links, &s->links_capacity, s->n_links, count, sizeof *s->links))
-        return no_memory(c);
+    if (!bz_schema_grow(s->world, (void *)&s->links, &s->links_capacity, s->n_links, count, sizeof *s->links))
+        return bz_schema_no_memory(c);
     memcpy(s->links + s->n_links, links, count * sizeof *links);
     s->nodes[node].kind = BZ_SCHEMA_UNION;
     s->nodes[node].first = s->n_links;
@@ -535,13 +231,13 @@ static bezel_status store_links(compiler *c, uint32_t node, const uint32_t *link
 
 enum { UNION_MAX = 32 };
 
-static bezel_status read_alternatives(compiler *c, uint32_t node, const bezel_value *list, uint32_t depth)
+static bezel_status read_alternatives(bz_schema_compiler *c, uint32_t node, const bezel_value *list, uint32_t depth)
 {
     uint32_t links[UNION_MAX], count = 0;
     if (bezel_value_type(list) != BEZEL_LIST || bezel_value_count(list) == 0)
-        return refuse(c, BEZEL_ERR_FORMAT, "anyOf", "not a list with at least one schema");
+        return bz_schema_refuse(c, BEZEL_ERR_FORMAT, "anyOf", "not a list with at least one schema");
     if (bezel_value_count(list) > UNION_MAX)
-        return refuse(c, BEZEL_ERR_LIMIT, "anyOf", "more than 32 alternatives");
+        return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "anyOf", "more than 32 alternatives");
     for (size_t i = 0; i < bezel_value_count(list); i++) {
         const bezel_value *one = bezel_value_at(list, i);
         if (strcmp(bezel_value_text(bezel_value_get(one, "type"), NULL), "null") == 0) {
@@ -569,16 +265,16 @@ static bezel_status read_alternatives(compiler *c, uint32_t node, const bezel_va
 
 /* --- Nodes -------------------------------------------------------------------------------- */
 
-static bezel_status new_node(compiler *c, uint32_t *out, const bezel_value *source)
+static bezel_status new_node(bz_schema_compiler *c, uint32_t *out, const bezel_value *source)
 {
     bz_schema *s = c->schema;
     if (s->n_nodes >= BZ_SCHEMA_MAX_NODES)
-        return refuse(c, BEZEL_ERR_LIMIT, "properties", "more than 4,096 nodes in one schema");
+        return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "properties", "more than 4,096 nodes in one schema");
     if (s->n_nodes == s->nodes_capacity) {
         uint32_t nodes = s->nodes_capacity, sources = s->nodes_capacity;
-        if (!grow(s->world, (void *)&s->sources, &sources, s->n_nodes, 1, sizeof *s->sources) ||
-            !grow(s->world, (void *)&s->nodes, &nodes, s->n_nodes, 1, sizeof *s->nodes))
-            return no_memory(c);
+        if (!bz_schema_grow(s->world, (void *)&s->sources, &sources, s->n_nodes, 1, sizeof *s->sources) ||
+            !bz_schema_grow(s->world, (void *)&s->nodes, &nodes, s->n_nodes, 1, sizeof *s->nodes))
+            return bz_schema_no_memory(c);
         s->nodes_capacity = nodes;
     }
     bz_schema_node *node = &s->nodes[s->n_nodes];
@@ -607,7 +303,7 @@ static uint32_t guess_kind(const bezel_value *value)
     return BZ_SCHEMA_ANY;
 }
 
-static bezel_status fill_kind(compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
+static bezel_status fill_kind(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
 {
     bz_schema_node *at = &c->schema->nodes[node];
     const bezel_value *format = bezel_value_get(value, "format");
@@ -615,13 +311,13 @@ static bezel_status fill_kind(compiler *c, uint32_t node, const bezel_value *val
         at->format = bezel_value_text(format, NULL);
     if (at->kind == BZ_SCHEMA_OBJECT)
         return read_object(c, node, value, depth);
-    bezel_status status = read_enum(c, at, value);
+    bezel_status status = bz_schema_read_enum(c, at, value);
     if (status != BEZEL_OK)
         return status;
     switch (at->kind) {
-    case BZ_SCHEMA_STRING: return read_string(c, at, value);
+    case BZ_SCHEMA_STRING: return bz_schema_read_string(c, at, value);
     case BZ_SCHEMA_INTEGER:
-    case BZ_SCHEMA_NUMBER: return read_range(c, at, value);
+    case BZ_SCHEMA_NUMBER: return bz_schema_read_range(c, at, value);
     case BZ_SCHEMA_ARRAY:
         status = read_array(c, node, value, depth);
         if (status == BEZEL_OK)
@@ -632,12 +328,12 @@ static bezel_status fill_kind(compiler *c, uint32_t node, const bezel_value *val
 }
 
 /* "type": ["string", "null"] and friends. */
-static bezel_status fill_type_list(compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
+static bezel_status fill_type_list(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
 {
     const bezel_value *list = bezel_value_get(value, "type");
     uint32_t kinds[8], n = 0, links[8];
     for (size_t i = 0; i < bezel_value_count(list); i++) {
-        uint32_t kind = kind_of_name(bezel_value_text(bezel_value_at(list, i), NULL));
+        uint32_t kind = bz_schema_kind_of(bezel_value_text(bezel_value_at(list, i), NULL));
         int seen = kind == BZ_SCHEMA_NONE;
         for (uint32_t k = 0; k < n; k++)
             seen |= kinds[k] == kind;
@@ -663,46 +359,46 @@ static bezel_status fill_type_list(compiler *c, uint32_t node, const bezel_value
 }
 
 /* allOf is only a way to write one object in parts; anything else is reported and its first part taken. */
-static bezel_status fill_all_of(compiler *c, uint32_t node, const bezel_value *list, uint32_t depth)
+static bezel_status fill_all_of(bz_schema_compiler *c, uint32_t node, const bezel_value *list, uint32_t depth)
 {
     uint32_t link;
     if (bezel_value_type(list) != BEZEL_LIST || bezel_value_count(list) == 0)
-        return refuse(c, BEZEL_ERR_FORMAT, "allOf", "not a list with at least one schema");
+        return bz_schema_refuse(c, BEZEL_ERR_FORMAT, "allOf", "not a list with at least one schema");
     if (bezel_value_count(list) > 1)
-        warn(c, "allOf", "only its first schema is checked");
+        bz_schema_warn(c, "allOf", "only its first schema is checked");
     bezel_status status = compile_node(c, &link, bezel_value_at(list, 0), depth + 1);
     return status == BEZEL_OK ? store_links(c, node, &link, 1) : status;
 }
 
-static bezel_status fill_node(compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
+static bezel_status fill_node(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
 {
     const bezel_value *type = bezel_value_get(value, "type"), *any = bezel_value_get(value, "anyOf");
     any = any != NULL ? any : bezel_value_get(value, "oneOf");
     const bezel_value *nullable = bezel_value_get(value, "nullable"), *all = bezel_value_get(value, "allOf");
     if (bezel_value_bool(nullable))
         c->schema->nodes[node].flags |= BZ_SCHEMA_NULLABLE;
-    warn_unknown(c, value);
+    bz_schema_warn_unknown(c, value);
     if (any != NULL)
         return read_alternatives(c, node, any, depth);
     if (all != NULL && type == NULL && bezel_value_get(value, "properties") == NULL)
         return fill_all_of(c, node, all, depth);
     if (all != NULL)
-        warn(c, "allOf", "beside other keywords, ignored");
+        bz_schema_warn(c, "allOf", "beside other keywords, ignored");
     if (bezel_value_type(type) == BEZEL_LIST)
         return fill_type_list(c, node, value, depth);
-    uint32_t kind = type == NULL ? guess_kind(value) : kind_of_name(bezel_value_text(type, NULL));
+    uint32_t kind = type == NULL ? guess_kind(value) : bz_schema_kind_of(bezel_value_text(type, NULL));
     if (kind == BZ_SCHEMA_NONE) {
-        warn(c, "type", "unknown type, any value is taken");
+        bz_schema_warn(c, "type", "unknown type, any value is taken");
         kind = BZ_SCHEMA_ANY;
     }
     c->schema->nodes[node].kind = kind;
     return fill_kind(c, node, value, depth);
 }
 
-static bezel_status compile_node(compiler *c, uint32_t *out, const bezel_value *value, uint32_t depth)
+static bezel_status compile_node(bz_schema_compiler *c, uint32_t *out, const bezel_value *value, uint32_t depth)
 {
     if (depth > BZ_SCHEMA_MAX_DEPTH)
-        return refuse(c, BEZEL_ERR_LIMIT, "properties", "nested deeper than 64");
+        return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "properties", "nested deeper than 64");
     uint32_t type = bezel_value_type(value);
     if (type == BEZEL_MAP && bezel_value_get(value, "$ref") != NULL)
         return follow_ref(c, out, value, depth);
@@ -710,13 +406,13 @@ static bezel_status compile_node(compiler *c, uint32_t *out, const bezel_value *
     if (status != BEZEL_OK || (type == BEZEL_BOOL && bezel_value_bool(value)))
         return status;
     if (type != BEZEL_MAP)
-        return refuse(c, BEZEL_ERR_FORMAT, "type", "a schema must be an object");
+        return bz_schema_refuse(c, BEZEL_ERR_FORMAT, "type", "a schema must be an object");
     return fill_node(c, *out, value, depth);
 }
 
 /* --- Public ------------------------------------------------------------------------------- */
 
-static bezel_status compile_root(compiler *c)
+static bezel_status compile_root(bz_schema_compiler *c)
 {
     bz_schema *s = c->schema;
     uint32_t root;
@@ -726,7 +422,7 @@ static bezel_status compile_root(compiler *c)
         if (status == BEZEL_OK)
             s->nodes[root].kind = BZ_SCHEMA_OBJECT;
     } else if (bezel_value_get(s->root, "$ref") != NULL) {
-        status = refuse(c, BEZEL_ERR_UNSUPPORTED, "$ref", "not at the root");
+        status = bz_schema_refuse(c, BEZEL_ERR_UNSUPPORTED, "$ref", "not at the root");
     } else {
         status = compile_node(c, &root, s->root, 0);
         if (status == BEZEL_OK && c->source->closed && s->nodes[0].kind == BZ_SCHEMA_ANY)
@@ -740,7 +436,7 @@ static bezel_status compile_root(compiler *c)
 bezel_status bz_schema_new(bz_schema **out, bezel_engine *engine, const bz_schema_source *source, bezel_error *err)
 {
     const bezel_world *w = bezel_engine_world(engine);
-    compiler c;
+    bz_schema_compiler c;
     memset(&c, 0, sizeof c);
     c.source = source;
     c.err = err;

@@ -17,175 +17,6 @@
 
 static bezel_status apply_node(bezel_value **out, bz_schema_check *k, uint32_t index, const bz_raw *raw);
 
-/* --- Raw values --------------------------------------------------------------------------- */
-
-static bz_raw *raw_copy(bz_arena *arena, const bezel_value *value, unsigned depth)
-{
-    bz_raw *raw = bz_arena_alloc(arena, sizeof *raw);
-    if (raw == NULL || depth > BZ_SCHEMA_MAX_DEPTH)
-        return NULL;
-    raw->kind = bezel_value_type(value);
-    raw->truth = bezel_value_bool(value);
-    raw->integer = bezel_value_integer(value);
-    raw->number = bezel_value_number(value);
-    raw->text = bezel_value_text(value, &raw->size);
-    size_t n = raw->kind >= BEZEL_LIST ? bezel_value_count(value) : 0;
-    for (size_t i = 0; i < n; i++) {
-        bz_raw *item = raw_copy(arena, bezel_value_at(value, i), depth + 1);
-        if (item == NULL)
-            return NULL;
-        if (raw->kind == BEZEL_MAP)
-            item->key = bezel_value_key(value, i, &item->key_size);
-        if (raw->last != NULL)
-            raw->last->next = item;
-        else
-            raw->first = item;
-        raw->last = item;
-        raw->count++;
-    }
-    return raw;
-}
-
-bz_raw *bz_raw_from_value(bz_arena *arena, const bezel_value *value)
-{
-    return raw_copy(arena, value, 0);
-}
-
-static int same_word(const char *s, size_t n, const char *word)
-{
-    size_t i = 0;
-    for (; i < n && word[i] != '\0'; i++) {
-        char byte = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] + 32) : s[i];
-        if (byte != word[i])
-            return 0;
-    }
-    return i == n && word[i] == '\0';
-}
-
-int bz_raw_is_null(const bz_raw *raw)
-{
-    if (raw->kind != BZ_RAW_LEXEME)
-        return raw->kind == BEZEL_NULL;
-    return same_word(raw->text, raw->size, "null") || same_word(raw->text, raw->size, "none") ||
-           same_word(raw->text, raw->size, "nil") || same_word(raw->text, raw->size, "undefined");
-}
-
-static int raw_equal(const bz_raw *a, const bz_raw *b, unsigned depth)
-{
-    if (a->kind != b->kind || a->count != b->count || depth > BZ_SCHEMA_MAX_DEPTH)
-        return 0;
-    switch (a->kind) {
-    case BEZEL_NULL: return 1;
-    case BEZEL_BOOL: return a->truth == b->truth;
-    case BEZEL_INTEGER: return a->integer == b->integer;
-    case BEZEL_NUMBER: return a->number == b->number;
-    case BEZEL_TEXT:
-    case BZ_RAW_LEXEME: return a->size == b->size && (a->size == 0 || memcmp(a->text, b->text, a->size) == 0);
-    default: break;
-    }
-    const bz_raw *x = a->first, *y = b->first;
-    for (; x != NULL && y != NULL; x = x->next, y = y->next) {
-        if (a->kind == BEZEL_MAP && (x->key_size != y->key_size || memcmp(x->key, y->key, x->key_size) != 0))
-            return 0;
-        if (!raw_equal(x, y, depth + 1))
-            return 0;
-    }
-    return x == NULL && y == NULL;
-}
-
-int bz_raw_equal(const bz_raw *a, const bz_raw *b)
-{
-    return raw_equal(a, b, 0);
-}
-
-/* --- Lexemes ------------------------------------------------------------------------------ */
-
-static int read_hex(int64_t *out, const char *s, size_t n)
-{
-    uint64_t x = 0;
-    if (n == 0 || n > 15)
-        return 0;
-    for (size_t i = 0; i < n; i++) {
-        char b = (char)(s[i] | 0x20);
-        if (s[i] >= '0' && s[i] <= '9')
-            x = x * 16 + (uint64_t)(s[i] - '0');
-        else if (b >= 'a' && b <= 'f')
-            x = x * 16 + (uint64_t)(b - 'a' + 10);
-        else
-            return 0;
-    }
-    *out = (int64_t)x;
-    return 1;
-}
-
-/* Digits, point and exponent in the right order: tells 1e400 (too large) from text. */
-static int looks_numeric(const char *s, size_t n)
-{
-    size_t i = 0, digits = 0;
-    for (; i < n && s[i] >= '0' && s[i] <= '9'; i++)
-        digits++;
-    if (i < n && s[i] == '.')
-        for (i++; i < n && s[i] >= '0' && s[i] <= '9'; i++)
-            digits++;
-    if (digits == 0)
-        return 0;
-    if (i < n && (s[i] | 0x20) == 'e') {
-        i += i + 1 < n && (s[i + 1] == '+' || s[i + 1] == '-') ? 2 : 1;
-        size_t from = i;
-        while (i < n && s[i] >= '0' && s[i] <= '9')
-            i++;
-        if (i == from)
-            return 0;
-    }
-    return i == n;
-}
-
-int bz_lexeme_number(int64_t *out_integer, double *out_number, const char *s, size_t n)
-{
-    char clean[128];
-    size_t size = 0;
-    int negative = n > 0 && s[0] == '-';
-    size_t i = n > 0 && (s[0] == '-' || s[0] == '+') ? 1 : 0;
-    if (n - i > 2 && s[i] == '0' && (s[i + 1] | 0x20) == 'x') {
-        if (!read_hex(out_integer, s + i + 2, n - i - 2))
-            return 0;
-        *out_integer = negative ? -*out_integer : *out_integer;
-        *out_number = (double)*out_integer;
-        return 1;
-    }
-    if (negative)
-        clean[size++] = '-';
-    for (; i < n; i++) {
-        int between = i > 0 && i + 1 < n && s[i - 1] >= '0' && s[i - 1] <= '9' && s[i + 1] >= '0' && s[i + 1] <= '9';
-        if (s[i] == '_' && between)
-            continue;
-        if (size + 1 >= sizeof clean)
-            return looks_numeric(s + (negative ? 1 : 0), n - (negative ? 1 : 0)) ? 3 : 0;
-        clean[size++] = s[i];
-    }
-    const char *unsigned_part = clean + (negative ? 1 : 0);
-    size_t unsigned_size = size - (negative ? 1u : 0u);
-    if (!looks_numeric(unsigned_part, unsigned_size))
-        return 0;
-    if (bz_integer_parse(out_integer, clean, size)) {
-        *out_number = (double)*out_integer;
-        return 1;
-    }
-    char padded[sizeof clean + 2]; /* "1." and ".5" are fine for models, not for every reader of numbers */
-    size_t at = 0, point = 0;
-    for (size_t p = 0; p < size; p++) {
-        if (clean[p] == '.' && (p == 0 || clean[p - 1] == '-'))
-            padded[at++] = '0';
-        padded[at++] = clean[p];
-        if (clean[p] == '.' && (p + 1 == size || (clean[p + 1] | 0x20) == 'e'))
-            padded[at++] = '0';
-        point |= clean[p] == '.' || (clean[p] | 0x20) == 'e';
-    }
-    if (!bz_number_parse(out_number, padded, at))
-        return 3;
-    return point ? 2 : 3;
-}
-
 /* --- Problems ----------------------------------------------------------------------------- */
 
 /* Bytes a model wrote, fit for one line of a log: control characters and broken UTF-8 become "?". */
@@ -392,7 +223,7 @@ static int read_truth(int *out, const char *s, size_t n)
 {
     static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
     for (int i = 0; i < 8; i++) {
-        if (same_word(s, n, words[i])) {
+        if (bz_lexeme_is(s, n, words[i])) {
             *out = i & 1;
             return 1;
         }
@@ -407,8 +238,8 @@ static bezel_status apply_boolean(bezel_value **out, bz_schema_check *k, uint32_
         return built(out, bezel_tree_bool(k->tree, truth));
     if (!k->coerce || !is_text(raw) || !read_truth(&truth, raw->text, raw->size))
         return mismatch(k, index, raw, "bad_type");
-    k->n_coerced += raw->kind == BEZEL_TEXT || !(same_word(raw->text, raw->size, "true") ||
-                                                 same_word(raw->text, raw->size, "false"));
+    k->n_coerced += raw->kind == BEZEL_TEXT || !(bz_lexeme_is(raw->text, raw->size, "true") ||
+                                                 bz_lexeme_is(raw->text, raw->size, "false"));
     return built(out, bezel_tree_bool(k->tree, truth));
 }
 
@@ -664,7 +495,7 @@ static bezel_status apply_any_lexeme(bezel_value **out, bz_schema_check *k, cons
     double number = 0;
     if (bz_raw_is_null(raw))
         return built(out, bezel_tree_null(k->tree));
-    if (same_word(raw->text, raw->size, "true") || same_word(raw->text, raw->size, "false"))
+    if (bz_lexeme_is(raw->text, raw->size, "true") || bz_lexeme_is(raw->text, raw->size, "false"))
         return built(out, bezel_tree_bool(k->tree, (raw->text[0] | 0x20) == 't'));
     int form = bz_lexeme_number(&integer, &number, raw->text, raw->size);
     if (form == 1)
@@ -732,7 +563,7 @@ static const bz_raw *type_lexeme(bz_raw *out, const bz_raw *raw)
     *out = *raw;
     if (bz_raw_is_null(raw)) {
         out->kind = BEZEL_NULL;
-    } else if (same_word(raw->text, raw->size, "true") || same_word(raw->text, raw->size, "false")) {
+    } else if (bz_lexeme_is(raw->text, raw->size, "true") || bz_lexeme_is(raw->text, raw->size, "false")) {
         out->kind = BEZEL_BOOL;
         out->truth = (raw->text[0] | 0x20) == 't';
     } else {
@@ -802,83 +633,4 @@ bezel_status bz_schema_apply_value(bezel_value **out, bz_schema_check *check, ui
         return BEZEL_ERR_MEMORY;
     check->coerce = 0;
     return bz_schema_apply(out, check, node, raw);
-}
-
-/* --- What is valid ------------------------------------------------------------------------ */
-
-static void describe_enum(char *out, size_t capacity, const bz_schema *s, const bz_schema_node *node)
-{
-    size_t size = (size_t)snprintf(out, capacity, node->n_values > 1 ? "one of " : "");
-    for (uint32_t i = 0; i < node->n_values; i++) {
-        const bezel_value *m = bz_schema_member(s, node->first_value + i);
-        char number[32];
-        int n;
-        if (bezel_value_type(m) == BEZEL_TEXT) {
-            n = snprintf(out + size, capacity - size, "%s\"%s\"", i > 0 ? ", " : "", bezel_value_text(m, NULL));
-        } else {
-            number[bz_number_format(number, bezel_value_number(m))] = '\0';
-            n = snprintf(out + size, capacity - size, "%s%s", i > 0 ? ", " : "",
-                         bezel_value_type(m) != BEZEL_BOOL ? number
-                         : bezel_value_bool(m)             ? "true"
-                                                           : "false");
-        }
-        if (n < 0 || (size_t)n >= capacity - size) {
-            out[size] = '\0'; /* whole members only */
-            if (size + 5 < capacity)
-                memcpy(out + size, ", ...", 6);
-            return;
-        }
-        size += (size_t)n;
-    }
-}
-
-static void describe_range(char *out, size_t capacity, const bz_schema_node *node, const char *what)
-{
-    char low[32] = "", high[32] = "";
-    int is_integer = node->kind == BZ_SCHEMA_INTEGER;
-    int has_low = is_integer ? node->min_integer > INT64_MIN : (node->flags & BZ_SCHEMA_HAS_MIN) != 0;
-    int has_high = is_integer ? node->max_integer < INT64_MAX : (node->flags & BZ_SCHEMA_HAS_MAX) != 0;
-    if (is_integer) {
-        snprintf(low, sizeof low, "%lld", (long long)node->min_integer);
-        snprintf(high, sizeof high, "%lld", (long long)node->max_integer);
-    } else {
-        low[bz_number_format(low, node->minimum)] = '\0';
-        high[bz_number_format(high, node->maximum)] = '\0';
-    }
-    const char *above = node->flags & BZ_SCHEMA_MIN_EXCLUSIVE ? "above" : "from";
-    const char *below = node->flags & BZ_SCHEMA_MAX_EXCLUSIVE ? "below" : "up to";
-    if (has_low && has_high && !(node->flags & (BZ_SCHEMA_MIN_EXCLUSIVE | BZ_SCHEMA_MAX_EXCLUSIVE)))
-        snprintf(out, capacity, "%s from %s to %s", what, low, high);
-    else if (has_low && has_high)
-        snprintf(out, capacity, "%s %s %s and %s %s", what, above, low, below, high);
-    else if (has_low)
-        snprintf(out, capacity, "%s %s %s", what, above, low);
-    else if (has_high)
-        snprintf(out, capacity, "%s %s %s", what, below, high);
-    else
-        snprintf(out, capacity, "%s", what);
-}
-
-size_t bz_schema_describe(char *out, size_t capacity, const bz_schema *schema, uint32_t node_index)
-{
-    const bz_schema_node *node = bz_schema_at(schema, node_index);
-    if (node->n_values > 0 && node->kind < BZ_SCHEMA_ARRAY) {
-        describe_enum(out, capacity, schema, node);
-        out[bz_utf8_cut(out, strlen(out))] = '\0';
-        return strlen(out);
-    }
-    switch (node->kind) {
-    case BZ_SCHEMA_STRING: snprintf(out, capacity, "a string"); break;
-    case BZ_SCHEMA_INTEGER: describe_range(out, capacity, node, "an integer"); break;
-    case BZ_SCHEMA_NUMBER: describe_range(out, capacity, node, "a number"); break;
-    case BZ_SCHEMA_BOOLEAN: snprintf(out, capacity, "true or false"); break;
-    case BZ_SCHEMA_NULL: snprintf(out, capacity, "null"); break;
-    case BZ_SCHEMA_ARRAY:
-        snprintf(out, capacity, "a list of %s",
-                 node->item == BZ_SCHEMA_NONE ? "values" : bz_schema_kind_name(bz_schema_at(schema, node->item)->kind));
-        break;
-    case BZ_SCHEMA_OBJECT: snprintf(out, capacity, "an object"); break;
-    default: snprintf(out, capacity, "a value of another type");
-    }
-    return strlen(out);
 }

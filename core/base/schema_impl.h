@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of bz_schema: shared by schema.c (compiles), schema_pattern.c (PCRE2) and schema_check.c (reads). */
+/* Inside of bz_schema: shared by schema*.c: compiling, PCRE2, lexemes, checking, describing. */
 #ifndef BZ_SCHEMA_IMPL_H
 #define BZ_SCHEMA_IMPL_H
 
@@ -30,5 +30,7 @@ struct bz_schema {
 /* Compiles a pattern. BEZEL_OK and its index, BEZEL_ERR_PARSE with a reason in text, BEZEL_ERR_LIMIT, BEZEL_ERR_MEMORY. */
 bezel_status bz_schema_pattern_add(bz_schema *schema, uint32_t *out, const char *pattern, size_t size, char text[128]);
 void bz_schema_patterns_free(bz_schema *schema);
+/* Is the text this lower-case word, in any case? */
+int bz_lexeme_is(const char *s, size_t n, const char *word);
 
 #endif
