@@ -11,22 +11,22 @@
 
 #include "base/dtype.h"
 
-/* Activations of one position at 8 bits: per block of 32 a scale and the integers, as Q8_0 but apart and in float scale.
- * `sum` is d * sum(q) of each 32-block, for types with a minimum (Q4_1, Q5_1, Q2_K, Q4_K, Q5_K).
- * The layout is the kernels' own business: q8_row_size bytes a row, 64-byte aligned rows. */
+/* The rows that `q8` functions take are activations of one position as integers, 16 bits each with a scale a group of 32:
+ * see compute/activation.h for the layout and why it is not 8 bits. All levels make the same bits. */
 typedef struct bz_kernel {
     const char *name;
     uint32_t isa; /* BEZEL_ISA_... */
 
-    /* Bytes of one row of K activations at 8 bits (multiple of 64). K is a multiple of 32. */
+    /* Bytes of one row of K integer activations (multiple of 64). K is a multiple of 32. */
     size_t (*q8_row_size)(size_t K);
     /* x [K] f32 -> out, one row. */
     void (*q8_quantize)(void *out, const float *x, size_t K);
 
     /* y[t*y_stride + n] = dot(w row n, x row t) for n in [n_begin, n_end), t in [0, T).
      *   w        rows of `dtype`, row n at w + n*row_bytes (row_bytes = K / block * block_size)
-     *   x        T rows of 8-bit activations, x_stride bytes apart
-     * Returns 0 when the level has no such kernel for dtype (the caller then takes the float path). */
+     *   x        T rows of integer activations, x_stride bytes apart
+     * Returns 0 when dtype has no such kernel: F32, F16, BF16 (the caller then takes the float path). An empty range only
+     * asks for that answer and looks at no pointer. */
     int (*matmul_q8)(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
                      const void *x, size_t x_stride, size_t T, size_t K);
     /* The same with float activations: x [T, K] f32, rows x_stride floats apart. Every readable dtype. */

@@ -192,11 +192,21 @@ DECODE_INLINE float decode512_sum(__m512 v)
     return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
 }
 
-/* `rows` rows from row n on. */
+/* Bytes of a number of groups, a constant each for the types of this file. */
+DECODE_INLINE size_t decode512_bytes(const uint32_t dtype, size_t n_groups)
+{
+    return dtype == BZ_DTYPE_Q4_K   ? n_groups / 8 * 144
+           : dtype == BZ_DTYPE_Q6_K ? n_groups / 8 * 210
+           : dtype == BZ_DTYPE_Q8_0 ? n_groups * 34
+           : dtype == BZ_DTYPE_Q5_0 ? n_groups * 22
+                                    : n_groups * 18;
+}
+
+/* `rows` rows, the first at p. */
 DECODE_INLINE void decode512_side_by_side(float *y, const uint8_t *p, const uint32_t dtype, const int rows, const void *x, size_t K)
 {
-    const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / 32;
-    for (size_t g = 0; g < n_groups; g += DECODE_CHUNK, p += bz_quant_row_size(dtype, DECODE_CHUNK * 32)) {
+    const size_t n_groups = K / 32, row_size = decode512_bytes(dtype, n_groups);
+    for (size_t g = 0; g < n_groups; g += DECODE_CHUNK, p += decode512_bytes(dtype, DECODE_CHUNK)) {
         const size_t step = n_groups - g < DECODE_CHUNK ? n_groups - g : DECODE_CHUNK;
         const bz_activation_row a = bz_activation_row_at(x, 0, 0, K, g);
         __m512 acc[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
@@ -205,7 +215,7 @@ DECODE_INLINE void decode512_side_by_side(float *y, const uint8_t *p, const uint
         else if (dtype == BZ_DTYPE_Q6_K)
             decode512_q6_k(acc, p, row_size, rows, a, step);
         else
-            decode512_narrow(acc, p, row_size, rows, dtype, dtype == BZ_DTYPE_Q8_0 ? 34 : dtype == BZ_DTYPE_Q5_0 ? 22 : 18, a, step);
+            decode512_narrow(acc, p, row_size, rows, dtype, decode512_bytes(dtype, 1), a, step);
         DECODE_UNROLL for (int r = 0; r < rows; r++)
         {
             const float part = decode512_sum(acc[r]);
@@ -217,7 +227,7 @@ DECODE_INLINE void decode512_side_by_side(float *y, const uint8_t *p, const uint
 DECODE_INLINE void decode512_rows(float *y, const uint8_t *w, const uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
                               size_t K)
 {
-    const size_t row_size = bz_quant_row_size(dtype, K);
+    const size_t row_size = decode512_bytes(dtype, K / 32);
     size_t n = n_begin;
     for (; n + 2 <= n_end; n += 2)
         decode512_side_by_side(y + n, w + n * row_size, dtype, 2, x, K);

@@ -16,7 +16,7 @@ typedef struct bz_tensor {
 
 size_t bz_tensor_row_size(const bz_tensor *t); /* bytes */
 
-/* Activations of T positions for one or more products: float rows, and 8-bit rows made once on demand. */
+/* Activations of T positions for one or more products: float rows, and integer rows made once on demand. */
 typedef struct bz_activations {
     const float *x;   /* [T, K], rows x_stride floats apart */
     size_t x_stride, T, K;
@@ -26,7 +26,8 @@ typedef struct bz_activations {
 
 void bz_activations_set(bz_activations *a, const float *x, size_t x_stride, size_t T, size_t K, void *q8);
 /* y [T, N] f32 rows y_stride apart = a times w. q8 of `a` is filled when first needed. Deterministic for any number of
- * threads and any T. Rows [n_begin, n_end) of w only. */
+ * threads and any T, but for OpenBLAS (unquantised weights, T >= 16, not on the scalar level), which may round the last bits
+ * of a long prompt differently. Rows [n_begin, n_end) of w only. */
 void bz_matmul(float *y, size_t y_stride, bezel_engine *engine, const bz_tensor *w, size_t n_begin, size_t n_end,
                bz_activations *a);
 /* Several products of the same activations in one fork (q, k, v; gate, up). */

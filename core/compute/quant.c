@@ -81,6 +81,8 @@ static uint32_t quant_u32(const uint8_t *p)
     return (uint32_t)quant_u16(p) | (uint32_t)quant_u16(p + 2) << 16;
 }
 
+/* Operands are restrict: a byte pointer may alias anything, which would keep these loops from becoming vectors. */
+
 /* ---- groups of blocks with 32 elements -------------------------------------------------------------------------------- */
 
 const int8_t bz_quant_iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
@@ -91,7 +93,7 @@ static int quant_nibble(const uint8_t *qs, int i)
     return i < 16 ? qs[i] & 15 : qs[i - 16] >> 4;
 }
 
-static void quant_q4_0(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_q4_0(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     *d = quant_half(p);
@@ -99,7 +101,7 @@ static void quant_q4_0(int16_t *w, float *d, float *m, const uint8_t *p)
         w[i] = (int16_t)(quant_nibble(p + 2, i) - 8);
 }
 
-static void quant_q4_1(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_q4_1(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     *d = quant_half(p);
     m[0] = m[1] = -quant_half(p + 2);
@@ -107,7 +109,7 @@ static void quant_q4_1(int16_t *w, float *d, float *m, const uint8_t *p)
         w[i] = (int16_t)quant_nibble(p + 4, i);
 }
 
-static void quant_q5_0(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_q5_0(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     *d = quant_half(p);
@@ -116,7 +118,7 @@ static void quant_q5_0(int16_t *w, float *d, float *m, const uint8_t *p)
         w[i] = (int16_t)((quant_nibble(p + 6, i) | (int)((high >> i) & 1u) << 4) - 16);
 }
 
-static void quant_q5_1(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_q5_1(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     *d = quant_half(p);
     m[0] = m[1] = -quant_half(p + 2);
@@ -125,7 +127,7 @@ static void quant_q5_1(int16_t *w, float *d, float *m, const uint8_t *p)
         w[i] = (int16_t)(quant_nibble(p + 8, i) | (int)((high >> i) & 1u) << 4);
 }
 
-static void quant_q8_0(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_q8_0(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     *d = quant_half(p);
@@ -133,7 +135,7 @@ static void quant_q8_0(int16_t *w, float *d, float *m, const uint8_t *p)
         w[i] = (int8_t)p[2 + i];
 }
 
-static void quant_q8_1(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_q8_1(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     *d = quant_half(p);
@@ -141,7 +143,7 @@ static void quant_q8_1(int16_t *w, float *d, float *m, const uint8_t *p)
         w[i] = (int8_t)p[4 + i];
 }
 
-static void quant_iq4_nl(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_iq4_nl(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     *d = quant_half(p);
@@ -152,7 +154,7 @@ static void quant_iq4_nl(int16_t *w, float *d, float *m, const uint8_t *p)
 /* ---- groups of blocks with 256 elements ------------------------------------------------------------------------------- */
 /* Names of the format: H = i >> 7, J = (i >> 5) & 3, L = i & 31, S = i >> 4 (half group), B = i >> 5 (group). */
 
-static void quant_q2_k(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_q2_k(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     const float scale = quant_half(p + 80), min = quant_half(p + 82);
     for (int B = 0; B < 8; B++)
@@ -165,7 +167,7 @@ static void quant_q2_k(int16_t *w, float *d, float *m, const uint8_t *p)
     }
 }
 
-static void quant_q3_k(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_q3_k(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     const uint8_t *scales = p + 96;
@@ -204,7 +206,7 @@ static void quant_scales_to_float(float *d, float *m, const uint8_t *p)
     }
 }
 
-static void quant_q4_k(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_q4_k(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     quant_scales_to_float(d, m, p);
     for (int i = 0; i < 256; i++) {
@@ -213,7 +215,7 @@ static void quant_q4_k(int16_t *w, float *d, float *m, const uint8_t *p)
     }
 }
 
-static void quant_q5_k(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_q5_k(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     quant_scales_to_float(d, m, p);
     for (int i = 0; i < 256; i++) {
@@ -223,7 +225,7 @@ static void quant_q5_k(int16_t *w, float *d, float *m, const uint8_t *p)
     }
 }
 
-static void quant_q6_k(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_q6_k(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     const float scale = quant_half(p + 208);
@@ -238,7 +240,7 @@ static void quant_q6_k(int16_t *w, float *d, float *m, const uint8_t *p)
     }
 }
 
-static void quant_q8_k(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_q8_k(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     const float scale = quant_bits_float(quant_u32(p));
@@ -248,7 +250,7 @@ static void quant_q8_k(int16_t *w, float *d, float *m, const uint8_t *p)
         w[i] = (int8_t)p[4 + i];
 }
 
-static void quant_iq4_xs(int16_t *w, float *d, float *m, const uint8_t *p)
+static void quant_iq4_xs(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     const float scale = quant_half(p);
@@ -311,9 +313,13 @@ static void quant_decode_groups(float *out, const void *row, uint32_t dtype, siz
     const size_t step = type->block / BZ_QUANT_GROUP;
     for (size_t g = 0; g < K / BZ_QUANT_GROUP; g += step, out += type->block) {
         bz_quant_unpack(w, d, m, row, dtype, g, step);
-        for (size_t i = 0; i < type->block; i++) {
-            const float product = d[i / 32] * (float)w[i];
-            out[i] = has_min ? product - m[i / 16] : product;
+        for (size_t h = 0; h < 2 * step; h++) { /* 16 at a time, a form that compilers make vectors of */
+            const float scale = d[h / 2], min = m[h];
+            float *part = out + 16 * h;
+            for (size_t i = 0; i < 16; i++)
+                part[i] = scale * (float)w[16 * h + i];
+            for (size_t i = 0; has_min && i < 16; i++)
+                part[i] -= min;
         }
     }
 }
