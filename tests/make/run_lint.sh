@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# All checks of the source and of what was built from it: tests/lint, the public headers alone, the shell scripts.
+#
+#     run_lint.sh BUILD
+set -eu
+
+out=$1
+failed=0
+for check in includes sizes banned headers globals symbols; do
+    lua5.4 "tests/lint/$check.lua" "$out" || failed=1
+done
+sh tests/abi/headers.sh || failed=1
+if command -v shellcheck >/dev/null 2>&1; then
+    shellcheck tests/make/*.sh tests/abi/*.sh .ci/run && echo "lint: shell scripts: good" || failed=1
+elif [ -n "${CI:-}" ]; then
+    echo "lint: shell scripts: shellcheck is not installed"
+    failed=1
+else
+    echo "lint: shell scripts: left out, shellcheck is not installed"
+fi
+exit "$failed"
