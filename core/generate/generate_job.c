@@ -277,7 +277,8 @@ static bezel_status generate_alloc(bz_generate_job *g, const bezel_generate_opti
 {
     const bezel_world *w = g->world;
     const size_t n_top = o->n_logprobs < g->session->model->config.V ? o->n_logprobs : g->session->model->config.V;
-    bezel_status status = bz_sampler_new(&g->sampler, w, &o->sampling, g->session->model->config.V, err);
+    bezel_status status = bz_sampler_new(&g->sampler, w, g->session->model->engine->pool, &o->sampling,
+                                         g->session->model->config.V, err);
     if (status == BEZEL_OK && o->n_stops > 0)
         status = bz_stop_match_new(&g->stops, w, o->stops, o->n_stops, err);
     if (status != BEZEL_OK)

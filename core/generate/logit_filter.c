@@ -151,45 +151,53 @@ size_t bz_logit_top_p(bz_candidate *list, size_t n, double p, double total)
 #define LOGIT_BLOCK ((size_t)8192) /* ids a partial sum */
 #define LOGIT_BLOCKS ((size_t)64)  /* partial sums on the stack; larger vocabularies go round again */
 
-typedef struct logit_sum_pass {
+typedef struct logit_mass_pass {
     const float *logits;
     size_t V;
-    double best;
+    double best, scale;
     double sums[LOGIT_BLOCKS];
-} logit_sum_pass;
+} logit_mass_pass;
 
-static void logit_sum_rows(void *ctx, size_t begin, size_t end, unsigned worker)
+double bz_logit_weight(double x)
+{
+    if (x >= -12.0)
+        return exp(x);
+    return x >= -60.0 ? (double)expf((float)x) : 0.0;
+}
+
+static void logit_mass_rows(void *ctx, size_t begin, size_t end, unsigned worker)
 {
     (void)worker;
-    logit_sum_pass *p = ctx;
+    logit_mass_pass *p = ctx;
     for (size_t block = begin; block < end; ++block) {
         double sum = 0.0;
         for (size_t start = block * LOGIT_BLOCK; start < p->V; start += LOGIT_BLOCK * LOGIT_BLOCKS) {
             const size_t stop = p->V - start > LOGIT_BLOCK ? start + LOGIT_BLOCK : p->V;
-            for (size_t i = start; i < stop; ++i) {
-                const double x = (double)p->logits[i] - p->best;
-                if (x > -60.0) /* 262,144 terms below it together do not reach the last bit of the sum (>= 1) */
-                    sum += exp(x);
-            }
+            for (size_t i = start; i < stop; ++i)
+                sum += bz_logit_weight(((double)p->logits[i] - p->best) * p->scale);
         }
         p->sums[block] = sum;
     }
 }
 
-double bz_logit_log_sum(const float *logits, size_t V, bz_thread_pool *pool)
+double bz_logit_mass(const float *logits, size_t V, double best, double scale, bz_thread_pool *pool)
 {
-    logit_sum_pass pass = {logits, V, 0.0, {0.0}};
-    const int32_t best = bz_logit_argmax(logits, V);
-    if (best < 0)
-        return -(double)INFINITY;
-    pass.best = (double)logits[best];
+    logit_mass_pass pass = {logits, V, best, scale, {0.0}};
     const size_t blocks = V > LOGIT_BLOCK * (LOGIT_BLOCKS - 1) ? LOGIT_BLOCKS : V / LOGIT_BLOCK + 1;
     if (pool != NULL)
-        bz_thread_pool_run(pool, blocks, 1, logit_sum_rows, &pass);
+        bz_thread_pool_run(pool, blocks, 1, logit_mass_rows, &pass);
     else
-        logit_sum_rows(&pass, 0, blocks, 0);
+        logit_mass_rows(&pass, 0, blocks, 0);
     double sum = 0.0;
     for (size_t i = 0; i < blocks; ++i)
         sum += pass.sums[i];
-    return pass.best + log(sum);
+    return sum;
+}
+
+double bz_logit_log_sum(const float *logits, size_t V, bz_thread_pool *pool)
+{
+    const int32_t best = bz_logit_argmax(logits, V);
+    if (best < 0)
+        return -(double)INFINITY;
+    return (double)logits[best] + log(bz_logit_mass(logits, V, (double)logits[best], 1.0, pool));
 }

@@ -27,7 +27,13 @@ size_t bz_logit_top(bz_candidate *out, const float *logits, size_t V, size_t k);
 size_t bz_logit_top_k(bz_candidate *out, const float *logits, size_t V, size_t k);
 /* Moves the best candidates, until their weights sum to at least p * total, to the end of list [n]; returns how many. */
 size_t bz_logit_top_p(bz_candidate *list, size_t n, double p, double total);
-/* ln(sum(exp(logits))), summed in double in fixed blocks: the same for any number of threads. pool may be NULL. */
+/* Sum of exp((l - best) * scale), best the largest logit; in double, in fixed blocks, so that it is the same for any number
+ * of threads. pool may be NULL. */
+double bz_logit_mass(const float *logits, size_t V, double best, double scale, bz_thread_pool *pool);
+/* ln(sum(exp(logits))) */
 double bz_logit_log_sum(const float *logits, size_t V, bz_thread_pool *pool);
+/* exp(x) for x <= 0: to the last bit of a double down to -12, to that of a float below, 0 under -60. Weights of 262,144
+ * tokens under -60 together do not reach the last bit of a sum that holds the best one, exp(0). */
+double bz_logit_weight(double x);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sampler (see sampler.h). Arithmetic on probabilities is double; the same seed gives the same token wherever the logits
+/* Sampler (see sampler.h). Probabilities are summed in double; the same seed gives the same token wherever the logits
  * are the same. It knows nothing of text and stop strings. */
 #include "generate/sampler.h"
 
@@ -13,6 +13,7 @@
 
 struct bz_sampler {
     const bezel_world *world;
+    bz_thread_pool *pool;
     bezel_sampling options; /* bias points to `bias` */
     bezel_logit_bias *bias;
     size_t V;
@@ -126,8 +127,8 @@ static bezel_status sampler_alloc(bz_sampler *s, const bezel_sampling *options, 
     return BEZEL_OK;
 }
 
-bezel_status bz_sampler_new(bz_sampler **out, const bezel_world *w, const bezel_sampling *options, size_t V,
-                            bezel_error *err)
+bezel_status bz_sampler_new(bz_sampler **out, const bezel_world *w, bz_thread_pool *pool,
+                            const bezel_sampling *options, size_t V, bezel_error *err)
 {
     *out = NULL;
     bezel_status status = bz_sampling_check(options, V, err);
@@ -137,6 +138,7 @@ bezel_status bz_sampler_new(bz_sampler **out, const bezel_world *w, const bezel_
     if (s == NULL)
         return bz_fail_memory(err, "sampler", "the sampler", sizeof *s);
     s->world = w;
+    s->pool = pool;
     s->options = *options;
     s->options.bias = NULL;
     s->V = V;
@@ -173,27 +175,42 @@ void bz_sampler_free(bz_sampler *s)
 
 /* --- Pick --------------------------------------------------------------------------------- */
 
-/* Candidates with their weights into s->candidates. Without top-k everything whose weight could count. */
+/* Weights of the n candidates; their sum. */
+static double sampler_weigh(bz_sampler *s, size_t n, double best, double scale)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < n; ++i) {
+        bz_candidate *c = &s->candidates[i];
+        c->weight = bz_logit_weight(((double)c->logit - best) * scale);
+        sum += c->weight;
+    }
+    return sum;
+}
+
+/* Candidates with their weights into s->candidates. Without top-k: everything down to a limit below which nothing can be
+ * kept. Few tokens hold most of the mass, so the limit is lowered in steps until top_p of it is in. */
 static size_t sampler_gather(bz_sampler *s, const float *logits, float best, double *out_total)
 {
-    const double scale = 1.0 / (double)s->options.temperature;
+    const bezel_sampling *o = &s->options;
+    const double scale = 1.0 / (double)o->temperature;
+    if (o->top_k > 0 && o->top_k < s->V) {
+        const size_t n = bz_logit_top_k(s->candidates, logits, s->V, o->top_k);
+        *out_total = sampler_weigh(s, n, (double)best, scale);
+        return n;
+    }
+    const int is_cut = o->top_p < 1.0F;
+    *out_total = is_cut ? bz_logit_mass(logits, s->V, (double)best, scale, s->pool) : 0.0;
     size_t n = 0;
-    if (s->options.top_k > 0 && s->options.top_k < s->V) {
-        n = bz_logit_top_k(s->candidates, logits, s->V, s->options.top_k);
-    } else {
-        /* Weights under exp(-60) of 262,144 tokens sum to less than the last bit of the total. */
-        const double least = (double)best - 60.0 * (double)s->options.temperature;
+    for (double limit = is_cut ? 7.5 : 60.0; limit <= 60.0; limit *= 2.0) {
+        const double least = (double)best - limit * (double)o->temperature;
+        n = 0;
         for (size_t i = 0; i < s->V; ++i)
             if ((double)logits[i] >= least && logits[i] > -INFINITY)
                 s->candidates[n++] = (bz_candidate){0.0, logits[i], (int32_t)i};
+        const double mass = sampler_weigh(s, n, (double)best, scale);
+        if (is_cut && mass >= (double)o->top_p * *out_total)
+            break;
     }
-    double total = 0.0;
-    for (size_t i = 0; i < n; ++i) {
-        bz_candidate *c = &s->candidates[i];
-        c->weight = exp(((double)c->logit - (double)best) * scale);
-        total += c->weight;
-    }
-    *out_total = total;
     return n;
 }
 

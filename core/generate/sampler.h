@@ -6,13 +6,16 @@
 
 #include <bezel/sampling.h>
 
+#include "base/thread_pool.h"
+
 typedef struct bz_sampler bz_sampler;
 
 /* BEZEL_ERR_RANGE naming the member, its value and the range; BEZEL_ERR_ARGUMENT for a bias list that is not there. */
 bezel_status bz_sampling_check(const bezel_sampling *s, size_t V, bezel_error *err);
-/* Checks and copies the options, the bias list too. seed 0 takes one from the world. */
-bezel_status bz_sampler_new(bz_sampler **out, const bezel_world *w, const bezel_sampling *options, size_t V,
-                            bezel_error *err);
+/* Checks and copies the options, the bias list too. seed 0 takes one from the world. pool (may be NULL) only makes it
+ * faster. */
+bezel_status bz_sampler_new(bz_sampler **out, const bezel_world *w, bz_thread_pool *pool,
+                            const bezel_sampling *options, size_t V, bezel_error *err);
 void bz_sampler_free(bz_sampler *s);
 /* logits [V] stay as they are; ids [n] is the whole timeline, for the penalty.
  *   Errors   BEZEL_ERR_NUMERIC for NaN or infinity in logits, and when the bias forbids every token */

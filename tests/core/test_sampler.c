@@ -27,7 +27,7 @@ static void draw_many(uint32_t *counts, size_t V, const bezel_sampling *o, const
     const bezel_world w = sampler_world();
     bezel_error err = BEZEL_ERROR_INIT;
     bz_sampler *s = NULL;
-    ck_assert_msg(bz_sampler_new(&s, &w, o, V, &err) == BEZEL_OK, "%s", err.text);
+    ck_assert_msg(bz_sampler_new(&s, &w, NULL, o, V, &err) == BEZEL_OK, "%s", err.text);
     memset(counts, 0, V * sizeof *counts);
     for (uint32_t i = 0; i < n; ++i) {
         int32_t id = -1;
@@ -236,6 +236,44 @@ START_TEST(a_large_vocabulary_is_drawn_by_its_probabilities)
 }
 END_TEST
 
+static int descending(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+START_TEST(top_p_over_a_large_flat_vocabulary_keeps_exactly_the_nucleus)
+{
+    enum { V = 262144 };
+    const float spreads[] = {0.5F, 5.0F, 30.0F}; /* nearly flat, so that the first limits do not reach; and peaked */
+    float *logits = malloc(V * sizeof *logits), *sorted = malloc(V * sizeof *sorted);
+    uint32_t *counts = malloc(V * sizeof *counts);
+    for (size_t k = 0; k < 3; ++k) {
+        double total = 0, mass = 0;
+        size_t n = 0;
+        bz_rng r;
+        bz_rng_seed(&r, 9 + k);
+        for (size_t i = 0; i < V; ++i)
+            logits[i] = spreads[k] * (float)(bz_rng_unit(&r) + bz_rng_unit(&r) + bz_rng_unit(&r));
+        memcpy(sorted, logits, V * sizeof *sorted);
+        qsort(sorted, V, sizeof *sorted, descending);
+        for (size_t i = 0; i < V; ++i)
+            total += exp((double)sorted[i]);
+        while (mass < 0.9 * total)
+            mass += exp((double)sorted[n++]);
+        bezel_sampling o = plain();
+        o.top_p = 0.9F;
+        draw_many(counts, V, &o, logits, NULL, 0, 60);
+        for (size_t i = 0; i < V; ++i)
+            ck_assert_msg(counts[i] == 0 || logits[i] >= sorted[n - 1] - 1e-4F, "spread %zu: %g drawn, nucleus ends at %g",
+                          k, (double)logits[i], (double)sorted[n - 1]);
+    }
+    free(counts);
+    free(sorted);
+    free(logits);
+}
+END_TEST
+
 START_TEST(the_same_seed_gives_the_same_tokens_and_another_seed_others)
 {
     float logits[100];
@@ -275,7 +313,7 @@ START_TEST(a_forbidden_token_never_comes_and_forbidding_all_is_an_error)
     draw_many(counts, 3, &o, logits, NULL, 0, 50);
     ck_assert_uint_eq(counts[2], 50);
     o.n_bias = 3;
-    ck_assert_int_eq(bz_sampler_new(&s, &w, &o, 3, &err), BEZEL_OK);
+    ck_assert_int_eq(bz_sampler_new(&s, &w, NULL, &o, 3, &err), BEZEL_OK);
     ck_assert_int_eq(bz_sampler_pick(&id, s, logits, NULL, 0, &err), BEZEL_ERR_NUMERIC);
     bz_sampler_free(s);
 }
@@ -289,7 +327,7 @@ START_TEST(nan_and_infinite_logits_are_a_numeric_error)
     bz_sampler *s;
     int32_t id;
     bezel_sampling o = plain();
-    ck_assert_int_eq(bz_sampler_new(&s, &w, &o, 4, &err), BEZEL_OK);
+    ck_assert_int_eq(bz_sampler_new(&s, &w, NULL, &o, 4, &err), BEZEL_OK);
     for (int i = 0; i < 3; ++i) {
         const float logits[4] = {0, 1, bad[i], 2};
         ck_assert_int_eq(bz_sampler_pick(&id, s, logits, NULL, 0, &err), BEZEL_ERR_NUMERIC);
@@ -391,7 +429,7 @@ START_TEST(a_failing_allocation_leaves_nothing_behind)
     o.n_bias = 1;
     for (fail_world_init(&f, 1);; fail_world_next(&f)) {
         bezel_error err = BEZEL_ERROR_INIT;
-        const bezel_status status = bz_sampler_new(&s, &f.world, &o, 100, &err);
+        const bezel_status status = bz_sampler_new(&s, &f.world, NULL, &o, 100, &err);
         if (status == BEZEL_OK)
             break;
         ck_assert_int_eq(status, BEZEL_ERR_MEMORY);
@@ -420,6 +458,7 @@ Suite *sampler_suite(void)
     tcase_add_test(t, temperature_comes_before_top_p);
     tcase_add_test(t, min_p_is_relative_to_the_best);
     tcase_add_test(t, a_large_vocabulary_is_drawn_by_its_probabilities);
+    tcase_add_test(t, top_p_over_a_large_flat_vocabulary_keeps_exactly_the_nucleus);
     tcase_add_test(t, the_same_seed_gives_the_same_tokens_and_another_seed_others);
     tcase_add_test(t, a_forbidden_token_never_comes_and_forbidding_all_is_an_error);
     tcase_add_test(t, nan_and_infinite_logits_are_a_numeric_error);

@@ -28,8 +28,8 @@ enum {
 
 typedef struct bezel_session_options {
     uint32_t size;        /* set by bezel_session_options_init */
-    uint32_t n_ctx;       /* positions; 0 = the smaller of 4096 and the model's own */
-    uint32_t chunk;       /* prompt tokens a pass; 0 = 128; the text does not depend on it */
+    uint32_t n_ctx;       /* positions, at most the model's own; 0 = the smaller of 4096 and that */
+    uint32_t chunk;       /* prompt tokens a pass, at most 512; 0 = 128; the text does not depend on it */
     uint32_t activations; /* BEZEL_ACTIVATIONS_... */
 } bezel_session_options;
 
@@ -49,11 +49,14 @@ BEZEL_API bezel_status bezel_session_append_text(bezel_session *session, const c
                                                  bezel_error *err);
 /* Makes the timeline exactly these ids; what the cache already holds of them is kept and not computed again. */
 BEZEL_API bezel_status bezel_session_set(bezel_session *session, const int32_t *ids, size_t count, bezel_error *err);
-/* Drops everything from position `count` on. */
+/* Drops everything from position `count` on. Going back over about 500 positions in a model with sliding windows costs the
+ * cache: the whole timeline is then computed again (bezel_session_cached tells). */
 BEZEL_API bezel_status bezel_session_rewind(bezel_session *session, size_t count, bezel_error *err);
 /* A second session with the same timeline and cache, independent from here on. */
 BEZEL_API bezel_status bezel_session_fork(bezel_session **out, const bezel_session *session, bezel_error *err);
-/* Timeline and cache to a file and back (same model, options may differ in chunk only; checked). */
+/* Timeline and cache to a file and back (same model, options may differ in chunk only; checked). A file that is refused
+ * leaves the session as it was; one that cannot be read to its end after the check leaves an empty timeline.
+ *   Errors   FORMAT, VERSION, TRUNCATED, CHECKSUM for the file; ARGUMENT for another model or other options */
 BEZEL_API bezel_status bezel_session_save(const bezel_session *session, const char *path, bezel_error *err);
 BEZEL_API bezel_status bezel_session_load(bezel_session *session, const char *path, bezel_error *err);
 
@@ -77,9 +80,9 @@ BEZEL_API const char *bezel_stop_name(uint32_t stop_reason); /* "eos", "stop", "
 
 typedef struct bezel_generate_options {
     uint32_t size;       /* set by bezel_generate_options_init */
-    uint32_t max_tokens; /* default 512 */
+    uint32_t max_tokens; /* default 512; 0 only computes the prompt */
     bezel_sampling sampling;
-    const char *const *stops; /* [n_stops] stop strings, copied; the text ends before the first that appears */
+    const char *const *stops; /* [n_stops] stop strings, valid UTF-8, copied; the text ends before the first that appears */
     uint32_t n_stops;
     uint32_t n_logprobs; /* alternatives to report for each token, at most 64; 0 = none */
 } bezel_generate_options;
@@ -106,10 +109,13 @@ typedef struct bezel_generation {
     const float *top_logprobs; /* [n_ids, n_top] */
 } bezel_generation;
 
-/* Starts an answer to what the timeline holds. One generation a session at a time; the answer's tokens join the
- * timeline as they come. The session must outlive the job.
+/* Starts an answer to what the timeline holds. One generation a session at a time: until it ends (or its job is freed)
+ * other calls on the session are BEZEL_ERR_BUSY. The session must outlive the job. The answer's tokens join the timeline as
+ * they come, those of a stop string too; the end token does not, so that the next turn can begin as its template wants.
+ * After a cancel or an error the timeline holds the tokens that came.
  *   Owns     *out is the caller's, free with bezel_job_free
- *   Errors   BEZEL_ERR_ARGUMENT when the timeline is empty; BEZEL_ERR_RANGE for a wrong option, named in the text */
+ *   Errors   BEZEL_ERR_ARGUMENT when the timeline is empty; BEZEL_ERR_RANGE for a wrong option, named in the text;
+ *            the job: BEZEL_ERR_NUMERIC when logits are no numbers (a damaged file) */
 BEZEL_API bezel_status bezel_generate(bezel_job **out, bezel_session *session, const bezel_generate_options *options,
                                       bezel_error *err);
 /* The result once the job is BEZEL_DONE or cancelled (then with what there was). */
