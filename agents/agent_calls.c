@@ -102,7 +102,7 @@ static bezel_status calls_settle(bezel_agent *a, bz_agent_call *call, bezel_stat
         call->result = bezel_tree_copy(a->tree, bezel_dispatch_result(call->dispatch));
         if (!call->result)
             return bz_fail_memory(err, "agent", "a result", 0);
-    } else if (st == BEZEL_ERR_UNSUPPORTED) {
+    } else if (st == BEZEL_ERR_UNSUPPORTED && strcmp(why->origin, "dispatch") == 0) { /* not the tool's own words */
         call->undeclared = 1;
     } else {
         call->code = bezel_status_name(st);
@@ -143,7 +143,8 @@ bezel_status bz_agent_calls_start(bezel_agent *a, bezel_error *err)
             break;
         bezel_error why = BEZEL_ERROR_INIT;
         bezel_status got = bezel_dispatch_start(&call->dispatch, a->options.tools, call->name, call->arguments, &why);
-        st = calls_settle(a, call, got, &why, err);
+        if (got < 0) /* else its answer is there to be polled, at once or later */
+            st = calls_settle(a, call, got, &why, err);
     }
     return st;
 }

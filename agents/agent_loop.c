@@ -99,18 +99,21 @@ static bezel_status loop_start(bezel_agent *a, const bezel_prompt *prompt, bezel
     return st;
 }
 
+static bezel_status loop_limit_steps(bezel_agent *a, bezel_error *err)
+{
+    if (!bz_agent_has_tools(a) || a->step < a->options.max_steps || a->answer_only)
+        return BEZEL_OK;
+    a->answer_only = 1;
+    return bz_agent_note(a, err, "%u model calls with tools were made; the next must answer in text", (unsigned)a->step);
+}
+
 static bezel_status loop_ask(bezel_agent *a, bezel_error *err)
 {
     bezel_prompt *prompt = NULL;
-    if (bz_agent_has_tools(a) && a->step >= a->options.max_steps && !a->answer_only) {
-        a->answer_only = 1;
-        bezel_status st = bz_agent_note(a, err, "%u model calls with tools were made; the next must answer in text",
-                                        (unsigned)a->step);
-        if (st != BEZEL_OK)
-            return st;
-    }
+    bezel_status st = loop_limit_steps(a, err);
     a->step_calls = a->n_calls;
-    bezel_status st = bz_agent_prompt_render(&prompt, a, &a->plan, err);
+    if (st == BEZEL_OK)
+        st = bz_agent_prompt_render(&prompt, a, &a->plan, err);
     if (st != BEZEL_OK)
         return st;
     a->step++;
@@ -353,9 +356,9 @@ static bezel_status loop_wait(bezel_agent *a, bezel_error *err)
 
 static bezel_status loop_reply(bezel_agent *a, bezel_error *err)
 {
-    if (a->step >= a->options.max_steps)
-        a->answer_only = 1;
-    bezel_status st = bz_agent_calls_reply(a, err);
+    bezel_status st = loop_limit_steps(a, err); /* first, because the reply tells the model */
+    if (st == BEZEL_OK)
+        st = bz_agent_calls_reply(a, err);
     if (st == BEZEL_OK)
         a->state = BZ_AGENT_ASK;
     return st;
@@ -405,11 +408,11 @@ bezel_status bz_agent_unit(bezel_agent *a, int64_t budget_us, bezel_error *err)
 
 /* --- Failure ------------------------------------------------------------------------------ */
 
-/* What the model had written goes into the history when it is text that can stand as an answer. */
-static void loop_keep_partial(bezel_agent *a, bezel_status st)
+/* What the model had written goes into the history when it is text that can stand as an answer: 1 when it did. */
+static int loop_keep_partial(bezel_agent *a, bezel_status st)
 {
     if (!a->turn.source)
-        return;
+        return 0;
     if (st == BEZEL_ERR_CANCELLED) {
         a->source.cancel(a->source.ud);
         while (a->source.step(a->source.ud, -1, NULL) > 0 && !a->turn.done) {
@@ -431,9 +434,10 @@ static void loop_keep_partial(bezel_agent *a, bezel_status st)
         loop_usage_add(a, bezel_status_name(st), NULL);
     else
         a->usages[a->n_usages - 1].error = bezel_status_name(st);
-    if (loop_answer(a, NULL) == BEZEL_OK && a->answer.size)
-        bz_agent_history_add(a, BEZEL_ROLE_ASSISTANT, a->step - 1, a->answer.data, a->answer.size, NULL);
+    int kept = loop_answer(a, NULL) == BEZEL_OK && a->answer.size && a->n_calls == a->step_calls &&
+               bz_agent_history_add(a, BEZEL_ROLE_ASSISTANT, a->step - 1, a->answer.data, a->answer.size, NULL) == BEZEL_OK;
     bz_turn_end(&a->turn);
+    return kept;
 }
 
 void bz_agent_fail(bezel_agent *a, bezel_status st, const bezel_error *err)
@@ -446,13 +450,13 @@ void bz_agent_fail(bezel_agent *a, bezel_status st, const bezel_error *err)
         bezel_dispatch_free(a->calls[i].dispatch);
         a->calls[i].dispatch = NULL;
     }
-    loop_keep_partial(a, st);
+    int kept = loop_keep_partial(a, st);
     a->total_us = loop_elapsed_us(a);
     if (!a->call_list)
         bz_agent_call_list(a, NULL);
     if (!recorded)
         bz_agent_journal_write(a, NULL);
-    if (a->n_history && a->history[a->n_history - 1].role != BEZEL_ROLE_ASSISTANT)
+    if (!kept && !recorded) /* a question without an answer, a call without its result: nothing that can be continued */
         bz_agent_history_cut(a, a->turn_begin);
     bz_free(a->world, a->forced);
     a->forced = NULL;
