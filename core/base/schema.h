@@ -146,7 +146,8 @@ size_t bz_schema_describe(char *out, size_t capacity, const bz_schema *schema, u
 /* Numbers as a model writes them: sign, "_" between digits, 0x. 1 = integer, 2 = number, 3 = too large, 0 = none. */
 int bz_lexeme_number(int64_t *out_integer, double *out_number, const char *s, size_t n);
 
-/* Private to schema*.c: matches text against pattern i. 1, 0, or -1 when the limits of work were reached. */
+/* Private to schema*.c: matches text against pattern i. 1, 0, -1 when the limits of work were reached, -2
+ * without memory. */
 int bz_schema_match(const bz_schema *schema, uint32_t pattern, const char *text, size_t size);
 
 #endif

@@ -151,7 +151,10 @@ static bezel_status apply_string(bezel_value **out, bz_schema_check *k, uint32_t
     if (count < node->min_count)
         return problem(k, raw, "too_short", "must have at least %lld characters, not %lld", (long long)node->min_count,
                        (long long)count);
-    if (node->pattern != BZ_SCHEMA_NONE && bz_schema_match(k->schema, node->pattern, text, size) != 1)
+    int match = node->pattern == BZ_SCHEMA_NONE ? 1 : bz_schema_match(k->schema, node->pattern, text, size);
+    if (match == -2)
+        return BEZEL_ERR_MEMORY;
+    if (match != 1)
         return problem(k, raw, "pattern", "must match the pattern %.80s", node->pattern_text);
     return BEZEL_OK;
 }

@@ -105,10 +105,10 @@ int bz_schema_match(const bz_schema *schema, uint32_t pattern, const char *text,
         return 1;
     pcre2_match_data *data = pcre2_match_data_create(1, p->general);
     if (data == NULL)
-        return -1;
+        return -2;
     int rc = pcre2_match(p->codes[pattern], (PCRE2_SPTR)text, size, 0, 0, data, p->match);
     pcre2_match_data_free(data);
     if (rc >= 0)
         return 1;
-    return rc == PCRE2_ERROR_NOMATCH ? 0 : -1;
+    return rc == PCRE2_ERROR_NOMATCH ? 0 : rc == PCRE2_ERROR_NOMEMORY ? -2 : -1;
 }
