@@ -106,6 +106,10 @@ static bezel_status calls_settle(bezel_agent *a, bz_agent_call *call, bezel_stat
         call->undeclared = 1;
     } else {
         call->code = bezel_status_name(st);
+        if (st == BEZEL_ERR_MEMORY) { /* no fact about the question that a model could do something with */
+            *err = *why;
+            return st;
+        }
         call->error = calls_text(a, why->text[0] ? why->text : call->code, SIZE_MAX);
         if (!call->error)
             return bz_fail_memory(err, "agent", "the error of a tool", 0);

@@ -41,8 +41,6 @@ static bezel_status script_start(void *ud, const bz_turn_request *r, bezel_error
 {
     script_source *s = ud;
     int ok;
-    if (s->next == s->n_replies)
-        return bz_fail(err, BEZEL_ERR_INTERNAL, "script", "the script has no reply left");
     size_t i = s->n_asked;
     ck_assert_uint_lt(i, SCRIPT_ASKED);
     s->prompts[i] = ids_text(s, r->ids, r->n_ids, &ok);
@@ -54,13 +52,18 @@ static bezel_status script_start(void *ud, const bz_turn_request *r, bezel_error
         return bz_fail_memory(err, "script", "a prompt", 0);
     }
     s->n_bias[i] = r->options->sampling.n_bias;
-    s->n_asked++;
+    s->n_asked++; /* the texts are freed with the others */
+    if (s->next == s->n_replies)
+        return bz_fail(err, BEZEL_ERR_INTERNAL, "script", "the script has no reply left");
     s->now = &s->replies[s->next++];
     s->at = s->shown = 0;
     s->cancelled = 0;
     s->n_prompt = r->n_ids;
-    if (bezel_tokenize(s->ids, 512, &s->n_ids, s->model, s->now->text, strlen(s->now->text), 0, NULL) != BEZEL_OK)
-        s->n_ids = 0;
+    bezel_status st = bezel_tokenize(s->ids, 512, &s->n_ids, s->model, s->now->text, strlen(s->now->text), 0, err);
+    if (st == BEZEL_ERR_LIMIT)
+        s->n_ids = 512;
+    else if (st != BEZEL_OK)
+        return st;
     s->n_top = r->options->n_logprobs && (s->now->other || s->now->other_call) ? 2 : 0;
     for (size_t k = 0; k < s->n_ids; k++) {
         s->top_ids[2 * k] = s->ids[k];
