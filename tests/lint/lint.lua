@@ -23,7 +23,7 @@ end
 -- Files below the folders whose name matches the Lua pattern, sorted.
 function lint.files(folders, pattern)
   local found = {}
-  for _, path in ipairs(lint.lines_of("find " .. folders .. " -type f | LC_ALL=C sort")) do
+  for _, path in ipairs(lint.lines_of("find " .. folders .. " -type f 2>/dev/null | LC_ALL=C sort")) do
     if path:match(pattern) then found[#found + 1] = path end
   end
   return found
