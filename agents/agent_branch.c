@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A small model that has called a function and has its result likes to write the same call again, and each repetition in
  * the prompt makes the next more probable. So a model call that only repeats is taken back, and the answer begins anew
- * from the most probable alternative at one of two places: its first token (text instead of a call), or the token where
- * the name of another, not yet called tool would part from the repeated one. The alternatives and their probabilities
- * are those the model itself reported. */
+ * from another place: the token where the name of a not yet called tool would part from the repeated one, when that is
+ * the model's next choice there, else the more probable of such a token and another first token (text instead of a
+ * call). Copying makes the repeated name all but certain, so probabilities of the two places alone would always favour
+ * text. Only tools that compute or read are led to: what changes something must be the model's own first choice. */
 #include <string.h>
 
 #include "agent_impl.h"
@@ -34,6 +35,9 @@ static int branch_leads_to_tool(const bezel_agent *a, const char *text)
     for (size_t i = 0; i < bezel_toolset_count(a->options.tools); i++) {
         const char *name = bezel_toolset_name(a->options.tools, i);
         size_t m = strlen(name), least = n < m ? n : m;
+        uint32_t permission = bezel_toolset_permission(a->options.tools, i);
+        if (permission != BEZEL_TOOL_PURE && permission != BEZEL_TOOL_READ)
+            continue;
         if (!branch_was_called(a, name) && strncmp(text, name, least) == 0 && (n <= m || text[m] == '('))
             return 1;
     }
@@ -66,10 +70,16 @@ static const char *branch_name_in(const bezel_agent *a, const char *text)
 static bezel_status branch_look(branch_choice *best, const bezel_agent *a, size_t position, bezel_error *err)
 {
     const bezel_generation *g = &a->turn.generation;
+    uint32_t n_better = 0; /* alternatives before this one */
     for (uint32_t k = 0; k < g->n_top; k++) {
         int32_t id = g->top_ids[position * g->n_top + k];
         float logprob = g->top_logprobs[position * g->n_top + k];
-        if (id < 0 || id == g->ids[position] || bezel_token_is_end(a->model, id) || !(logprob > best->logprob))
+        if (id < 0 || id == g->ids[position])
+            continue;
+        if (position > 0 && n_better == 0)
+            logprob = 0; /* certain: counts more than any first token */
+        n_better++;
+        if (bezel_token_is_end(a->model, id) || !(logprob > best->logprob))
             continue;
         char *text = NULL;
         bezel_status st = branch_text(&text, a, g->ids, position, id, err);

@@ -288,6 +288,11 @@ const char *bezel_toolset_name(const bezel_toolset *tools, size_t i)
     return tools != NULL && i < tools->count ? tools->tools[i].name : NULL;
 }
 
+uint32_t bezel_toolset_permission(const bezel_toolset *tools, size_t i)
+{
+    return tools != NULL && i < tools->count ? tools->tools[i].permission : 0;
+}
+
 size_t bezel_toolset_warning_count(const bezel_toolset *tools)
 {
     return tools != NULL ? tools->n_warnings : 0;

@@ -344,6 +344,24 @@ START_TEST(a_repetition_is_taken_back_and_the_other_tool_comes_next_when_it_was_
 }
 END_TEST
 
+START_TEST(a_repetition_never_leads_to_a_tool_that_changes_something)
+{
+    static const script_reply replies[] = {
+        {" FUNCTION_CALL: get_weather(city=\"Tokyo\")", 0, 0, NULL, NULL},
+        {" FUNCTION_CALL: get_weather(city=\"Tokyo\")", 0, 0, NULL, " FUNCTION_CALL: get_money(city"},
+        {" Rain.", 0, 0, NULL, NULL}};
+    bezel_tool t = BEZEL_TOOL_INIT;
+    t.name = "get_money";
+    t.parameters_json = city_schema;
+    t.fn = tool_bad;
+    ck_assert_int_eq(bezel_toolset_add(tools, &t, &err), BEZEL_OK); /* permission unknown: the strictest */
+    BEGIN(replies);
+    assert_asked(BEZEL_DONE, "Tokyo?");
+    ck_assert_str_eq(script.forced[2], "");
+    ck_assert_int_eq(n_bad, 0);
+}
+END_TEST
+
 START_TEST(a_repetition_is_taken_back_and_an_answer_begins_when_that_was_nearest)
 {
     static const script_reply replies[] = {
@@ -605,6 +623,7 @@ Suite *agent_suite(void)
     tcase_add_test(t, the_same_call_twice_in_one_reply_is_run_once);
     tcase_add_test(t, a_reply_that_only_repeats_gets_the_stored_result_and_the_turn_goes_on);
     tcase_add_test(t, a_repetition_is_taken_back_and_the_other_tool_comes_next_when_it_was_near);
+    tcase_add_test(t, a_repetition_never_leads_to_a_tool_that_changes_something);
     tcase_add_test(t, a_repetition_is_taken_back_and_an_answer_begins_when_that_was_nearest);
     tcase_add_test(t, a_model_that_repeats_for_ever_ends_in_a_clear_error);
     tcase_add_test(t, after_max_steps_the_model_must_answer);

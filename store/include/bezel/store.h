@@ -31,7 +31,9 @@ typedef struct bezel_store_options {
 BEZEL_API void bezel_store_options_init(bezel_store_options *out);
 
 /* Opens or creates. Errors   BEZEL_ERR_FORMAT for a file of another program, BEZEL_ERR_VERSION for a newer schema,
- * BEZEL_ERR_STORE with SQLite's words */
+ * BEZEL_ERR_STORE with SQLite's words. Of all calls here: BEZEL_ERR_BUSY when another process holds the file longer than
+ * busy_ms, BEZEL_ERR_IO for a full or failing disk, BEZEL_ERR_FORMAT for a damaged file, BEZEL_ERR_LIMIT for a text over
+ * 64 MiB; err names the file. Memory of SQLite itself is not the world's. */
 BEZEL_API bezel_status bezel_store_open(bezel_store **out, bezel_engine *engine, const char *path,
                                         const bezel_store_options *options, bezel_error *err);
 BEZEL_API void bezel_store_close(bezel_store *store);
@@ -60,12 +62,14 @@ BEZEL_API bezel_status bezel_store_delete(bezel_store *store, const char *id, be
 /* --- Queries ------------------------------------------------------------------------------ */
 
 /* Rows of a read-only statement as a list of maps. params (a list or NULL) fills ?1, ?2, ...; at most 100 000 rows.
- * Errors   BEZEL_ERR_DENIED for a statement that would write; BEZEL_ERR_STORE with SQLite's words */
+ * Errors   BEZEL_ERR_DENIED for a statement that would write; BEZEL_ERR_LIMIT for too many rows or a query that does not
+ *          end; BEZEL_ERR_STORE with SQLite's words */
 BEZEL_API bezel_status bezel_store_query(bezel_value **out, bezel_tree *tree, bezel_store *store, const char *sql,
                                          const bezel_value *params, bezel_error *err);
 /* Names of the views for people, NULL-terminated: "usage_by_day", "usage_by_model", ... Static. */
 BEZEL_API const char *const *bezel_store_views(void);
-/* Copy through SQLite's backup interface while others write. */
+/* Copy through SQLite's backup interface while others write. Errors   BEZEL_ERR_DENIED when path exists: nothing is
+ * overwritten */
 BEZEL_API bezel_status bezel_store_backup(bezel_store *store, const char *path, bezel_error *err);
 
 #ifdef __cplusplus

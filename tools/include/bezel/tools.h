@@ -67,6 +67,7 @@ BEZEL_API bezel_status bezel_toolset_add(bezel_toolset *tools, const bezel_tool 
 BEZEL_API bezel_status bezel_toolset_add_list(bezel_toolset *tools, const bezel_value *list, bezel_error *err);
 BEZEL_API size_t bezel_toolset_count(const bezel_toolset *tools);
 BEZEL_API const char *bezel_toolset_name(const bezel_toolset *tools, size_t i);
+BEZEL_API uint32_t bezel_toolset_permission(const bezel_toolset *tools, size_t i); /* BEZEL_TOOL_..., 0 = unknown */
 BEZEL_API size_t bezel_toolset_warning_count(const bezel_toolset *tools);
 BEZEL_API const char *bezel_toolset_warning(const bezel_toolset *tools, size_t i);
 
