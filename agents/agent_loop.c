@@ -451,6 +451,8 @@ void bz_agent_fail(bezel_agent *a, bezel_status st, const bezel_error *err)
         a->calls[i].dispatch = NULL;
     }
     int kept = loop_keep_partial(a, st);
+    if (st == BEZEL_ERR_CANCELLED)
+        a->stop_reason = BEZEL_STOP_CANCELLED;
     a->total_us = loop_elapsed_us(a);
     if (!a->call_list)
         bz_agent_call_list(a, NULL);
