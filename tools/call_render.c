@@ -57,6 +57,15 @@ static void add_own_examples(bz_strbuf *b, const bz_tool *tool)
     }
 }
 
+/* Examples close to the task serve a small model better than ours, and a prompt with both is twice as long. */
+static int has_own_examples(const bezel_toolset *tools)
+{
+    for (size_t i = 0; i < tools->count; i++)
+        if (tools->tools[i].examples != NULL && tools->tools[i].examples[0] != NULL)
+            return 1;
+    return 0;
+}
+
 bezel_status bezel_toolset_render(char **out, size_t *out_size, const bezel_toolset *tools,
                                   const bezel_tool_profile *profile, const char *context, bezel_error *err)
 {
@@ -66,7 +75,8 @@ bezel_status bezel_toolset_render(char **out, size_t *out_size, const bezel_tool
     *out = NULL;
     bz_strbuf_init(&b, tools->world, 0);
     bz_strbuf_text(&b, profile->intro != NULL ? profile->intro : "");
-    for (uint32_t i = 0; profile->examples != NULL && i < profile->n_examples && profile->examples[i] != NULL; i++) {
+    uint32_t n_examples = has_own_examples(tools) || profile->examples == NULL ? 0 : profile->n_examples;
+    for (uint32_t i = 0; i < n_examples && profile->examples[i] != NULL; i++) {
         begin_part(&b);
         bz_strbuf_text(&b, profile->examples[i]);
     }

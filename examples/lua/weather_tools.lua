@@ -2,6 +2,7 @@
 -- The two weather tools of the demo over Open-Meteo's geocoding and forecast API. Without network they say so and use
 -- weather_sample.json, which has the API's own shape. weather.lua is the agent; the tests run both against a local server.
 local bezel = require "bezel"
+local examples = require "weather_examples"
 
 local M = { offline = false }
 local geocoding = os.getenv "BEZEL_GEOCODING_URL" or "https://geocoding-api.open-meteo.com"
@@ -29,11 +30,10 @@ end
 
 -- The decoded answer, or the sample's part when nobody answers at all.
 local function fetch(url, part)
-  local response, message, code = not M.offline and bezel.http.get(url, options)
-  if not response then
-    if M.offline or code == "network" or code == "timeout" then return sample(part) end
-    return nil, message
-  end
+  if M.offline then return sample(part) end
+  local response, message, code = bezel.http.get(url, options)
+  if code == "network" or code == "timeout" then return sample(part) end
+  if not response then return nil, message end
   if response.status ~= 200 then return nil, "the weather service answered with status " .. response.status end
   local answer = bezel.json.decode(response.body)
   if type(answer) ~= "table" then return nil, "the weather service did not answer in JSON" end
@@ -75,24 +75,24 @@ end
 
 function M.forecast(args)
   local units = args.units or "celsius"
-  local days, name = daily(args.location, args.days or 3, units)
-  if not days then return nil, name end
+  local days, message = daily(args.location, args.days or 3, units)
+  if not days then return nil, message end
   local lines = {}
   for i = 1, math.min(args.days or 3, #days.time) do
     lines[i] = ("%s %s, %d to %d degrees"):format(weekday(days.time[i]), words[days.weather_code[i]] or "unknown",
       degrees(days.temperature_2m_min[i], units), degrees(days.temperature_2m_max[i], units))
   end
-  return ("%s in %s: %s"):format(name, units, table.concat(lines, "; "))
+  return table.concat(lines, "; ")
 end
 
 -- Warnings derived from gusts (km/h), rain (mm a day) and thunderstorms; 2 is severe, 1 moderate.
 local function warning(days, i)
   local gusts, rain, code = days.wind_gusts_10m_max[i], days.precipitation_sum[i], days.weather_code[i]
-  if gusts >= 90 then return 2, ("storm gusts of %d km/h"):format(gusts) end
-  if rain >= 50 then return 2, ("%d mm of rain"):format(rain) end
+  if gusts >= 90 then return 2, ("storm gusts of %.0f km/h"):format(gusts) end
+  if rain >= 50 then return 2, ("%.0f mm of rain"):format(rain) end
   if code >= 96 then return 2, words[code] or "thunderstorm" end
-  if gusts >= 62 then return 1, ("gusts of %d km/h"):format(gusts) end
-  if rain >= 25 then return 1, ("%d mm of rain"):format(rain) end
+  if gusts >= 62 then return 1, ("gusts of %.0f km/h"):format(gusts) end
+  if rain >= 25 then return 1, ("%.0f mm of rain"):format(rain) end
   if code == 95 then return 1, "thunderstorm" end
   return 0
 end
@@ -112,11 +112,13 @@ end
 
 M.tools = {
   { name = "get_weather_forecast", description = "Weather forecast for a place", permission = "read", run = M.forecast,
+    examples = examples.forecast,
     parameters = {
       { name = "location", type = "string", description = "City", maxLength = 80 },
       { name = "days", type = "integer", minimum = 1, maximum = 7, optional = true },
       { name = "units", type = "string", enum = { "celsius", "fahrenheit" }, optional = true } } },
   { name = "get_weather_alerts", description = "Severe weather warnings for a place", permission = "read", run = M.alerts,
+    examples = examples.alerts,
     parameters = {
       { name = "location", type = "string", description = "City", maxLength = 80 },
       { name = "severity", type = "string", enum = { "all", "moderate", "severe" }, optional = true } } },
