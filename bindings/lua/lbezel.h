@@ -16,22 +16,27 @@
 /* --- lbezel_object.c ---------------------------------------------------------------------- */
 
 typedef struct lbezel_object lbezel_object;
-/* A handle of C in Lua. Children keep their parent's userdata alive (user value 1); a parent that is closed while it has
- * children refuses use at once and frees its handle when the last child is gone. */
+/* A handle of C in Lua. It holds what it was made from (parent, in user value 1) and what it uses (also, in user values of
+ * the type); what is closed while it is held refuses use at once and frees its handle when the last hold is gone. */
 struct lbezel_object {
     void *handle;           /* NULL before creation and after the free */
     void (*release)(void *handle);
     lbezel_object *parent;  /* kept alive by user value 1 */
+    lbezel_object *also[2]; /* NULL = none */
     int closed;             /* the script called close, or the collector came */
-    int children;
+    int holds;              /* living handles made from this one, and calls that are inside it */
 };
 /* Pushes a new object of at least `size` bytes with the metatable `type`, child of the object at index `parent` (0 = none).
  * User values 2..n_extra+1 are free for the type. */
 void *lbezel_object_push(lua_State *L, const char *type, size_t size, int parent, int n_extra);
+/* Gives the object its handle and takes its holds. */
+void lbezel_object_set(lbezel_object *o, void *handle);
 /* The object at index i; raises for another type or a closed one. */
 void *lbezel_object_check(lua_State *L, int i, const char *type);
 int lbezel_object_close(lua_State *L); /* close, __close, __gc */
-/* Takes back a hold that was added to o->children; frees the handle when it was closed and this was the last. */
+/* Closes it from C: what it holds in C is not left to the collector, which does not see it. */
+void lbezel_object_end(lbezel_object *o);
+/* Takes back a hold that was added to o->holds; frees the handle when it was closed and this was the last. */
 void lbezel_object_let_go(lbezel_object *o);
 /* Creates the metatable of a type with its methods. */
 void lbezel_object_type(lua_State *L, const char *type, const luaL_Reg *methods);
@@ -47,6 +52,8 @@ void lbezel_object_type(lua_State *L, const char *type, const luaL_Reg *methods)
 #define LBEZEL_TEXT "bezel.text"
 #define LBEZEL_STREAM "bezel.stream"
 #define LBEZEL_RESPONSE "bezel.response"
+#define LBEZEL_PARSER "bezel.parser"
+#define LBEZEL_PROMPT "bezel.prompt"
 
 /* --- lbezel_error.c ----------------------------------------------------------------------- */
 
@@ -61,10 +68,12 @@ enum { LBEZEL_NULL_AS_NIL = 0, LBEZEL_NULL_AS_SENTINEL = 1 };
 void lbezel_value_push(lua_State *L, const bezel_value *value, int nulls);
 /* The Lua value at index i as a value of tree; raises with the path of what cannot be converted. */
 bezel_value *lbezel_value_get(lua_State *L, int i, bezel_tree *tree);
-/* Pushes a userdata that owns a new tree. */
-bezel_tree *lbezel_tree_push(lua_State *L, bezel_engine *engine);
-/* Pushes a userdata that frees the text written to *result. */
-char **lbezel_text_push(lua_State *L, bezel_engine *engine);
+/* Pushes an object that owns a new tree; lbezel_object_end when done. */
+lbezel_object *lbezel_tree_push(lua_State *L);
+/* Pushes an object for a text that *out_text takes; lbezel_object_end when done. */
+lbezel_object *lbezel_text_push(lua_State *L, char ***out_text);
+/* The string argument i without NUL bytes, which C would take for its end; raises. */
+const char *lbezel_check_cstring(lua_State *L, int i);
 void lbezel_value_open(lua_State *L); /* the null sentinel and the list marker in the module at the top */
 
 /* Fields of an options table at index i (nil or none = all defaults); each raises "option NAME: ..." on a wrong type. */
@@ -73,25 +82,29 @@ lua_Integer lbezel_option_integer(lua_State *L, int i, const char *name, lua_Int
                                   lua_Integer max);
 lua_Number lbezel_option_number(lua_State *L, int i, const char *name, lua_Number fallback);
 int lbezel_option_bool(lua_State *L, int i, const char *name, int fallback);
-/* Text of the field, anchored by the table; NULL when absent. */
+/* Text of the field without NUL bytes, anchored by the table; NULL when absent. */
 const char *lbezel_option_text(lua_State *L, int i, const char *name);
+/* The same with any bytes. */
+const char *lbezel_option_bytes(lua_State *L, int i, const char *name, size_t *out_size);
+/* Pushes the field as it stands in the table (no metamethods), nil when there is no table; its type. */
+int lbezel_option_push(lua_State *L, int i, const char *name);
 
 /* --- lbezel_callback.c -------------------------------------------------------------------- */
 
-/* Body of a tool whose function is in the registry; ud is an lbezel_tool. */
+/* Body of a tool whose function is in its toolset's userdata; ud is an lbezel_tool. */
 bezel_status lbezel_callback_tool(void *ud, bezel_call *call, bezel_error *err);
 typedef struct lbezel_toolset { /* object LBEZEL_TOOLS */
     lbezel_object object;
     lua_State *L;        /* who is inside bezel_agent_step right now: tools run on its stack */
-    lua_State *main;     /* to release registry references */
     bezel_engine *engine;
 } lbezel_toolset;
 typedef struct lbezel_tool {
     lbezel_toolset *owner;
-    int function; /* registry reference */
+    lua_Integer index; /* of its function in the list in user value 2 of the toolset */
     int64_t timeout_ms;
 } lbezel_tool;
-void lbezel_callback_tool_free(void *ud); /* gives the function back; the struct lies in a userdata */
+/* Makes the toolset at the top findable by its address. */
+void lbezel_callback_register(lua_State *L, const lbezel_toolset *set);
 void lbezel_callback_open(lua_State *L);
 
 /* --- topics ------------------------------------------------------------------------------- */

@@ -6,9 +6,14 @@
 #include <string.h>
 
 typedef struct chat_object {
-    lbezel_object object;
+    lbezel_object object;  /* also holds the toolset and the store */
     lbezel_toolset *tools; /* kept by user value 2; NULL = none */
+    lua_Integer turn;      /* number of turns begun: a stream knows whether it still reads its own */
+    int asking;            /* ask is on the stack; its on_event may not begin another turn */
 } chat_object;
+
+/* The collector does not see the megabytes behind a chat: each new one makes it work, so that lost ones go soon (KiB). */
+#define CHAT_GC_STEP 4096
 
 /* User values: 1 model (parent), 2 toolset, 3 store. */
 enum { CHAT_TOOLS = 2, CHAT_STORE = 3 };
@@ -30,26 +35,21 @@ static uint32_t option_overflow(lua_State *L, int i) {
 /* Links what the options name to the chat object at index chat: tools and store live as long as it does. */
 static void chat_links(lua_State *L, int i, int chat, bezel_agent_options *out) {
     chat_object *self = lua_touserdata(L, chat);
-    if (lua_getfield(L, i, "tools") != LUA_TNIL) {
+    if (lbezel_option_push(L, i, "tools") != LUA_TNIL) {
         self->tools = lbezel_tools_push(L, -1);
+        self->object.also[0] = &self->tools->object;
         out->tools = self->tools->object.handle;
         lua_setiuservalue(L, chat, CHAT_TOOLS);
     }
     lua_pop(L, 1);
-    if (lua_getfield(L, i, "store") != LUA_TNIL) {
+    if (lbezel_option_push(L, i, "store") != LUA_TNIL) {
+        if (!luaL_testudata(L, -1, LBEZEL_STORE)) luaL_error(L, "option store: a store expected, got %s", luaL_typename(L, -1));
         lbezel_object *store = lbezel_object_check(L, -1, LBEZEL_STORE);
+        self->object.also[1] = store;
         out->journal = bezel_store_journal(store->handle);
         lua_pushvalue(L, -1);
         lua_setiuservalue(L, chat, CHAT_STORE);
     }
-    lua_pop(L, 1);
-}
-
-/* Objects that the chat uses must outlive it even when the script closes them first. */
-static void chat_hold(lua_State *L, int chat, int step) {
-    chat_object *self = lua_touserdata(L, chat);
-    if (self->tools) self->tools->object.children += step;
-    if (lua_getiuservalue(L, chat, CHAT_STORE) == LUA_TUSERDATA) ((lbezel_object *)lua_touserdata(L, -1))->children += step;
     lua_pop(L, 1);
 }
 
@@ -87,39 +87,31 @@ static int chat_new(lua_State *L) {
     int chat = lua_gettop(L);
     chat_links(L, 2, chat, &o);
     bezel_agent *agent = NULL;
+    lua_gc(L, LUA_GCSTEP, CHAT_GC_STEP);
     if (bezel_agent_new(&agent, model->handle, &o, &err) != BEZEL_OK) return lbezel_fail(L, &err);
-    self->object.handle = agent;
-    model->children++;
-    chat_hold(L, chat, 1);
+    lbezel_object_set(&self->object, agent);
     lua_pushvalue(L, chat);
     return 1;
 }
 
-/* chat:close(): frees the agent, then lets tools and store go. */
-static int chat_close(lua_State *L) {
-    chat_object *self = luaL_checkudata(L, 1, LBEZEL_CHAT);
-    int held = !self->object.closed && self->object.handle;
-    lbezel_object_close(L);
-    if (held) {
-        if (self->tools) lbezel_object_let_go(&self->tools->object);
-        if (lua_getiuservalue(L, 1, CHAT_STORE) == LUA_TUSERDATA) lbezel_object_let_go(lua_touserdata(L, -1));
-    }
-    return 0;
-}
-
 /* --- Turns -------------------------------------------------------------------------------- */
 
-/* One step on this Lua thread's stack: its tools run there. */
+/* One step on this Lua thread's stack: its tools run there. A tool that closes the chat, its tools or its model does so
+ * when the step is over: look at self->object.closed afterwards. */
 static bezel_status chat_advance(lua_State *L, chat_object *self, int64_t budget_us, bezel_error *err) {
     lua_State *outer = NULL;
     if (self->tools) {
         outer = self->tools->L;
         self->tools->L = L;
     }
+    self->object.holds++;
     bezel_status st = bezel_agent_step(self->object.handle, budget_us, err);
-    if (self->tools) self->tools->L = outer;
+    if (self->tools) self->tools->L = outer; /* before the toolset may go */
+    lbezel_object_let_go(&self->object);
     return st;
 }
+
+static int chat_raise_closed(lua_State *L) { return luaL_error(L, "the chat was closed in its own turn"); }
 
 static void event_push(lua_State *L, const bezel_agent_event *event) {
     static const char *const names[] = {"", "text", "call", "result", "parse_error", "dropped", "note"};
@@ -158,7 +150,10 @@ static void turn_push(lua_State *L, const bezel_agent_turn *turn) {
     lua_createtable(L, 0, 4);
     lua_pushlstring(L, turn->text, turn->text_size);
     lua_setfield(L, -2, "text");
-    lbezel_value_push(L, turn->calls, LBEZEL_NULL_AS_NIL);
+    if (turn->calls)
+        lbezel_value_push(L, turn->calls, LBEZEL_NULL_AS_NIL);
+    else
+        lua_newtable(L);
     lua_setfield(L, -2, "calls");
     lua_pushstring(L, bezel_stop_name(turn->stop_reason));
     lua_setfield(L, -2, "stop_reason");
@@ -195,14 +190,22 @@ static void chat_end_turn(lua_State *L, chat_object *self) {
     bezel_agent_cancel(self->object.handle);
     do {
         st = chat_advance(L, self, -1, NULL);
-        while (bezel_agent_event_next(self->object.handle, &event)) continue;
-    } while (st > 0 && st != BEZEL_DONE);
+        while (!self->object.closed && bezel_agent_event_next(self->object.handle, &event)) continue;
+    } while (!self->object.closed && st > 0 && st != BEZEL_DONE);
 }
 
+/* Begins a turn with the text at index 2. */
 static bezel_status chat_begin(lua_State *L, chat_object *self, bezel_error *err) {
     size_t size;
     const char *text = luaL_checklstring(L, 2, &size);
-    return bezel_agent_send(self->object.handle, text, size, err);
+    if (self->asking) {
+        const bezel_error busy = {sizeof busy, BEZEL_ERR_BUSY, -1, "lua", "the chat is in ask: its turn is not over", "", ""};
+        *err = busy;
+        return BEZEL_ERR_BUSY;
+    }
+    bezel_status st = bezel_agent_send(self->object.handle, text, size, err);
+    if (st == BEZEL_OK) self->turn++;
+    return st;
 }
 
 /* Calls the function at index fn (0 = none) for every waiting event. */
@@ -224,7 +227,7 @@ static int ask_body(lua_State *L) {
     do {
         st = chat_advance(L, self, -1, err);
         chat_drain(L, self, lua_isnil(L, 3) ? 0 : 3);
-        if (self->object.closed) return luaL_error(L, "the chat was closed in its own turn");
+        if (self->object.closed) return chat_raise_closed(L);
     } while (st > 0 && st != BEZEL_DONE);
     lua_pushinteger(L, st);
     return 1;
@@ -242,7 +245,10 @@ static int chat_ask(lua_State *L) {
     lua_pushvalue(L, 2);
     lua_insert(L, 1); /* chat, ask_body, chat, text, on_event */
     lua_pushlightuserdata(L, &err);
-    if (lua_pcall(L, 4, 1, 0) != LUA_OK) {
+    self->asking = 1;
+    int rc = lua_pcall(L, 4, 1, 0);
+    self->asking = 0;
+    if (rc != LUA_OK) {
         if (!self->object.closed) chat_end_turn(L, self);
         return lua_error(L);
     }
@@ -263,7 +269,9 @@ static int chat_step(lua_State *L) {
     chat_object *self = chat_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
     lua_Number budget_ms = luaL_optnumber(L, 2, -1);
+    luaL_argcheck(L, budget_ms <= 1e9, 2, "at most 1e9 milliseconds expected"); /* not a NaN either */
     bezel_status st = chat_advance(L, self, budget_ms < 0 ? -1 : (int64_t)(budget_ms * 1000), &err);
+    if (self->object.closed) return chat_raise_closed(L);
     if (st < 0) return lbezel_fail(L, &err);
     lua_pushstring(L, st == BEZEL_DONE           ? "done"
                       : st == BEZEL_TOOL_PENDING ? "pending"
@@ -284,41 +292,48 @@ static int chat_event(lua_State *L) {
 /* chat:result() -> the last finished turn | nil, message, code */
 static int chat_result(lua_State *L) { return chat_push_turn(L, chat_check(L)); }
 
-/* Iterator of stream: upvalue 1 the chat. The next piece of text; nil at the end; raises when the turn fails, because a
- * loop that just ends would look like a whole answer. */
+/* 1 and a piece of text pushed when an event with text waits. */
+static int stream_piece(lua_State *L, chat_object *self) {
+    bezel_agent_event event = {.size = sizeof event};
+    while (bezel_agent_event_next(self->object.handle, &event))
+        if (event.type == BEZEL_AGENT_TEXT && event.text_size) {
+            lua_pushlstring(L, event.text, event.text_size);
+            return 1;
+        }
+    return 0;
+}
+
+/* Iterator of stream: upvalue 1 the chat, 2 whether it is over, 3 its turn. The next piece of text; nil at the end; raises
+ * when the turn fails, because a loop that just ends would look like a whole answer. */
 static int stream_next(lua_State *L) {
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_status st = BEZEL_MORE;
+    if (lua_toboolean(L, lua_upvalueindex(2))) return 0;
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
     chat_object *self = chat_check(L);
-    bezel_error err = BEZEL_ERROR_INIT;
-    bezel_agent_event event = {.size = sizeof event};
-    if (lua_toboolean(L, lua_upvalueindex(2))) return 0;
-    for (;;) {
-        while (bezel_agent_event_next(self->object.handle, &event))
-            if (event.type == BEZEL_AGENT_TEXT && event.text_size) {
-                lua_pushlstring(L, event.text, event.text_size);
-                return 1;
-            }
-        bezel_status st = chat_advance(L, self, -1, &err);
-        if (self->object.closed) return luaL_error(L, "the chat was closed in its own turn");
-        if (st < 0) return lbezel_raise(L, &err);
+    if (self->turn != lua_tointeger(L, lua_upvalueindex(3))) return luaL_error(L, "the chat has begun another turn");
+    while (!stream_piece(L, self)) {
         if (st == BEZEL_DONE) {
             lua_pushboolean(L, 1);
             lua_replace(L, lua_upvalueindex(2));
-            if (!bezel_agent_event_next(self->object.handle, &event)) return 0;
-            if (event.type == BEZEL_AGENT_TEXT && event.text_size) {
-                lua_pushlstring(L, event.text, event.text_size);
-                return 1;
-            }
+            return 0;
         }
+        st = chat_advance(L, self, -1, &err);
+        if (self->object.closed) return chat_raise_closed(L);
+        if (st < 0) return lbezel_raise(L, &err);
     }
+    return 1;
 }
 
-/* Closing value of a stream loop: a loop that is left early ends the turn. */
+/* Closing value of a stream loop: a loop that is left early ends its turn, unless another one has begun. */
 static int stream_close(lua_State *L) {
+    lua_settop(L, 1);
+    luaL_checkudata(L, 1, LBEZEL_STREAM);
     lua_getiuservalue(L, 1, 1);
-    chat_object *self = luaL_testudata(L, -1, LBEZEL_CHAT);
-    if (self && !self->object.closed && self->object.handle) chat_end_turn(L, self);
+    lua_getiuservalue(L, 1, 2);
+    chat_object *self = luaL_testudata(L, 2, LBEZEL_CHAT);
+    if (self && !self->object.closed && self->object.handle && self->turn == lua_tointeger(L, 3)) chat_end_turn(L, self);
     return 0;
 }
 
@@ -326,15 +341,19 @@ static int stream_close(lua_State *L) {
 static int chat_stream(lua_State *L) {
     chat_object *self = chat_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
+    lua_settop(L, 2);
     if (chat_begin(L, self, &err) != BEZEL_OK) return lbezel_raise(L, &err);
     lua_pushvalue(L, 1);
     lua_pushboolean(L, 0);
-    lua_pushcclosure(L, stream_next, 2);
+    lua_pushinteger(L, self->turn);
+    lua_pushcclosure(L, stream_next, 3);
     lua_pushnil(L);
     lua_pushnil(L);
-    lua_newuserdatauv(L, 1, 1); /* next, nil, nil, closing value */
+    lua_newuserdatauv(L, 1, 2); /* next, nil, nil, closing value */
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
+    lua_pushinteger(L, self->turn);
+    lua_setiuservalue(L, -2, 2);
     luaL_setmetatable(L, LBEZEL_STREAM);
     return 4;
 }
@@ -354,19 +373,16 @@ static int chat_fd(lua_State *L) {
 
 /* --- History ------------------------------------------------------------------------------ */
 
-static bezel_engine *chat_engine(chat_object *self) {
-    return bezel_model_engine(bezel_session_model(bezel_agent_session(self->object.handle)));
-}
-
 /* chat:history() -> list of {role, text} */
 static int chat_history(lua_State *L) {
     chat_object *self = chat_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_value *value = NULL;
-    bezel_tree *tree = lbezel_tree_push(L, chat_engine(self));
-    if (bezel_agent_history(&value, tree, self->object.handle, &err) != BEZEL_OK) return lbezel_fail(L, &err);
-    lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
-    return 1;
+    lbezel_object *tree = lbezel_tree_push(L);
+    bezel_status st = bezel_agent_history(&value, tree->handle, self->object.handle, &err);
+    if (st == BEZEL_OK) lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
+    lbezel_object_end(tree);
+    return st == BEZEL_OK ? 1 : lbezel_fail(L, &err);
 }
 
 /* chat:append{ {role=, text=}, ... } -> true | nil, message, code: to resume a conversation */
@@ -378,12 +394,12 @@ static int chat_append(lua_State *L) {
     bezel_message *messages = lua_newuserdatauv(L, (n + 1) * sizeof *messages, 0);
     for (size_t i = 0; i < n; i++) {
         lua_rawgeti(L, 2, (lua_Integer)(i + 1));
-        luaL_checktype(L, -1, LUA_TTABLE);
+        if (!lua_istable(L, -1)) return luaL_error(L, "append: message %d is a %s, no table", (int)(i + 1), luaL_typename(L, -1));
         const char *role = lbezel_option_text(L, -1, "role");
         memset(&messages[i], 0, sizeof messages[i]);
         messages[i].size = sizeof messages[i];
         messages[i].role = role ? bezel_role_from_name(role) : 0;
-        if (!messages[i].role || lua_getfield(L, -1, "text") != LUA_TSTRING)
+        if (!messages[i].role || lbezel_option_push(L, -1, "text") != LUA_TSTRING)
             return luaL_error(L, "append: message %d needs a role (system, user, assistant, tool) and a text", (int)(i + 1));
         messages[i].text = lua_tolstring(L, -1, &messages[i].text_size);
         lua_pop(L, 2); /* the list holds the message, the message its text */
@@ -398,19 +414,22 @@ static int chat_clear(lua_State *L) {
     return 0;
 }
 
-/* chat:prompt(text) -> the exact text that ask(text) would send */
+static void prompt_release(void *handle) { bezel_prompt_free(handle); }
+
+/* chat:prompt([text]) -> the exact text that ask(text) would send; without text the history as it stands */
 static int chat_prompt(lua_State *L) {
     chat_object *self = chat_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
-    size_t size;
-    const char *text = luaL_checklstring(L, 2, &size);
+    size_t size = 0;
+    const char *text = luaL_optlstring(L, 2, NULL, &size);
+    lbezel_object *o = lbezel_object_push(L, LBEZEL_PROMPT, sizeof *o, 1, 0);
+    o->release = prompt_release;
     bezel_prompt *prompt = NULL;
     if (bezel_agent_prompt(&prompt, self->object.handle, text, size, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lbezel_object_set(o, prompt);
     const char *rendered = bezel_prompt_text(prompt, &size);
-    char *copy = lua_newuserdatauv(L, size + 1, 0);
-    memcpy(copy, rendered, size);
-    bezel_prompt_free(prompt);
-    lua_pushlstring(L, copy, size);
+    lua_pushlstring(L, rendered, size);
+    lbezel_object_end(o);
     return 1;
 }
 
@@ -424,17 +443,11 @@ void lbezel_chat_open(lua_State *L) {
     luaL_newmetatable(L, LBEZEL_STREAM);
     lua_pushcfunction(L, stream_close);
     lua_setfield(L, -2, "__close");
+    lua_pushliteral(L, "bezel object");
+    lua_setfield(L, -2, "__metatable");
     lua_pop(L, 1);
     lbezel_object_type(L, LBEZEL_CHAT, methods);
-    luaL_getmetatable(L, LBEZEL_CHAT);
-    lua_pushcfunction(L, chat_close);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, chat_close);
-    lua_setfield(L, -2, "__close");
-    lua_getfield(L, -1, "__index");
-    lua_pushcfunction(L, chat_close);
-    lua_setfield(L, -2, "close");
-    lua_pop(L, 2);
+    lbezel_object_type(L, LBEZEL_PROMPT, NULL);
     luaL_getmetatable(L, LBEZEL_MODEL); /* model:chat{...} is the same function */
     lua_getfield(L, -1, "__index");
     lua_pushcfunction(L, chat_new);

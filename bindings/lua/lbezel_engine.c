@@ -30,6 +30,7 @@ bezel_engine *lbezel_engine_push(lua_State *L) {
 /* bezel.setup{threads=, isa=}: options of the engine; only before its first use. */
 static int engine_setup(lua_State *L) {
     static const char *const known[] = {"threads", "isa", NULL};
+    lua_settop(L, 1);
     lbezel_options_check(L, 1, known);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &engine_key) == LUA_TUSERDATA)
         return luaL_error(L, "bezel.setup: the engine is already in use; call setup before anything else");
@@ -48,7 +49,7 @@ static int engine_setup(lua_State *L) {
 
 /* bezel.has(part) -> boolean */
 static int engine_has(lua_State *L) {
-    lua_pushboolean(L, bezel_has(luaL_checkstring(L, 1)));
+    lua_pushboolean(L, bezel_has(lbezel_check_cstring(L, 1)));
     return 1;
 }
 
@@ -57,10 +58,11 @@ static int engine_machine(lua_State *L) {
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_value *value = NULL;
     bezel_engine *engine = lbezel_engine_push(L);
-    bezel_tree *tree = lbezel_tree_push(L, engine);
-    if (bezel_engine_describe(&value, tree, engine, &err) != BEZEL_OK) return lbezel_fail(L, &err);
-    lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
-    return 1;
+    lbezel_object *tree = lbezel_tree_push(L);
+    bezel_status st = bezel_engine_describe(&value, tree->handle, engine, &err);
+    if (st == BEZEL_OK) lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
+    lbezel_object_end(tree);
+    return st == BEZEL_OK ? 1 : lbezel_fail(L, &err);
 }
 
 void lbezel_engine_open(lua_State *L) {

@@ -2,29 +2,39 @@
 /* bezel.http: get and request through the careful client of <bezel/http.h>. Blocks the caller. */
 #include "lbezel.h"
 
+#include <string.h>
+
+#define MAX_HEADERS 64
+
 static void response_release(void *handle) { bezel_http_response_free(handle); }
+
+/* Adds the header lines of the table at the top: lines, anchor, headers. */
+static uint32_t headers_add(lua_State *L, const char **lines) {
+    uint32_t n = 0;
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1) || n == MAX_HEADERS)
+            luaL_error(L, "option headers: at most %d names with string values expected", MAX_HEADERS);
+        const char *name = lua_tostring(L, -2), *value = lua_tostring(L, -1);
+        if (strlen(name) != lua_rawlen(L, -2) || strlen(value) != lua_rawlen(L, -1))
+            luaL_error(L, "option headers: a string contains a NUL byte");
+        lua_pushfstring(L, "%s: %s", name, value); /* lines, anchor, headers, key, value, line */
+        lines[n++] = lua_tostring(L, -1);
+        lua_rawseti(L, -5, n);
+    }
+    return n;
+}
 
 /* Header lines from the option headers = {Name = value}; pushes what keeps them alive. */
 static void option_headers(lua_State *L, int i, bezel_http_options *out) {
-    uint32_t n = 0;
-    const char **lines = lua_newuserdatauv(L, 64 * sizeof *lines, 1);
+    const char **lines = lua_newuserdatauv(L, MAX_HEADERS * sizeof *lines, 1);
     lua_newtable(L); /* lines, anchor */
-    if (!lua_isnoneornil(L, i) && lua_getfield(L, i, "headers") != LUA_TNIL) {
-        luaL_checktype(L, -1, LUA_TTABLE);
-        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-            if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1) || n == 64)
-                luaL_error(L, "option headers: at most 64 names with string values expected");
-            lua_pushfstring(L, "%s: %s", lua_tostring(L, -2), lua_tostring(L, -1));
-            lines[n++] = lua_tostring(L, -1);
-            lua_rawseti(L, -5, n); /* lines, anchor, headers, key, value */
-        }
-        lua_pop(L, 1);
-    } else if (!lua_isnoneornil(L, i)) {
-        lua_pop(L, 1);
-    }
-    lua_setiuservalue(L, -2, 1);
+    int type = lbezel_option_push(L, i, "headers");
+    if (type != LUA_TNIL && type != LUA_TTABLE)
+        luaL_error(L, "option headers: a table of names and values expected, got %s", luaL_typename(L, -1));
+    out->n_headers = type == LUA_TTABLE ? headers_add(L, lines) : 0;
     out->headers = lines;
-    out->n_headers = n;
+    lua_pop(L, 1);
+    lua_setiuservalue(L, -2, 1);
 }
 
 /* http.request(url, {method=, body=, headers=, timeout_ms=, max_size=, max_redirects=, allow_private=})
@@ -33,39 +43,41 @@ static int http_request(lua_State *L) {
     static const char *const known[] = {"method",   "body",          "headers",       "timeout_ms",
                                         "max_size", "max_redirects", "allow_private", NULL};
     bezel_error err = BEZEL_ERROR_INIT;
-    const char *url = luaL_checkstring(L, 1);
+    const char *url = lbezel_check_cstring(L, 1);
     lua_settop(L, 2);
     lbezel_options_check(L, 2, known);
     bezel_http_options options;
     bezel_http_options_init(&options);
     options.method = lbezel_option_text(L, 2, "method");
-    options.body = lbezel_option_text(L, 2, "body");
-    if (options.body && lua_getfield(L, 2, "body")) options.body = lua_tolstring(L, -1, &options.body_size);
+    options.body = lbezel_option_bytes(L, 2, "body", &options.body_size);
     options.timeout_ms = lbezel_option_integer(L, 2, "timeout_ms", options.timeout_ms, 0, 3600000);
     options.max_size = (uint64_t)lbezel_option_integer(L, 2, "max_size", (lua_Integer)options.max_size, 1, 1 << 30);
     options.max_redirects = (uint32_t)lbezel_option_integer(L, 2, "max_redirects", options.max_redirects, 0, 20);
     options.allow_private = lbezel_option_bool(L, 2, "allow_private", 0);
     option_headers(L, 2, &options);
     bezel_engine *engine = lbezel_engine_push(L);
-    lbezel_object *o = lbezel_object_push(L, LBEZEL_RESPONSE, sizeof *o, 0, 0);
+    lbezel_object *o = lbezel_object_push(L, LBEZEL_RESPONSE, sizeof *o, -1, 0);
     o->release = response_release;
-    if (bezel_http_request((bezel_http_response **)&o->handle, engine, url, &options, &err) != BEZEL_OK)
-        return lbezel_fail(L, &err);
+    bezel_http_response *response = NULL;
+    if (bezel_http_request(&response, engine, url, &options, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lbezel_object_set(o, response);
     size_t size = 0;
     lua_createtable(L, 0, 3);
-    lua_pushinteger(L, bezel_http_response_status(o->handle));
+    lua_pushinteger(L, bezel_http_response_status(response));
     lua_setfield(L, -2, "status");
-    const char *body = bezel_http_response_body(o->handle, &size);
+    const char *body = bezel_http_response_body(response, &size);
     lua_pushlstring(L, body, size);
     lua_setfield(L, -2, "body");
-    lua_pushstring(L, bezel_http_response_url(o->handle));
+    lua_pushstring(L, bezel_http_response_url(response));
     lua_setfield(L, -2, "url");
+    lbezel_object_end(o);
     return 1;
 }
 
 /* http.get(url, options): request without a body. */
 static int http_get(lua_State *L) {
-    if (lua_istable(L, 2) && (lua_getfield(L, 2, "body") != LUA_TNIL || lua_getfield(L, 2, "method") != LUA_TNIL))
+    if (lua_istable(L, 2) &&
+        (lbezel_option_push(L, 2, "body") != LUA_TNIL || lbezel_option_push(L, 2, "method") != LUA_TNIL))
         return luaL_error(L, "http.get: use http.request for a method or a body");
     return http_request(L);
 }

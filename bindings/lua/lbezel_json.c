@@ -7,15 +7,20 @@ static int json_encode(lua_State *L) {
     static const char *const known[] = {"indent", NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     luaL_checkany(L, 1);
+    lua_settop(L, 2);
     lbezel_options_check(L, 2, known);
     uint32_t indent = (uint32_t)lbezel_option_integer(L, 2, "indent", 0, 0, 16);
     bezel_engine *engine = lbezel_engine_push(L);
-    bezel_tree *tree = lbezel_tree_push(L, engine);
-    const bezel_value *value = lbezel_value_get(L, 1, tree);
-    char **text = lbezel_text_push(L, engine);
+    lbezel_object *tree = lbezel_tree_push(L);
+    const bezel_value *value = lbezel_value_get(L, 1, tree->handle);
+    char **text;
+    lbezel_object *owner = lbezel_text_push(L, &text);
     size_t size = 0;
-    if (bezel_json_write(text, &size, engine, value, indent, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    bezel_status st = bezel_json_write(text, &size, engine, value, indent, &err);
+    lbezel_object_end(tree);
+    if (st != BEZEL_OK) return lbezel_fail(L, &err);
     lua_pushlstring(L, *text, size);
+    lbezel_object_end(owner);
     return 1;
 }
 
@@ -25,10 +30,11 @@ static int json_decode(lua_State *L) {
     bezel_value *value = NULL;
     size_t size;
     const char *text = luaL_checklstring(L, 1, &size);
-    bezel_tree *tree = lbezel_tree_push(L, lbezel_engine_push(L));
-    if (bezel_json_read(&value, tree, text, size, &err) != BEZEL_OK) return lbezel_fail(L, &err);
-    lbezel_value_push(L, value, LBEZEL_NULL_AS_SENTINEL);
-    return 1;
+    lbezel_object *tree = lbezel_tree_push(L);
+    bezel_status st = bezel_json_read(&value, tree->handle, text, size, &err);
+    if (st == BEZEL_OK) lbezel_value_push(L, value, LBEZEL_NULL_AS_SENTINEL);
+    lbezel_object_end(tree);
+    return st == BEZEL_OK ? 1 : lbezel_fail(L, &err);
 }
 
 void lbezel_json_open(lua_State *L) {

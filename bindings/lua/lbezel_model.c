@@ -15,10 +15,10 @@ static bezel_model *model_check(lua_State *L, int i) {
     return ((lbezel_object *)lbezel_object_check(L, i, LBEZEL_MODEL))->handle;
 }
 
-static bezel_job **job_push(lua_State *L, int parent) {
-    lbezel_object *o = lbezel_object_push(L, LBEZEL_JOB, sizeof *o, parent, 0);
-    o->release = job_release;
-    return (bezel_job **)&o->handle;
+static lbezel_object *model_part(lua_State *L, const char *type, int parent, void (*release)(void *)) {
+    lbezel_object *o = lbezel_object_push(L, type, sizeof *o, parent, 0);
+    o->release = release;
+    return o;
 }
 
 /* --- Loading ------------------------------------------------------------------------------ */
@@ -52,36 +52,40 @@ static bezel_status load_run(lua_State *L, bezel_job *job, int progress, bezel_e
  * Without a path: BEZEL_MODEL of the environment. */
 static int model_load(lua_State *L) {
     static const char *const known[] = {"progress", "kind", "map", "check", NULL};
-    const char *path = luaL_optstring(L, 1, getenv("BEZEL_MODEL"));
+    const char *path = lua_isnoneornil(L, 1) ? getenv("BEZEL_MODEL") : lbezel_check_cstring(L, 1);
     bezel_error err = BEZEL_ERROR_INIT;
     lua_settop(L, 2);
     lbezel_options_check(L, 2, known);
-    if (!path) return luaL_error(L, "bezel.load: no path given and BEZEL_MODEL is not set; `bezel get` fetches a model");
+    if (!path || !*path) {
+        luaL_pushfail(L);
+        lua_pushliteral(L, "no path is given and BEZEL_MODEL is not set. `bezel get` fetches a model");
+        lua_pushstring(L, bezel_status_name(BEZEL_ERR_MISSING));
+        return 3;
+    }
     bezel_model_options options;
     bezel_model_options_init(&options);
     options.kind = option_kind(L, 2);
     options.map = lbezel_option_bool(L, 2, "map", 1);
     options.check_weights = lbezel_option_bool(L, 2, "check", 0);
     int progress = 0;
-    if (lua_istable(L, 2) && lua_getfield(L, 2, "progress") != LUA_TNIL) {
-        luaL_checktype(L, -1, LUA_TFUNCTION);
+    if (lbezel_option_push(L, 2, "progress") != LUA_TNIL) {
+        if (!lua_isfunction(L, -1)) return luaL_error(L, "option progress: function expected, got %s", luaL_typename(L, -1));
         progress = lua_gettop(L);
     }
     bezel_engine *engine = lbezel_engine_push(L);
     int parent = lua_gettop(L);
-    lbezel_object *o = lbezel_object_push(L, LBEZEL_MODEL, sizeof *o, parent, 0);
-    o->release = model_release;
-    int model = lua_gettop(L);
-    bezel_job **job = job_push(L, parent);
+    lbezel_object *model = model_part(L, LBEZEL_MODEL, parent, model_release);
+    lbezel_object *loading = model_part(L, LBEZEL_JOB, parent, job_release);
+    bezel_job *job = NULL;
     bezel_model *handle = NULL;
-    if (bezel_model_open_job(job, engine, path, &options, &err) != BEZEL_OK) return lbezel_fail(L, &err);
-    o->parent->children++; /* for the job */
-    bezel_status st = load_run(L, *job, progress, &err);
-    if (st == BEZEL_OK) st = bezel_model_take(&handle, *job, &err);
+    if (bezel_model_open_job(&job, engine, path, &options, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lbezel_object_set(loading, job);
+    bezel_status st = load_run(L, job, progress, &err);
+    if (st == BEZEL_OK) st = bezel_model_take(&handle, job, &err);
+    lbezel_object_end(loading);
     if (st != BEZEL_OK) return lbezel_fail(L, &err);
-    o->handle = handle;
-    o->parent->children++;
-    lua_pushvalue(L, model);
+    lbezel_object_set(model, handle);
+    lua_pushvalue(L, parent + 1);
     return 1;
 }
 
@@ -94,6 +98,7 @@ static int model_tokenize(lua_State *L) {
     bezel_model *model = model_check(L, 1);
     size_t size, count = 0;
     const char *text = luaL_checklstring(L, 2, &size);
+    lua_settop(L, 3);
     lbezel_options_check(L, 3, known);
     uint32_t flags = (lbezel_option_bool(L, 3, "bos", 0) ? BEZEL_TOKENIZE_BOS : 0u) |
                      (lbezel_option_bool(L, 3, "special", 0) ? BEZEL_TOKENIZE_SPECIAL : 0u);
@@ -114,6 +119,7 @@ static int model_detokenize(lua_State *L) {
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_model *model = model_check(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 3);
     lbezel_options_check(L, 3, known);
     size_t count = lua_rawlen(L, 2), size = 0;
     int32_t *ids = lua_newuserdatauv(L, (count + 1) * sizeof *ids, 0);
@@ -121,15 +127,17 @@ static int model_detokenize(lua_State *L) {
         int ok;
         lua_rawgeti(L, 2, (lua_Integer)(i + 1));
         lua_Integer id = lua_tointegerx(L, -1, &ok);
-        if (!ok || id < INT32_MIN || id > INT32_MAX)
+        if (!ok || lua_type(L, -1) != LUA_TNUMBER || id < INT32_MIN || id > INT32_MAX)
             return luaL_error(L, "detokenize: item %d is no token id", (int)(i + 1));
         ids[i] = (int32_t)id;
         lua_pop(L, 1);
     }
-    char **text = lbezel_text_push(L, bezel_model_engine(model));
+    char **text;
+    lbezel_object *owner = lbezel_text_push(L, &text);
     if (bezel_detokenize(text, &size, model, ids, count, lbezel_option_bool(L, 3, "special", 0), &err) != BEZEL_OK)
         return lbezel_fail(L, &err);
     lua_pushlstring(L, *text, size);
+    lbezel_object_end(owner);
     return 1;
 }
 
@@ -152,6 +160,20 @@ static void completion_push(lua_State *L, const bezel_generation *g) {
     lua_setfield(L, -2, "tokens_per_second");
 }
 
+/* The steps of model:complete; the objects of session and job are at the top. Pushes the result when it is BEZEL_OK. */
+static bezel_status complete_run(lua_State *L, lbezel_object *s, lbezel_object *j, bezel_generate_options *options,
+                                 bezel_error *err) {
+    bezel_job *job = NULL;
+    bezel_generation g = {.size = sizeof g};
+    bezel_status st = bezel_generate(&job, s->handle, options, err);
+    if (st != BEZEL_OK) return st;
+    lbezel_object_set(j, job);
+    st = load_run(L, job, 0, err);
+    if (st == BEZEL_OK) st = bezel_generation_get(job, &g, err);
+    if (st == BEZEL_OK) completion_push(L, &g);
+    return st;
+}
+
 /* model:complete(text, options) -> {text, stop_reason, prompt_tokens, tokens_generated, generation_time,
  * tokens_per_second} | nil, message, code. Raw text, no template. */
 static int model_complete(lua_State *L) {
@@ -167,23 +189,17 @@ static int model_complete(lua_State *L) {
     bezel_session_options session_options;
     lbezel_session_options(L, 3, &session_options);
     lbezel_generate_options(L, 3, &options); /* pushes the anchor of the stop strings */
-    lbezel_object *s = lbezel_object_push(L, LBEZEL_SESSION, sizeof *s, 1, 0);
-    s->release = session_release;
+    uint32_t flags = BEZEL_TOKENIZE_BOS | (lbezel_option_bool(L, 3, "special", 0) ? BEZEL_TOKENIZE_SPECIAL : 0u);
+    lbezel_object *s = model_part(L, LBEZEL_SESSION, 1, session_release);
+    lbezel_object *j = model_part(L, LBEZEL_JOB, -1, job_release);
     bezel_session *session = NULL;
     if (bezel_session_new(&session, model, &session_options, &err) != BEZEL_OK) return lbezel_fail(L, &err);
-    s->handle = session;
-    s->parent->children++;
-    uint32_t flags = BEZEL_TOKENIZE_BOS | (lbezel_option_bool(L, 3, "special", 0) ? BEZEL_TOKENIZE_SPECIAL : 0u);
-    if (bezel_session_append_text(session, text, size, flags, &err) != BEZEL_OK) return lbezel_fail(L, &err);
-    bezel_job **job = job_push(L, -1);
-    if (bezel_generate(job, session, &options, &err) != BEZEL_OK) return lbezel_fail(L, &err);
-    s->children++;
-    bezel_status st = load_run(L, *job, 0, &err);
-    bezel_generation g = {.size = sizeof g};
-    if (st == BEZEL_OK) st = bezel_generation_get(*job, &g, &err);
-    if (st != BEZEL_OK) return lbezel_fail(L, &err);
-    completion_push(L, &g);
-    return 1;
+    lbezel_object_set(s, session);
+    bezel_status st = bezel_session_append_text(session, text, size, flags, &err);
+    if (st == BEZEL_OK) st = complete_run(L, s, j, &options, &err);
+    lbezel_object_end(j);
+    lbezel_object_end(s);
+    return st == BEZEL_OK ? 1 : lbezel_fail(L, &err);
 }
 
 /* --- Description -------------------------------------------------------------------------- */
@@ -193,10 +209,11 @@ static int model_info(lua_State *L) {
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_value *value = NULL;
     bezel_model *model = model_check(L, 1);
-    bezel_tree *tree = lbezel_tree_push(L, bezel_model_engine(model));
-    if (bezel_model_describe(&value, tree, model, &err) != BEZEL_OK) return lbezel_fail(L, &err);
-    lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
-    return 1;
+    lbezel_object *tree = lbezel_tree_push(L);
+    bezel_status st = bezel_model_describe(&value, tree->handle, model, &err);
+    if (st == BEZEL_OK) lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
+    lbezel_object_end(tree);
+    return st == BEZEL_OK ? 1 : lbezel_fail(L, &err);
 }
 
 /* model:kind() -> "pretrained" | "instruct" */
@@ -228,7 +245,7 @@ void lbezel_session_options(lua_State *L, int i, bezel_session_options *out) {
 
 /* Stop strings: one string or a list. Pushes a userdata with the pointers; the strings stay in the options table. */
 static void generate_stops(lua_State *L, int i, bezel_generate_options *out) {
-    int type = lua_isnoneornil(L, i) ? (lua_pushnil(L), LUA_TNIL) : lua_getfield(L, i, "stop");
+    int type = lbezel_option_push(L, i, "stop");
     int stop = lua_gettop(L);
     size_t n = type == LUA_TTABLE ? (size_t)lua_rawlen(L, stop) : type == LUA_TSTRING ? 1 : 0;
     if (type != LUA_TNIL && type != LUA_TTABLE && type != LUA_TSTRING)
@@ -242,6 +259,7 @@ static void generate_stops(lua_State *L, int i, bezel_generate_options *out) {
             lua_rawgeti(L, stop, (lua_Integer)(k + 1));
         if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "option stop: item %d is no string", (int)(k + 1));
         stops[k] = lua_tostring(L, -1);
+        if (strlen(stops[k]) != lua_rawlen(L, -1)) luaL_error(L, "option stop: item %d contains a NUL byte", (int)(k + 1));
         lua_pop(L, 1);
     }
     lua_pushvalue(L, stop);

@@ -1,23 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /* Handles of C as userdata: parent links, close, __gc, __close, use after close refused.
- * Invariant: a handle is released exactly once, after all handles made from it. */
+ * Invariant: a handle is released exactly once, after all handles made from it and after the calls that are inside it. */
 #include "lbezel.h"
 
 #include <string.h>
 
 static void object_release(lbezel_object *o) {
-    while (o && o->closed && o->children == 0 && o->handle) {
-        void *handle = o->handle;
-        lbezel_object *parent = o->parent;
-        o->handle = NULL;
-        o->release(handle);
-        if (parent) parent->children--;
-        o = parent;
-    }
+    void *handle = o->handle;
+    if (!o->closed || o->holds || !handle) return;
+    o->handle = NULL;
+    o->release(handle);
+    if (o->parent) lbezel_object_let_go(o->parent);
+    for (int i = 0; i < 2; i++)
+        if (o->also[i]) lbezel_object_let_go(o->also[i]);
 }
 
 void lbezel_object_let_go(lbezel_object *o) {
-    o->children--;
+    o->holds--;
+    object_release(o);
+}
+
+void lbezel_object_set(lbezel_object *o, void *handle) {
+    o->handle = handle;
+    if (o->parent) o->parent->holds++;
+    for (int i = 0; i < 2; i++)
+        if (o->also[i]) o->also[i]->holds++;
+}
+
+void lbezel_object_end(lbezel_object *o) {
+    if (o->closed) return;
+    o->closed = 1;
     object_release(o);
 }
 
@@ -43,10 +55,7 @@ void *lbezel_object_check(lua_State *L, int i, const char *type) {
 int lbezel_object_close(lua_State *L) {
     lbezel_object *o = lua_touserdata(L, 1);
     if (!o || !luaL_getmetafield(L, 1, "__bezel")) return luaL_error(L, "close: a bezel object expected");
-    if (!o->closed) {
-        o->closed = 1;
-        object_release(o);
-    }
+    lbezel_object_end(o);
     return 0;
 }
 

@@ -6,7 +6,6 @@
 
 typedef struct store_object {
     lbezel_object object;
-    bezel_engine *engine;
 } store_object;
 
 static void store_release(void *handle) { bezel_store_close(handle); }
@@ -17,7 +16,8 @@ static store_object *store_check(lua_State *L) { return lbezel_object_check(L, 1
 static int store_open(lua_State *L) {
     static const char *const known[] = {"read_only", "durable", "keep_content", "busy_ms", NULL};
     bezel_error err = BEZEL_ERROR_INIT;
-    const char *path = luaL_checkstring(L, 1);
+    const char *path = lbezel_check_cstring(L, 1);
+    lua_settop(L, 2);
     lbezel_options_check(L, 2, known);
     bezel_store_options options;
     bezel_store_options_init(&options);
@@ -28,18 +28,17 @@ static int store_open(lua_State *L) {
     bezel_engine *engine = lbezel_engine_push(L);
     store_object *o = lbezel_object_push(L, LBEZEL_STORE, sizeof *o, -1, 0);
     o->object.release = store_release;
-    o->engine = engine;
     bezel_store *store = NULL;
     if (bezel_store_open(&store, engine, path, &options, &err) != BEZEL_OK) return lbezel_fail(L, &err);
-    o->object.handle = store;
-    o->object.parent->children++;
+    lbezel_object_set(&o->object, store);
     return 1;
 }
 
-static int store_rows(lua_State *L, bezel_status st, const bezel_value *value, const bezel_error *err) {
-    if (st != BEZEL_OK) return lbezel_fail(L, err);
-    lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
-    return 1;
+/* Pushes the rows and ends their tree, or pushes the failure. */
+static int store_rows(lua_State *L, bezel_status st, const bezel_value *value, lbezel_object *tree, const bezel_error *err) {
+    if (st == BEZEL_OK) lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
+    lbezel_object_end(tree);
+    return st == BEZEL_OK ? 1 : lbezel_fail(L, err);
 }
 
 /* store:query(sql, ...) -> list of rows | nil, message, code. Read only; the other arguments fill ?1, ?2, ... */
@@ -47,13 +46,13 @@ static int store_query(lua_State *L) {
     store_object *self = store_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_value *value = NULL;
-    const char *sql = luaL_checkstring(L, 2);
+    const char *sql = lbezel_check_cstring(L, 2);
     int top = lua_gettop(L);
-    bezel_tree *tree = lbezel_tree_push(L, self->engine);
-    bezel_value *params = bezel_tree_list(tree);
-    for (int i = 3; i <= top; i++) bezel_value_append(tree, params, lbezel_value_get(L, i, tree));
-    bezel_status st = bezel_store_query(&value, tree, self->object.handle, sql, params, &err);
-    return store_rows(L, st, value, &err);
+    lbezel_object *tree = lbezel_tree_push(L);
+    bezel_value *params = bezel_tree_list(tree->handle);
+    for (int i = 3; i <= top; i++) bezel_value_append(tree->handle, params, lbezel_value_get(L, i, tree->handle));
+    bezel_status st = bezel_store_query(&value, tree->handle, self->object.handle, sql, params, &err);
+    return store_rows(L, st, value, tree, &err);
 }
 
 /* store:view(name) -> rows of a view for people ("usage_by_day", ...) */
@@ -61,14 +60,14 @@ static int store_view(lua_State *L) {
     store_object *self = store_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_value *value = NULL;
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = lbezel_check_cstring(L, 2);
     const char *const *known = bezel_store_views();
     while (*known && strcmp(*known, name) != 0) known++;
     if (!*known) return luaL_error(L, "store:view: '%s' is no view; store:views() lists them", name);
-    bezel_tree *tree = lbezel_tree_push(L, self->engine);
+    lbezel_object *tree = lbezel_tree_push(L);
     lua_pushfstring(L, "SELECT * FROM %s", name);
-    bezel_status st = bezel_store_query(&value, tree, self->object.handle, lua_tostring(L, -1), NULL, &err);
-    return store_rows(L, st, value, &err);
+    bezel_status st = bezel_store_query(&value, tree->handle, self->object.handle, lua_tostring(L, -1), NULL, &err);
+    return store_rows(L, st, value, tree, &err);
 }
 
 static int store_views(lua_State *L) {
@@ -87,9 +86,9 @@ static int store_begin(lua_State *L) {
     store_object *self = store_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
     char id[32];
-    if (bezel_store_begin(id, self->object.handle, luaL_optstring(L, 2, NULL), luaL_optstring(L, 3, NULL), &err) !=
-        BEZEL_OK)
-        return lbezel_fail(L, &err);
+    const char *title = lua_isnoneornil(L, 2) ? NULL : lbezel_check_cstring(L, 2);
+    const char *user = lua_isnoneornil(L, 3) ? NULL : lbezel_check_cstring(L, 3);
+    if (bezel_store_begin(id, self->object.handle, title, user, &err) != BEZEL_OK) return lbezel_fail(L, &err);
     lua_pushstring(L, id);
     return 1;
 }
@@ -102,9 +101,9 @@ static int store_conversations(lua_State *L) {
     lua_Integer limit = luaL_optinteger(L, 2, 100), offset = luaL_optinteger(L, 3, 0);
     luaL_argcheck(L, limit >= 0 && limit <= 100000, 2, "0..100000 expected");
     luaL_argcheck(L, offset >= 0 && offset <= INT32_MAX, 3, "0 or more expected");
-    bezel_tree *tree = lbezel_tree_push(L, self->engine);
-    bezel_status st = bezel_store_conversations(&value, tree, self->object.handle, (uint32_t)limit, (uint32_t)offset, &err);
-    return store_rows(L, st, value, &err);
+    lbezel_object *tree = lbezel_tree_push(L);
+    bezel_status st = bezel_store_conversations(&value, tree->handle, self->object.handle, (uint32_t)limit, (uint32_t)offset, &err);
+    return store_rows(L, st, value, tree, &err);
 }
 
 /* store:messages(id) -> oldest first */
@@ -112,9 +111,10 @@ static int store_messages(lua_State *L) {
     store_object *self = store_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_value *value = NULL;
-    const char *id = luaL_checkstring(L, 2);
-    bezel_tree *tree = lbezel_tree_push(L, self->engine);
-    return store_rows(L, bezel_store_messages(&value, tree, self->object.handle, id, &err), value, &err);
+    const char *id = lbezel_check_cstring(L, 2);
+    lbezel_object *tree = lbezel_tree_push(L);
+    bezel_status st = bezel_store_messages(&value, tree->handle, self->object.handle, id, &err);
+    return store_rows(L, st, value, tree, &err);
 }
 
 /* store:search(text, limit) -> best first */
@@ -122,12 +122,12 @@ static int store_search(lua_State *L) {
     store_object *self = store_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_value *value = NULL;
-    const char *query = luaL_checkstring(L, 2);
+    const char *query = lbezel_check_cstring(L, 2);
     lua_Integer limit = luaL_optinteger(L, 3, 20);
     luaL_argcheck(L, limit >= 0 && limit <= 1000, 3, "0..1000 expected");
-    bezel_tree *tree = lbezel_tree_push(L, self->engine);
-    bezel_status st = bezel_store_search(&value, tree, self->object.handle, query, (uint32_t)limit, &err);
-    return store_rows(L, st, value, &err);
+    lbezel_object *tree = lbezel_tree_push(L);
+    bezel_status st = bezel_store_search(&value, tree->handle, self->object.handle, query, (uint32_t)limit, &err);
+    return store_rows(L, st, value, tree, &err);
 }
 
 static int store_done(lua_State *L, bezel_status st, const bezel_error *err) {
@@ -139,13 +139,13 @@ static int store_done(lua_State *L, bezel_status st, const bezel_error *err) {
 static int store_delete(lua_State *L) {
     store_object *self = store_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
-    return store_done(L, bezel_store_delete(self->object.handle, luaL_checkstring(L, 2), &err), &err);
+    return store_done(L, bezel_store_delete(self->object.handle, lbezel_check_cstring(L, 2), &err), &err);
 }
 
 static int store_backup(lua_State *L) {
     store_object *self = store_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
-    return store_done(L, bezel_store_backup(self->object.handle, luaL_checkstring(L, 2), &err), &err);
+    return store_done(L, bezel_store_backup(self->object.handle, lbezel_check_cstring(L, 2), &err), &err);
 }
 
 void lbezel_store_open(lua_State *L) {

@@ -66,8 +66,8 @@ static void order_properties(bezel_tree *tree, bezel_value *schema) {
 /* Schema of the tool table at index i, in tree; NULL when it has none. */
 static const bezel_value *tool_schema_get(lua_State *L, int i, bezel_tree *tree) {
     bezel_value *schema = NULL;
-    if (lua_getfield(L, i, "parameters") != LUA_TNIL) {
-        luaL_checktype(L, -1, LUA_TTABLE);
+    if (lbezel_option_push(L, i, "parameters") != LUA_TNIL) {
+        if (!lua_istable(L, -1)) luaL_error(L, "option parameters: table expected, got %s", luaL_typename(L, -1));
         schema = lbezel_value_get(L, -1, tree);
         if (bezel_value_type(schema) == BEZEL_LIST)
             schema = short_schema(L, tree, schema);
@@ -80,22 +80,21 @@ static const bezel_value *tool_schema_get(lua_State *L, int i, bezel_tree *tree)
 
 /* NULL-terminated array of the strings of the field `examples`; pushes what keeps it alive (or nil). */
 static const char *const *tool_examples(lua_State *L, int i) {
-    if (lua_getfield(L, i, "examples") == LUA_TNIL) return NULL;
-    luaL_checktype(L, -1, LUA_TTABLE);
+    if (lbezel_option_push(L, i, "examples") == LUA_TNIL) return NULL;
+    if (!lua_istable(L, -1)) luaL_error(L, "option examples: list of strings expected, got %s", luaL_typename(L, -1));
     size_t n = lua_rawlen(L, -1);
     if (n > 256) luaL_error(L, "examples: at most 256 lines");
     const char **lines = lua_newuserdatauv(L, (n + 1) * sizeof *lines, 0);
     for (size_t k = 0; k < n; k++) {
-        if (lua_rawgeti(L, -2, (lua_Integer)(k + 1)) != LUA_TSTRING) luaL_error(L, "examples: strings expected");
+        if (lua_rawgeti(L, -2, (lua_Integer)(k + 1)) != LUA_TSTRING) luaL_error(L, "option examples: strings expected");
         lines[k] = lua_tostring(L, -1); /* held by the examples table */
         lua_pop(L, 1);
     }
-    lines[n] = NULL;
-    lua_remove(L, -2);
+    lines[n] = NULL; /* examples, lines: both stay */
     return lines;
 }
 
-/* Adds the tool table at index i to set; anchor is the table of the set's userdata. */
+/* Adds the tool table at index i to set; anchor is the list of the set's userdata: function, struct, function, ... */
 static void tools_add(lua_State *L, int i, lbezel_toolset *set, int anchor) {
     static const char *const known[] = {"name", "description", "parameters", "run", "permission", "examples",
                                         "timeout_ms", NULL};
@@ -107,26 +106,30 @@ static void tools_add(lua_State *L, int i, lbezel_toolset *set, int anchor) {
     spec.description = lbezel_option_text(L, i, "description");
     spec.permission = tool_permission(L, i);
     if (!spec.name) luaL_error(L, "tool: a name is missing");
-    bezel_tree *tree = lbezel_tree_push(L, set->engine);
-    spec.parameters = tool_schema_get(L, i, tree);
+    lbezel_object *tree = lbezel_tree_push(L);
+    spec.parameters = tool_schema_get(L, i, tree->handle);
     spec.examples = tool_examples(L, i);
     lbezel_tool *tool = lua_newuserdatauv(L, sizeof *tool, 0);
     tool->owner = set;
-    tool->function = LUA_NOREF;
+    tool->index = (lua_Integer)lua_rawlen(L, anchor) + 1;
     tool->timeout_ms = (int64_t)lbezel_option_integer(L, i, "timeout_ms", TOOL_TIMEOUT_MS, 1, 86400000);
     spec.timeout_ms = tool->timeout_ms;
-    lua_rawseti(L, anchor, (lua_Integer)lua_rawlen(L, anchor) + 1);
-    if (lua_getfield(L, i, "run") != LUA_TFUNCTION)
+    if (lbezel_option_push(L, i, "run") != LUA_TFUNCTION)
         luaL_error(L, "tool %s: run must be a function, got %s", spec.name, luaL_typename(L, -1));
-    tool->function = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_rawseti(L, anchor, tool->index);
+    lua_rawseti(L, anchor, tool->index + 1);
     spec.fn = lbezel_callback_tool;
-    spec.free_ud = lbezel_callback_tool_free;
     spec.ud = tool;
-    if (bezel_toolset_add(set->object.handle, &spec, &err) != BEZEL_OK) {
-        lbezel_callback_tool_free(tool);
-        lbezel_raise(L, &err);
-    }
+    if (bezel_toolset_add(set->object.handle, &spec, &err) != BEZEL_OK) lbezel_raise(L, &err);
+    lbezel_object_end(tree);
     lua_settop(L, top);
+}
+
+/* A single tool in place of a list would otherwise be an empty list. */
+static void tools_check_list(lua_State *L, int i) {
+    lua_Integer n = (lua_Integer)lua_rawlen(L, i), found = 0;
+    for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) found++;
+    if (found != n) luaL_error(L, "tools: a list of tools expected, found other keys than 1..%d", (int)n);
 }
 
 lbezel_toolset *lbezel_tools_push(lua_State *L, int i) {
@@ -135,26 +138,24 @@ lbezel_toolset *lbezel_tools_push(lua_State *L, int i) {
         lua_pushvalue(L, i);
         return lbezel_object_check(L, -1, LBEZEL_TOOLS);
     }
-    luaL_checktype(L, i, LUA_TTABLE);
+    if (!lua_istable(L, i)) luaL_error(L, "tools: a list of tools expected, got %s", luaL_typename(L, i));
+    tools_check_list(L, i);
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_engine *engine = lbezel_engine_push(L);
     lbezel_toolset *set = lbezel_object_push(L, LBEZEL_TOOLS, sizeof *set, -1, 1);
     set->object.release = tools_release;
     set->engine = engine;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-    set->main = lua_tothread(L, -1);
-    lua_pop(L, 1);
     bezel_toolset *handle = NULL;
     if (bezel_toolset_new(&handle, engine, &err) != BEZEL_OK) lbezel_raise(L, &err);
-    set->object.handle = handle;
-    set->object.parent->children++;
+    lbezel_object_set(&set->object, handle);
+    lbezel_callback_register(L, set);
     lua_newtable(L); /* engine, set, anchor */
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, -3, 2);
     lua_Integer n = (lua_Integer)lua_rawlen(L, i);
     for (lua_Integer k = 1; k <= n; k++) {
         lua_rawgeti(L, i, k);
-        luaL_checktype(L, -1, LUA_TTABLE);
+        if (!lua_istable(L, -1)) luaL_error(L, "tools: item %d is a %s, no table", (int)k, luaL_typename(L, -1));
         tools_add(L, lua_gettop(L), set, lua_gettop(L) - 1);
         lua_pop(L, 1);
     }
@@ -192,9 +193,6 @@ static int tools_names(lua_State *L) {
     return 1;
 }
 
-typedef struct tools_parser {
-    lbezel_object object;
-} tools_parser;
 static void parser_release(void *handle) { bezel_parser_free(handle); }
 
 /* tools:parse(text, {repair_tail=, stopped="end"|"limit"}) -> {text, calls, errors, warnings}: what a model's output means,
@@ -205,24 +203,27 @@ static int tools_parse(lua_State *L) {
     lbezel_toolset *set = lbezel_object_check(L, 1, LBEZEL_TOOLS);
     size_t size;
     const char *text = luaL_checklstring(L, 2, &size);
+    lua_settop(L, 3);
     lbezel_options_check(L, 3, known);
     const char *stopped = lbezel_option_text(L, 3, "stopped");
+    if (stopped && strcmp(stopped, "limit") != 0 && strcmp(stopped, "end") != 0)
+        return luaL_error(L, "option stopped: '%s' is none of end, limit", stopped);
     uint32_t how = stopped && strcmp(stopped, "limit") == 0 ? BEZEL_STOPPED_LIMIT : BEZEL_STOPPED_END;
-    bezel_tree *tree = lbezel_tree_push(L, set->engine);
-    tools_parser *p = lbezel_object_push(L, LBEZEL_JOB, sizeof *p, 1, 0);
-    p->object.release = parser_release;
+    int repair_tail = lbezel_option_bool(L, 3, "repair_tail", 0);
+    lbezel_object *tree = lbezel_tree_push(L);
+    lbezel_object *p = lbezel_object_push(L, LBEZEL_PARSER, sizeof *p, 1, 0);
+    p->release = parser_release;
     bezel_parser *parser = NULL;
-    if (bezel_parser_new(&parser, set->object.handle, lbezel_option_bool(L, 3, "repair_tail", 0), &err) != BEZEL_OK)
-        return lbezel_fail(L, &err);
-    p->object.handle = parser;
-    p->object.parent->children++;
+    if (bezel_parser_new(&parser, set->object.handle, repair_tail, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lbezel_object_set(p, parser);
     bezel_value *value = NULL;
     bezel_status st = bezel_parser_push(parser, text, size, &err);
     if (st >= 0) st = bezel_parser_finish(parser, how, &err);
-    if (st >= 0) st = bezel_parser_result(&value, tree, parser, &err);
-    if (st < 0) return lbezel_fail(L, &err);
-    lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
-    return 1;
+    if (st >= 0) st = bezel_parser_result(&value, tree->handle, parser, &err);
+    if (st >= 0) lbezel_value_push(L, value, LBEZEL_NULL_AS_NIL);
+    lbezel_object_end(p);
+    lbezel_object_end(tree);
+    return st >= 0 ? 1 : lbezel_fail(L, &err);
 }
 
 void lbezel_tools_open(lua_State *L) {
@@ -230,5 +231,6 @@ void lbezel_tools_open(lua_State *L) {
     static const luaL_Reg methods[] = {
         {"warnings", tools_warnings}, {"names", tools_names}, {"parse", tools_parse}, {NULL, NULL}};
     lbezel_object_type(L, LBEZEL_TOOLS, methods);
+    lbezel_object_type(L, LBEZEL_PARSER, NULL);
     luaL_setfuncs(L, functions, 0);
 }

@@ -161,34 +161,46 @@ bezel_value *lbezel_value_get(lua_State *L, int i, bezel_tree *tree) {
 
 static void tree_release(void *handle) { bezel_tree_free(handle); }
 
-bezel_tree *lbezel_tree_push(lua_State *L, bezel_engine *engine) {
+lbezel_object *lbezel_tree_push(lua_State *L) {
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_tree *tree = NULL;
-    lbezel_object *o = lbezel_object_push(L, LBEZEL_TREE, sizeof *o, 0, 0);
+    bezel_engine *engine = lbezel_engine_push(L);
+    lbezel_object *o = lbezel_object_push(L, LBEZEL_TREE, sizeof *o, -1, 0); /* engine, tree */
     o->release = tree_release;
     if (bezel_tree_new(&tree, engine, &err) != BEZEL_OK) lbezel_raise(L, &err);
-    o->handle = tree;
-    return tree;
+    lbezel_object_set(o, tree);
+    lua_remove(L, -2);
+    return o;
 }
 
 typedef struct value_text {
+    lbezel_object object; /* handle: this struct */
     char *text;
     bezel_engine *engine;
 } value_text;
 
-static int text_collect(lua_State *L) {
-    value_text *t = lua_touserdata(L, 1);
+static void text_release(void *handle) {
+    value_text *t = handle;
     bezel_text_free(t->engine, t->text);
     t->text = NULL;
-    return 0;
 }
 
-char **lbezel_text_push(lua_State *L, bezel_engine *engine) {
-    value_text *t = lua_newuserdatauv(L, sizeof *t, 0);
-    t->text = NULL;
+lbezel_object *lbezel_text_push(lua_State *L, char ***out_text) {
+    bezel_engine *engine = lbezel_engine_push(L);
+    value_text *t = lbezel_object_push(L, LBEZEL_TEXT, sizeof *t, -1, 0); /* engine, text */
+    t->object.release = text_release;
     t->engine = engine;
-    luaL_setmetatable(L, LBEZEL_TEXT);
-    return &t->text;
+    lbezel_object_set(&t->object, t);
+    lua_remove(L, -2);
+    *out_text = &t->text;
+    return &t->object;
+}
+
+const char *lbezel_check_cstring(lua_State *L, int i) {
+    size_t size;
+    const char *text = luaL_checklstring(L, i, &size);
+    luaL_argcheck(L, strlen(text) == size, i, "the string contains a NUL byte");
+    return text;
 }
 
 /* --- Options ------------------------------------------------------------------------------ */
@@ -206,21 +218,23 @@ void lbezel_options_check(lua_State *L, int i, const char *const *known) {
     }
 }
 
-/* Pushes the field; LUA_TNIL also when there is no table. */
-static int option_push(lua_State *L, int i, const char *name) {
+int lbezel_option_push(lua_State *L, int i, const char *name) {
     if (lua_isnoneornil(L, i)) {
         lua_pushnil(L);
         return LUA_TNIL;
     }
-    return lua_getfield(L, i, name);
+    i = lua_absindex(L, i);
+    luaL_checktype(L, i, LUA_TTABLE);
+    lua_pushstring(L, name);
+    return lua_rawget(L, i);
 }
 
 lua_Integer lbezel_option_integer(lua_State *L, int i, const char *name, lua_Integer fallback, lua_Integer min,
                                   lua_Integer max) {
     lua_Integer x = fallback;
-    int ok = 1;
-    if (option_push(L, i, name) != LUA_TNIL) {
-        x = lua_tointegerx(L, -1, &ok);
+    int ok = 0, type = lbezel_option_push(L, i, name);
+    if (type != LUA_TNIL) {
+        if (type == LUA_TNUMBER) x = lua_tointegerx(L, -1, &ok);
         if (!ok) luaL_error(L, "option %s: integer expected, got %s", name, luaL_typename(L, -1));
         if (x < min || x > max) luaL_error(L, "option %s: %I is outside %I..%I", name, (LUAI_UACINT)x,
                                            (LUAI_UACINT)min, (LUAI_UACINT)max);
@@ -231,10 +245,10 @@ lua_Integer lbezel_option_integer(lua_State *L, int i, const char *name, lua_Int
 
 lua_Number lbezel_option_number(lua_State *L, int i, const char *name, lua_Number fallback) {
     lua_Number x = fallback;
-    int ok = 1;
-    if (option_push(L, i, name) != LUA_TNIL) {
-        x = lua_tonumberx(L, -1, &ok);
-        if (!ok) luaL_error(L, "option %s: number expected, got %s", name, luaL_typename(L, -1));
+    int type = lbezel_option_push(L, i, name);
+    if (type != LUA_TNIL) {
+        x = lua_tonumber(L, -1);
+        if (type != LUA_TNUMBER) luaL_error(L, "option %s: number expected, got %s", name, luaL_typename(L, -1));
     }
     lua_pop(L, 1);
     return x;
@@ -242,7 +256,7 @@ lua_Number lbezel_option_number(lua_State *L, int i, const char *name, lua_Numbe
 
 int lbezel_option_bool(lua_State *L, int i, const char *name, int fallback) {
     int x = fallback;
-    int type = option_push(L, i, name);
+    int type = lbezel_option_push(L, i, name);
     if (type != LUA_TNIL && type != LUA_TBOOLEAN)
         luaL_error(L, "option %s: boolean expected, got %s", name, luaL_typename(L, -1));
     if (type == LUA_TBOOLEAN) x = lua_toboolean(L, -1);
@@ -250,13 +264,21 @@ int lbezel_option_bool(lua_State *L, int i, const char *name, int fallback) {
     return x;
 }
 
-const char *lbezel_option_text(lua_State *L, int i, const char *name) {
+const char *lbezel_option_bytes(lua_State *L, int i, const char *name, size_t *out_size) {
     const char *text = NULL;
-    int type = option_push(L, i, name);
+    int type = lbezel_option_push(L, i, name);
+    *out_size = 0;
     if (type != LUA_TNIL && type != LUA_TSTRING)
         luaL_error(L, "option %s: string expected, got %s", name, luaL_typename(L, -1));
-    if (type == LUA_TSTRING) text = lua_tostring(L, -1); /* the table holds the string */
+    if (type == LUA_TSTRING) text = lua_tolstring(L, -1, out_size); /* the table holds the string */
     lua_pop(L, 1);
+    return text;
+}
+
+const char *lbezel_option_text(lua_State *L, int i, const char *name) {
+    size_t size;
+    const char *text = lbezel_option_bytes(L, i, name, &size);
+    if (text && strlen(text) != size) luaL_error(L, "option %s: the string contains a NUL byte", name);
     return text;
 }
 
@@ -270,6 +292,11 @@ static int value_list(lua_State *L) {
     }
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
+    if (lua_getmetatable(L, 1)) {
+        luaL_getmetatable(L, LIST_MARK);
+        luaL_argcheck(L, lua_rawequal(L, -1, -2), 1, "the table has a metatable of its own");
+        lua_settop(L, 1);
+    }
     luaL_setmetatable(L, LIST_MARK);
     return 1;
 }
@@ -278,10 +305,7 @@ void lbezel_value_open(lua_State *L) {
     luaL_newmetatable(L, LIST_MARK);
     lua_pop(L, 1);
     lbezel_object_type(L, LBEZEL_TREE, NULL);
-    luaL_newmetatable(L, LBEZEL_TEXT);
-    lua_pushcfunction(L, text_collect);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
+    lbezel_object_type(L, LBEZEL_TEXT, NULL);
     lua_pushlightuserdata(L, (void *)(uintptr_t)&null_mark);
     lua_setfield(L, -2, "null");
     lua_pushcfunction(L, value_list);
