@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# All tests of a build: the examples on the tiny model, the Lua scripts of tests/lua in plain lua5.4, then the Check suites,
-# whose totals are the last line.
+# All tests of a build: the examples on the tiny model, the Lua scripts in plain lua5.4, then the Check suites, whose totals
+# are the last line.
 #
 #     run_tests.sh BUILD [SUITE...]     with suites named, only those
 set -eu
@@ -32,22 +32,30 @@ try() {
     fi
 }
 
+# A model that writes the call, then the answer: the whole way through a tool.
+scripted=$scratch/scripted.gguf
+"$out/tests/script_model" "$scripted" instruct 'get_stock(item="lamp")' 'There are twelve lamps.'
 for program in "$out"/examples/*; do
-    [ -x "$program" ] && try "example ${program##*/}" "$program" "$tiny"
+    case $program in
+    */tool_call)
+        try "example tool_call" "$program" "$scripted"
+        grep -q '^\[get_stock answered 12\]' "$scratch/out" || { echo "FAILED: tool_call did not call its tool"; failed=$((failed + 1)); }
+        ;;
+    *) try "example ${program##*/}" "$program" "$tiny" ;;
+    esac
 done
 
-LUA_CPATH="$(cd "$out" && pwd)/?.so"
-LUA_PATH="./?.lua;./tests/lua/?.lua;./examples/lua/?.lua;;"
-BEZEL_BUILD=$out
-export LUA_CPATH LUA_PATH BEZEL_BUILD
-for script in tests/lua/test_*.lua; do
-    [ -e "$script" ] && try "$script" lua5.4 "$script"
-done
+if lua5.4 tests/lua/run.lua "$out"; then
+    echo "good: Lua scripts"
+else
+    failed=$((failed + 1))
+    echo "FAILED: Lua scripts"
+fi
 
 status=0
 "$out/tests/run" || status=$?
 if [ "$failed" -gt 0 ]; then
-    echo "$failed examples or Lua scripts failed (above)." >&2
+    echo "Examples or Lua scripts failed (above)." >&2
     exit 1
 fi
 exit "$status"
