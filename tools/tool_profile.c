@@ -10,7 +10,9 @@ static const char *const profile_transcript_labels[] = {"User:", "Assistant:", "
                                                         NULL};
 static const char *const profile_transcript_stops[] = {"\n\n", "\nUser:", "\nResult:", "\nAvailable Functions", NULL};
 
-/* None of the demo's functions occurs here: a small model would call what it saw. */
+/* None of the demo's functions occurs here: a small model would call what it saw. Both calls stand before their results
+ * because the model then makes the second call, too; a number stands among the values because it otherwise copies the
+ * range of the declaration (both measured with the 270M model). */
 static const char *const profile_exchanges[] = {
     "Available Functions:\n"
     "- find_flights: Flights between two cities\n"
@@ -21,17 +23,14 @@ static const char *const profile_exchanges[] = {
     "\n"
     "User: Are there flights from Oslo to Rome, and any five star hotels there for 4 nights?\n"
     "Assistant: FUNCTION_CALL: find_flights(origin=\"Oslo\", destination=\"Rome\")\n"
+    "FUNCTION_CALL: find_hotels(city=\"Rome\", nights=4, stars=\"five\")\n"
     "Result: find_flights = flight SK4711 at 08:15 for 120 euros\n"
-    "Assistant: FUNCTION_CALL: find_hotels(city=\"Rome\", nights=4, stars=\"five\")\n"
     "Result: find_hotels = Hotel Artemide for 210 euros a night\n"
     "Assistant: Flight SK4711 leaves Oslo at 08:15 and costs 120 euros. In Rome, Hotel Artemide has rooms for 210 euros a "
-    "night.",
-    "Available Functions:\n"
-    "- find_flights: Flights between two cities\n"
-    "  Parameters: origin (string): City of departure; destination (string): City of arrival\n"
+    "night.\n"
     "\n"
-    "User: Who wrote the play Hamlet?\n"
-    "Assistant: William Shakespeare wrote Hamlet.",
+    "User: Tell me a fun fact.\n"
+    "Assistant: Honey never spoils.",
     NULL,
 };
 
