@@ -1,5 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* All headers of the core. Tools, agents and store have their own: <bezel/tools.h>, <bezel/agent.h>, <bezel/store.h>. */
+/* All headers of the core, and nothing else. Include it, or only what you use: every header includes what it needs.
+ *
+ *     #include <bezel/bezel.h>
+ *
+ *     bezel_engine_new(&engine, NULL, &err);                                      // engine.h
+ *     bezel_model_open(&model, engine, "gemma-3-270m-q4_k_m.gguf", NULL, &err);   // model.h
+ *     bezel_session_new(&session, model, NULL, &err);                             // session.h
+ *     bezel_session_append_text(session, "The capital of France is", SIZE_MAX, BEZEL_TOKENIZE_BOS, &err);
+ *     bezel_generate(&job, session, NULL, &err);                                  // then job.h
+ *
+ * base.h       version, status codes, errors, the world, the log: read it first, its rules hold for all
+ * engine.h     the machine: threads, kernels, memory
+ * value.h      null, bool, integer, number, text, list, map; JSON
+ * job.h        work that the host drives in slices or leaves to a worker
+ * model.h      opening and describing a model file
+ * tokenizer.h  text to ids and back
+ * chat.h       messages and the form in which a model reads them
+ * sampling.h   how the next token is picked
+ * session.h    a timeline, generation and scores
+ * http.h       a careful client, where the build has it
+ *
+ * Tools, agents and store are parts of their own: <bezel/tools.h>, <bezel/agent.h>, <bezel/store.h>. */
 #ifndef BEZEL_BEZEL_H
 #define BEZEL_BEZEL_H
 
