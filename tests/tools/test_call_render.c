@@ -82,15 +82,30 @@ START_TEST(the_instruct_prompt_has_introduction_functions_rules_and_context)
 }
 END_TEST
 
-START_TEST(the_transcript_prompt_shows_exchanges_then_the_functions_then_the_tools_own)
+START_TEST(the_transcript_prompt_shows_the_functions_then_the_tools_own_exchanges_instead_of_the_rows)
 {
-    const char *text = rendered("transcript", NULL);
-    const char *first = strstr(text, "Available Functions:\n"), *real = strstr(text, DECLARATION);
-    ck_assert_msg(first != NULL && real > first, "%s", text);
+    const char *text = rendered("transcript", NULL), *real = strstr(text, DECLARATION);
+    ck_assert_msg(real != NULL && strstr(text, "Available Functions:\n") == real, "%s", text);
     ck_assert_str_eq(real + strlen(DECLARATION),
                      "\nUser: Rain in Oslo?\nAssistant: FUNCTION_CALL: get_weather(city=\"Oslo\")\n\nUser: Thanks\nAssistant: Welcome");
-    ck_assert_ptr_nonnull(strstr(text, "Result: "));
+}
+END_TEST
+
+START_TEST(tools_without_exchanges_of_their_own_get_those_of_the_row_before_their_list)
+{
+    bezel_toolset *plain = NULL;
+    bezel_tool tool = BEZEL_TOOL_INIT;
+    char *text = NULL;
+    tool.name = "get_time";
+    ck_assert_int_eq(bezel_toolset_new(&plain, engine, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_toolset_add(plain, &tool, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_toolset_render(&text, NULL, plain, bezel_tool_profile_find("transcript"), NULL, NULL), BEZEL_OK);
+    const char *first = strstr(text, "Available Functions:\n"), *second = strstr(first + 1, "Available Functions:\n");
+    ck_assert_msg(second != NULL && strstr(text, "Result: ") < second, "%s", text);
+    ck_assert_str_eq(second, "Available Functions:\n- get_time\n  Parameters: none");
     ck_assert_ptr_null(strstr(text, "\n\n\n"));
+    bezel_text_free(engine, text);
+    bezel_toolset_free(plain);
 }
 END_TEST
 
@@ -279,7 +294,8 @@ Suite *call_render_suite(void)
     TCase *t = tcase_create("render");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, the_instruct_prompt_has_introduction_functions_rules_and_context);
-    tcase_add_test(t, the_transcript_prompt_shows_exchanges_then_the_functions_then_the_tools_own);
+    tcase_add_test(t, the_transcript_prompt_shows_the_functions_then_the_tools_own_exchanges_instead_of_the_rows);
+    tcase_add_test(t, tools_without_exchanges_of_their_own_get_those_of_the_row_before_their_list);
     tcase_add_test(t, the_examples_of_the_transcript_show_calls_and_answers_without_one);
     tcase_add_test(t, a_profile_is_found_by_name_and_by_chat_form);
     tcase_add_test(t, a_call_is_written_in_canonical_form_and_reads_back);

@@ -84,8 +84,8 @@ BEZEL_API void bezel_call_fail(bezel_call *call, const char *reason);
 
 /* How tools are shown to a model and how results come back; one row for each kind of model. Texts are borrowed.
  * The prompt is: intro; up to n_examples of `examples`, each a whole exchange with a list of its own; list_label with the
- * functions of the set; rules; the tools' own examples (only where n_examples is not 0); context. Parts that are NULL or
- * empty are left out; a blank line stands between parts. In the formats %n is the name of the function, %a its arguments,
+ * functions of the set; rules; the tools' own examples (only where n_examples is not 0; they stand instead of the row's
+ * `examples`); context. Parts that are NULL or empty are left out; a blank line stands between parts. In the formats %n is the name of the function, %a its arguments,
  * %v the value or the reason. */
 typedef struct bezel_tool_profile {
     uint32_t size;            /* sizeof(bezel_tool_profile) */
