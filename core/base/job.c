@@ -5,7 +5,9 @@
 #include "base/job_impl.h"
 
 #include "base/alloc.h"
+#include "base/status.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct bz_job_event_node {
@@ -314,6 +316,7 @@ static bezel_status job_answer(const bezel_job *job, bezel_status status, bezel_
 bezel_status bezel_job_step(bezel_job *job, int64_t budget_us, bezel_error *err)
 {
     const bezel_world *w;
+    const int saved = errno; /* exp and pow of the units may set it; it is the host's */
     uint64_t emitted;
     int64_t start;
     bezel_status status;
@@ -332,6 +335,7 @@ bezel_status bezel_job_step(bezel_job *job, int64_t budget_us, bezel_error *err)
         if (budget_us < 0 ? job->first != NULL : (w->monotonic_ns(w->ud) - start) / 1000 >= budget_us)
             break;
     }
+    errno = saved;
     bz_log_drain(job->log);
     if (job->first != NULL && (status == BEZEL_MORE || job->n_emitted != emitted))
         return BEZEL_TOKEN;
@@ -376,8 +380,13 @@ bezel_status bezel_job_start(bezel_job *job, bezel_error *err)
 static bezel_status job_wait(bezel_job *job, int64_t timeout_ms, bezel_error *err)
 {
     const bezel_world *w = job->world;
-    int64_t end = timeout_ms > 0 ? w->monotonic_ns(w->ud) / 1000000 + timeout_ms : 0;
+    const int64_t longest_ms = (int64_t)1 << 40; /* 34 years: no overflow below */
+    int64_t end = 0;
     bezel_status status;
+    if (timeout_ms > longest_ms)
+        timeout_ms = longest_ms;
+    if (timeout_ms > 0)
+        end = w->monotonic_ns(w->ud) / 1000000 + timeout_ms;
     job_forget_taken(job);
     bz_log_drain(job->log);
     bz_mutex_lock(job->mutex);

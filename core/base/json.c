@@ -11,6 +11,7 @@
 #include "base/value_impl.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -102,6 +103,8 @@ bezel_status bz_json_read(bezel_value **out, bezel_tree *tree, const char *json,
     bezel_value *value = NULL;
     bezel_status status;
     cJSON *root;
+    int saved;
+    *out = NULL;
     if (tree->status != BEZEL_OK)
         return bz_fail(err, tree->status, "json", "the tree has failed before (%s)", bezel_status_name(tree->status));
     if (size > max_size)
@@ -110,7 +113,9 @@ bezel_status bz_json_read(bezel_value **out, bezel_tree *tree, const char *json,
     status = bz_json_check(json, size, err);
     if (status != BEZEL_OK)
         return status;
+    saved = errno; /* cJSON reads numbers with strtod, which reports underflow there */
     root = cJSON_ParseWithLengthOpts(json, size, NULL, 0);
+    errno = saved;
     if (root == NULL)
         return json_memory(err, size);
     status = json_read_value(&value, &r, root);
@@ -250,6 +255,7 @@ bezel_status bezel_json_write(char **out, size_t *out_size, bezel_engine *engine
     bezel_status status;
     if (out == NULL || engine == NULL)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "json", "%s is NULL", out == NULL ? "out" : "engine");
+    *out = NULL;
     bz_strbuf_init(&b, bezel_engine_world(engine), 0);
     status = bz_json_append(&b, value, indent, err);
     if (status == BEZEL_OK && b.status == BEZEL_ERR_LIMIT)

@@ -4,6 +4,7 @@
  * Reads no hexadecimal, no infinity, no NaN. */
 #include "base/number.h"
 
+#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -73,6 +74,7 @@ int bz_number_parse(double *out, const char *s, size_t n)
     number_text t = {.s = s, .n = n};
     char plain[BZ_NUMBER_DIGITS + 32];
     int negative = 0;
+    int saved;
     double x;
     if (n > 0 && (s[0] == '+' || s[0] == '-')) {
         negative = s[0] == '-';
@@ -95,7 +97,9 @@ int bz_number_parse(double *out, const char *s, size_t n)
     if (t.exponent < -BZ_NUMBER_EXPONENT)
         t.exponent = -BZ_NUMBER_EXPONENT;
     snprintf(plain, sizeof plain, "%se%lld", t.digits, (long long)t.exponent);
+    saved = errno; /* strtod reports what underflows there; it is the host's */
     x = strtod(plain, NULL);
+    errno = saved;
     if (!isfinite(x))
         return 0;
     *out = negative ? -x : x;
@@ -148,8 +152,12 @@ static int number_digits(char digits[20], int *out_exponent, double x, int count
 static int number_reads_back(const char *digits, int n, int exponent, double x)
 {
     char text[40];
+    int saved = errno;
+    double back;
     snprintf(text, sizeof text, "%.*se%d", n, digits, exponent - (n - 1));
-    return !(strtod(text, NULL) < x) && !(strtod(text, NULL) > x);
+    back = strtod(text, NULL);
+    errno = saved;
+    return !(back < x) && !(back > x);
 }
 
 /* The fewest digits that read back. Fifteen always survive the way through a normal double, so for these the search
