@@ -10,10 +10,12 @@
 #include "base/address.h"
 #include "base/alloc.h"
 #include "base/options.h"
+#include "base/os.h"
 #include "base/strbuf.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -472,7 +474,10 @@ bezel_status bezel_http_request(bezel_http_response **out, bezel_engine *engine,
     bz_strbuf_init(&response->headers, w, HEADERS_LIMIT);
     http_call call = {.options = &o, .response = response, .body = o.body, .method = o.method, .send_headers = 1};
     call.end_ns = o.timeout_ms ? w->monotonic_ns(w->ud) + o.timeout_ms * 1000000 : INT64_MAX;
+    int saved = errno, pipe = bz_os_pipe_block(); /* with NOSIGNAL libcurl leaves SIGPIPE to its caller */
     st = http_perform(&call, url, err);
+    bz_os_pipe_restore(pipe);
+    errno = saved;
     if (st != BEZEL_OK) {
         bezel_http_response_free(response);
         return st;

@@ -33,4 +33,9 @@ void bz_os_flag_clear(int fd);
 void bz_os_flag_close(int fd);
 void bz_os_pause(void); /* spin-wait hint */
 
+/* Keeps a broken connection from ending the host: between block and restore, both on one thread, SIGPIPE of that thread is
+ * held back and then dropped; a host's own mask and handler stay. Hand what block returns to restore. */
+int bz_os_pipe_block(void);
+void bz_os_pipe_restore(int state);
+
 #endif

@@ -623,3 +623,46 @@ void bz_os_pause(void)
     __asm__ volatile("yield");
 #endif
 }
+
+/* --- Broken connections ------------------------------------------------------------------- */
+
+enum { OS_PIPE_KEEP, OS_PIPE_DROP, OS_PIPE_DROP_UNBLOCK };
+
+int bz_os_pipe_block(void)
+{
+    int saved = errno;
+    int state = OS_PIPE_KEEP; /* one waits already, so it is blocked and the host's */
+    sigset_t pipe;
+    sigset_t before;
+    sigset_t pending;
+    sigemptyset(&pending);
+    sigpending(&pending);
+    if (!sigismember(&pending, SIGPIPE)) {
+        sigemptyset(&pipe);
+        sigaddset(&pipe, SIGPIPE);
+        sigemptyset(&before);
+        pthread_sigmask(SIG_BLOCK, &pipe, &before);
+        state = sigismember(&before, SIGPIPE) ? OS_PIPE_DROP : OS_PIPE_DROP_UNBLOCK;
+    }
+    errno = saved;
+    return state;
+}
+
+void bz_os_pipe_restore(int state)
+{
+    int saved = errno;
+    sigset_t pipe;
+    sigset_t pending;
+    int number;
+    if (state == OS_PIPE_KEEP)
+        return;
+    sigemptyset(&pending);
+    sigpending(&pending);
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    if (sigismember(&pending, SIGPIPE))
+        sigwait(&pipe, &number);
+    if (state == OS_PIPE_DROP_UNBLOCK)
+        pthread_sigmask(SIG_UNBLOCK, &pipe, NULL);
+    errno = saved;
+}
