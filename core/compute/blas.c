@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The one file that knows OpenBLAS. The library is taken as it is found: no environment variable is set, and its answer is
- * checked before it is used. Calls are made from our own workers, so a build with threads of its own is told to use one. */
+ * checked before it is used. Calls are made from our own workers, so a build that would start threads of its own is left
+ * alone: how many it may use is a setting of the whole process, and so the host's. */
 #include "compute/blas.h"
 
 #include <cblas.h>
@@ -29,8 +30,8 @@ int bz_blas_check(void)
 {
     enum { N = 29, T = 19, K = 67, STRIDE = 71 };
     float w[N * STRIDE], x[T * STRIDE], y[T * STRIDE];
-    if (openblas_get_parallel() != OPENBLAS_SEQUENTIAL)
-        openblas_set_num_threads(1);
+    if (openblas_get_parallel() != OPENBLAS_SEQUENTIAL && openblas_get_num_threads() != 1)
+        return 0;
     for (uint32_t i = 0; i < N * STRIDE; i++)
         w[i] = blas_sample(i);
     for (uint32_t i = 0; i < T * STRIDE; i++) {

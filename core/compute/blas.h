@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-/* Once at the start of an engine: asks a build with threads for one thread, multiplies two small matrices with ragged edges
- * and compares with a plain loop. 1 when the result is right, 0 when this library must not be used. */
+/* Once at the start of an engine: multiplies two small matrices with ragged edges and compares with a plain loop. 1 when
+ * the result is right, 0 when this library must not be used; a build set to several threads of its own must not, either. */
 int bz_blas_check(void);
 /* "OpenBLAS 0.3.21 ... SkylakeX", for people; Static text. */
 const char *bz_blas_name(void);

@@ -273,7 +273,8 @@ static bezel_status engine_fill(bezel_engine *engine, const bezel_engine_options
         return status;
     engine->blas_ok = bz_blas_check();
     if (!engine->blas_ok && bezel_has("blas"))
-        bz_log_write(engine->log, BEZEL_LOG_WARNING, "engine", "%s failed its check and is not used", bz_blas_name());
+        bz_log_write(engine->log, BEZEL_LOG_WARNING, "engine", "%s is not used: it failed its check or has several threads of its own (OPENBLAS_NUM_THREADS)",
+                     bz_blas_name());
     bz_log_write(engine->log, BEZEL_LOG_INFO, "engine", "Bezel %s, %s, %u threads, %s", bezel_version(),
                  bezel_isa_name(engine->isa), threads, engine->blas_ok ? bz_blas_name() : "no BLAS");
     return BEZEL_OK;
@@ -287,6 +288,7 @@ bezel_status bezel_engine_new(bezel_engine **out, const bezel_engine_options *op
     bezel_status status;
     if (out == NULL)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "engine", "out is NULL");
+    *out = NULL;
     bezel_engine_options_init(&o);
     status = bz_options_read(&o, sizeof o, options, "engine", err);
     if (status == BEZEL_OK)
@@ -361,6 +363,7 @@ bezel_status bezel_engine_describe(bezel_value **out, bezel_tree *tree, bezel_en
     if (out == NULL || tree == NULL || engine == NULL)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "engine", "%s is NULL",
                        out == NULL ? "out" : tree == NULL ? "tree" : "engine");
+    *out = NULL;
     bz_log_drain(engine->log);
     bezel_engine_memory(engine, &now, &peak);
     map = bezel_tree_map(tree);

@@ -15,10 +15,9 @@ local banned = {
   ["goes past the world's allocator"] = "malloc calloc realloc free strdup strndup alloca aligned_alloc posix_memalign",
 }
 -- The seams: the one file that may, and what it may. number.c gives strtod and atoi digits and an exponent only, where no
--- locale matters; blas.c sets a threaded OpenBLAS to one thread, since Bezel's pool drives it.
+-- locale matters.
 local seams = {
   ["core/base/number.c"] = "strtod atoi",
-  ["core/compute/blas.c"] = "openblas_set_num_threads",
   ["core/base/os_posix.c"] = "malloc calloc realloc free aligned_alloc posix_memalign gmtime_r localtime_r strerror",
 }
 
