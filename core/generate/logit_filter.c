@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 
+#include <float.h>
 #include <math.h>
 
 /* --- Reading and changing ----------------------------------------------------------------- */
@@ -36,7 +37,10 @@ void bz_logit_penalty(float *logits, const int32_t *ids, size_t n, float r, uint
         if (seen[id / 64] & bit)
             continue;
         seen[id / 64] |= bit;
-        logits[id] = logits[id] < 0.0F ? logits[id] * r : logits[id] / r;
+        /* Held to the range of a float: a damaged file has logits whose quotient is infinite, and infinity minus itself
+         * is no weight. */
+        const float l = logits[id] < 0.0F ? logits[id] * r : logits[id] / r;
+        logits[id] = l > FLT_MAX ? FLT_MAX : l;
     }
     for (size_t i = 0; i < n; ++i)
         seen[(uint32_t)ids[i] / 64] = 0;

@@ -16,7 +16,7 @@ typedef struct bz_candidate {
 /* BEZEL_ERR_NUMERIC naming the first id whose logit is NaN or infinite. */
 bezel_status bz_logit_check(const float *logits, size_t V, bezel_error *err);
 void bz_logit_bias(float *logits, const bezel_logit_bias *bias, size_t n);
-/* l < 0 ? l * r : l / r for each distinct id of ids, once. seen is a zeroed bitmap of V bits and is zero again after. */
+/* l < 0 ? l * r : l / r, at most the largest float, for each distinct id of ids, once. seen is a zeroed bitmap of V bits and is zero again after. */
 void bz_logit_penalty(float *logits, const int32_t *ids, size_t n, float r, uint64_t *seen);
 /* Lowest id of the largest logit, -1 when all are -infinity. */
 int32_t bz_logit_argmax(const float *logits, size_t V);
