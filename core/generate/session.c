@@ -13,9 +13,6 @@
 
 #include <string.h>
 
-#define SESSION_DEFAULT_CTX 4096U
-#define SESSION_DEFAULT_CHUNK 128U
-
 /* --- Checks ------------------------------------------------------------------------------- */
 
 bezel_status bz_session_check(const bezel_session *session, bezel_error *err)
@@ -78,12 +75,12 @@ static bezel_status session_resolve(bezel_session_options *o, const bezel_model 
 {
     const uint32_t most = model->config.n_ctx;
     if (o->n_ctx == 0)
-        o->n_ctx = most < SESSION_DEFAULT_CTX ? most : SESSION_DEFAULT_CTX;
+        o->n_ctx = most < BZ_DEFAULT_CTX ? most : BZ_DEFAULT_CTX;
     if (o->n_ctx > most || o->n_ctx == 0)
         return bz_fail(err, BEZEL_ERR_RANGE, "session", "n_ctx is %u, expected 1 to %u, the context of this model",
                        (unsigned)o->n_ctx, (unsigned)most);
     if (o->chunk == 0)
-        o->chunk = SESSION_DEFAULT_CHUNK;
+        o->chunk = BZ_DEFAULT_CHUNK;
     if (o->chunk > BZ_KV_SLACK)
         return bz_fail(err, BEZEL_ERR_RANGE, "session", "chunk is %u, expected 1 to %u, or 0 for the default",
                        (unsigned)o->chunk, (unsigned)BZ_KV_SLACK);
@@ -91,7 +88,7 @@ static bezel_status session_resolve(bezel_session_options *o, const bezel_model 
         return bz_fail(err, BEZEL_ERR_RANGE, "session", "activations is %u, expected 0 (auto), 1 (f32) or 2 (q8)",
                        (unsigned)o->activations);
     if (o->activations == BEZEL_ACTIVATIONS_AUTO)
-        o->activations = model->engine->isa == BEZEL_ISA_SCALAR ? BEZEL_ACTIVATIONS_F32 : BEZEL_ACTIVATIONS_Q8;
+        o->activations = bz_decoder_default_q8(model->engine) ? BEZEL_ACTIVATIONS_Q8 : BEZEL_ACTIVATIONS_F32;
     return BEZEL_OK;
 }
 

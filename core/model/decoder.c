@@ -13,6 +13,11 @@
 /* Weight bytes a head slice reads: about a millisecond, so that a host with a frame to draw can stop in between. */
 #define DECODER_HEAD_SLICE ((size_t)16 << 20)
 
+int bz_decoder_default_q8(const bezel_engine *engine)
+{
+    return engine->isa != BEZEL_ISA_SCALAR;
+}
+
 /* --- Memory ------------------------------------------------------------------------------- */
 
 /* ORDER: as decoder_place hands them out. */

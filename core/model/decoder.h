@@ -16,6 +16,12 @@
 #include "model/kv_cache.h"
 #include "model/model_impl.h"
 
+/* What a session is when its options leave it open; bezel_model_plan counts with the same. */
+#define BZ_DEFAULT_CTX 4096U  /* positions, where the model has as many */
+#define BZ_DEFAULT_CHUNK 128U /* tokens a pass */
+/* 1 when AUTO means 8-bit activations, and with them a cache in halves: everywhere but on the scalar level. */
+int bz_decoder_default_q8(const bezel_engine *engine);
+
 /* One pass. All float buffers lie in one block; letters as in config.h, C = chunk. */
 typedef struct bz_decoder {
     const bezel_model *model;

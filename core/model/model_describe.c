@@ -7,9 +7,6 @@
 #include "model/model_impl.h"
 #include "model/weights.h"
 
-#define PLAN_DEFAULT_CTX 4096u /* ORDER bezel_session_options: n_ctx, chunk */
-#define PLAN_CHUNK 128u
-
 static void describe_integer(bezel_tree *tree, bezel_value *map, const char *key, uint64_t n)
 {
     bezel_value_set(tree, map, key, n <= INT64_MAX ? bezel_tree_integer(tree, (int64_t)n) : bezel_tree_number(tree, (double)n));
@@ -145,12 +142,11 @@ bezel_status bezel_model_plan(bezel_value **out, bezel_tree *tree, bezel_engine 
     if (status != BEZEL_OK)
         goto done;
     if (n_ctx == 0)
-        n_ctx = config.n_ctx < PLAN_DEFAULT_CTX ? config.n_ctx : PLAN_DEFAULT_CTX;
-    /* ORDER bezel_session_new: float activations, and with them a float cache, on the scalar level */
-    kv_dtype = engine->isa == BEZEL_ISA_SCALAR ? BZ_DTYPE_F32 : BZ_DTYPE_F16;
+        n_ctx = config.n_ctx < BZ_DEFAULT_CTX ? config.n_ctx : BZ_DEFAULT_CTX;
+    kv_dtype = bz_decoder_default_q8(engine) ? BZ_DTYPE_F16 : BZ_DTYPE_F32; /* as bezel_session_new pairs them */
     bz_weights_total(&weights, &parameters, &config, source);
     kv = bz_kv_cache_bytes(&config, n_ctx, kv_dtype);
-    scratch = bz_decoder_bytes(&config, engine, n_ctx, PLAN_CHUNK);
+    scratch = bz_decoder_bytes(&config, engine, n_ctx, BZ_DEFAULT_CHUNK);
     if (kv > (uint64_t)INT64_MAX / 4 || scratch > (uint64_t)INT64_MAX / 4) {
         status = bz_fail(err, BEZEL_ERR_LIMIT, "model", "%s: a session of %u positions needs more memory than can be counted",
                          path, (unsigned)n_ctx);
