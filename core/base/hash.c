@@ -33,6 +33,8 @@ void bz_hash_add(bz_hash *h, const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
     size_t held = (size_t)(h->size & 7);
+    if (n == 0)
+        return; /* bytes may be NULL */
     h->size += n;
     if (held) {
         size_t take = 8 - held < n ? 8 - held : n;

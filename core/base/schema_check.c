@@ -76,8 +76,8 @@ static bezel_status problem(bz_schema_check *k, const bz_raw *raw, const char *c
     reason[cut] = '\0';
     k->problem.code = code;
     k->problem.offset = raw->offset;
-    snprintf(k->problem.text, sizeof k->problem.text, "%.72s%s%s", k->path_size > 0 ? k->path : "",
-             k->path_size > 0 ? " " : "", reason);
+    int shown = (int)(k->path_size < 72 ? k->path_size : bz_utf8_cut(k->path, 72));
+    snprintf(k->problem.text, sizeof k->problem.text, "%.*s%s%s", shown, k->path, shown > 0 ? " " : "", reason);
     return BEZEL_ERR_PARSE;
 }
 
@@ -175,8 +175,10 @@ static int read_numeric(bz_schema_check *k, int64_t *integer, double *number, co
 
 static int is_multiple(double x, double step)
 {
+    if (step <= 0) /* none; and no division that a host may have made trap */
+        return 1;
     double quotient = x / step;
-    return step <= 0 || fabs(quotient - nearbyint(quotient)) <= 1e-9 * fmax(1.0, fabs(quotient));
+    return fabs(quotient - nearbyint(quotient)) <= 1e-9 * fmax(1.0, fabs(quotient));
 }
 
 static bezel_status apply_integer(bezel_value **out, bz_schema_check *k, uint32_t index, const bz_raw *raw)

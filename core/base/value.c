@@ -22,6 +22,7 @@ bezel_status bz_tree_new(bezel_tree **out, const bezel_world *w, bezel_error *er
 {
     bezel_tree *tree = bz_zalloc(w, sizeof *tree);
     bezel_status status;
+    *out = NULL;
     if (tree == NULL)
         return bz_fail_memory(err, "value", "a value tree", sizeof *tree);
     status = w->random(w->ud, tree->seed, sizeof tree->seed);

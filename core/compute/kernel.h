@@ -54,7 +54,7 @@ typedef struct bz_kernel {
     void (*f32_to_f16)(uint16_t *out, const float *x, size_t n); /* round to nearest even */
 } bz_kernel;
 
-/* Best table not above `isa` that is built in and that the machine can run; NULL when exactly `isa` is impossible. */
+/* The table of exactly this level, AUTO: of the best one; NULL when it is not built in or the machine cannot run it. */
 const bz_kernel *bz_kernel_find(uint32_t isa);
 /* What AUTO means on this machine. */
 uint32_t bz_kernel_best_isa(void);

@@ -49,7 +49,7 @@ int bz_vocab_is_byte(const bz_vocab *v, int32_t id, uint8_t *out);       /* 1 an
 int bz_vocab_is_end(const bz_vocab *v, int32_t id);
 int32_t bz_vocab_bos(const bz_vocab *v); /* -1 when none; also when add_bos is 0 the id is given */
 int bz_vocab_add_bos(const bz_vocab *v);          /* 0 or 1 */
-int bz_vocab_add_space_prefix(const bz_vocab *v); /* 1: a text gets a space before it; decoding takes it off again */
+int bz_vocab_add_space_prefix(const bz_vocab *v); /* 1: a text gets a space before it, which decoding gives back */
 /* 1 for what users must not be able to spell: control and unknown tokens and, whatever type the file gives them, the
  * marks of turns, images, audio and tools. */
 int bz_vocab_is_structure(const bz_vocab *v, int32_t id);
