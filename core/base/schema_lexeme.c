@@ -130,48 +130,68 @@ static int looks_numeric(const char *s, size_t n)
     return i == n;
 }
 
+/* "1." and ".5" are fine for models, not for every reader of numbers: gets the missing 0. Returns the size; *out_point is set
+ * when there is a point or an exponent. */
+static size_t pad_point(char *out, int *out_point, const char *s, size_t n)
+{
+    size_t size = 0;
+    *out_point = 0;
+    for (size_t i = 0; i < n; i++) {
+        int is_point = s[i] == '.';
+        if (is_point && (i == 0 || s[i - 1] == '-'))
+            out[size++] = '0';
+        out[size++] = s[i];
+        if (is_point && (i + 1 == n || (s[i + 1] | 0x20) == 'e'))
+            out[size++] = '0';
+        *out_point |= is_point || (s[i] | 0x20) == 'e';
+    }
+    return size;
+}
+
+static int is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* The text without "_" between digits; SIZE_MAX when it has more than `capacity` bytes. */
+static size_t drop_underscores(char *out, size_t capacity, const char *s, size_t n)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] == '_' && i > 0 && i + 1 < n && is_digit(s[i - 1]) && is_digit(s[i + 1]))
+            continue;
+        if (size == capacity)
+            return SIZE_MAX;
+        out[size++] = s[i];
+    }
+    return size;
+}
+
 int bz_lexeme_number(int64_t *out_integer, double *out_number, const char *s, size_t n)
 {
-    char clean[128];
-    size_t size = 0;
-    int negative = n > 0 && s[0] == '-';
-    size_t i = n > 0 && (s[0] == '-' || s[0] == '+') ? 1 : 0;
-    if (n - i > 2 && s[i] == '0' && (s[i + 1] | 0x20) == 'x') {
-        if (!read_hex(out_integer, s + i + 2, n - i - 2))
+    char clean[128], padded[sizeof clean + 2]; /* a point, and so two zeros, at most */
+    int negative = n > 0 && s[0] == '-', has_point;
+    size_t sign = n > 0 && (s[0] == '-' || s[0] == '+') ? 1 : 0;
+    if (n - sign > 2 && s[sign] == '0' && (s[sign + 1] | 0x20) == 'x') {
+        if (!read_hex(out_integer, s + sign + 2, n - sign - 2))
             return 0;
         *out_integer = negative ? -*out_integer : *out_integer;
         *out_number = (double)*out_integer;
         return 1;
     }
-    if (negative)
-        clean[size++] = '-';
-    for (; i < n; i++) {
-        int between = i > 0 && i + 1 < n && s[i - 1] >= '0' && s[i - 1] <= '9' && s[i + 1] >= '0' && s[i + 1] <= '9';
-        if (s[i] == '_' && between)
-            continue;
-        if (size + 1 >= sizeof clean)
-            return looks_numeric(s + (negative ? 1 : 0), n - (negative ? 1 : 0)) ? 3 : 0;
-        clean[size++] = s[i];
-    }
-    const char *unsigned_part = clean + (negative ? 1 : 0);
-    size_t unsigned_size = size - (negative ? 1u : 0u);
-    if (!looks_numeric(unsigned_part, unsigned_size))
+    clean[0] = '-';
+    size_t size = drop_underscores(clean + negative, sizeof clean - 2, s + sign, n - sign);
+    if (size == SIZE_MAX) /* no such number fits */
+        return looks_numeric(s + sign, n - sign) ? 3 : 0;
+    if (!looks_numeric(clean + negative, size))
         return 0;
+    size += (size_t)negative;
     if (bz_integer_parse(out_integer, clean, size)) {
         *out_number = (double)*out_integer;
         return 1;
     }
-    char padded[sizeof clean + 2]; /* "1." and ".5" are fine for models, not for every reader of numbers */
-    size_t at = 0, point = 0;
-    for (size_t p = 0; p < size; p++) {
-        if (clean[p] == '.' && (p == 0 || clean[p - 1] == '-'))
-            padded[at++] = '0';
-        padded[at++] = clean[p];
-        if (clean[p] == '.' && (p + 1 == size || (clean[p + 1] | 0x20) == 'e'))
-            padded[at++] = '0';
-        point |= clean[p] == '.' || (clean[p] | 0x20) == 'e';
-    }
-    if (!bz_number_parse(out_number, padded, at))
+    size_t padded_size = pad_point(padded, &has_point, clean, size);
+    if (!bz_number_parse(out_number, padded, padded_size))
         return 3;
-    return point ? 2 : 3;
+    return has_point ? 2 : 3;
 }
