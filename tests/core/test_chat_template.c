@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The built-in profiles against their written-out prompts, order of roles, labels that become plain text. */
 #include "support/test_world.h"
 #include "text/chat_template.h"
 

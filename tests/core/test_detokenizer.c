@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Ids to bytes, and the stream that holds back half characters. */
 #include "base/rng.h"
 #include "base/utf8.h"
 #include "support/small_vocab.h"

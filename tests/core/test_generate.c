@@ -3,7 +3,7 @@
 #include <bezel/session.h>
 
 #include "base/utf8.h"
-#include "support/fail_world.h"
+#include "support/test_world.h"
 #include "support/tiny_model.h"
 
 #include <check.h>
@@ -539,55 +539,53 @@ START_TEST(a_failing_allocation_in_an_answer_leaves_a_usable_session)
 {
     const char *const stops[1] = {"\x01never"};
     tiny_model t;
-    fail_world f;
+    test_world tw;
     answer whole;
-    fail_world_init(&f, 0);
-    tiny_model_open(&t, BEZEL_ISA_AUTO, 1, &f.world);
+    test_world_init(&tw);
+    tiny_model_open(&t, BEZEL_ISA_AUTO, 1, &tw.world);
     bezel_session *s = prompted(&t, CTX, 16);
     bezel_generate_options o = options_greedy(20);
     o.stops = stops;
     o.n_stops = 1;
     o.n_logprobs = 3;
     answer_run(&whole, s, &o);
-    const size_t bytes = f.live_bytes;
-    for (size_t n = 1;; ++n) {
+    const int64_t bytes = tw.bytes;
+    for (long n = 1;; ++n) {
         bezel_error err = BEZEL_ERROR_INIT;
         size_t count;
         ck_assert_int_eq(bezel_session_rewind(s, PROMPT, &err), BEZEL_OK);
-        f.calls = 0;
-        f.fail_at = n;
+        test_world_arm(&tw, n, 0);
         const bezel_status status = generate_once(s, &o, &err);
-        const int reached = f.calls >= n;
-        f.fail_at = 0;
-        ck_assert_uint_eq(f.live_bytes, bytes);
+        const int failed = tw.n_failed;
+        test_world_arm(&tw, 0, 0);
+        ck_assert_int_eq(tw.bytes, bytes);
         const int32_t *ids = bezel_session_ids(s, &count);
         ck_assert_mem_eq(ids + PROMPT, whole.g.ids, (count - PROMPT) * sizeof *ids);
-        if (!reached) {
+        if (failed == 0) {
             ck_assert_msg(status == BEZEL_DONE, "%s", err.text);
-            ck_assert_uint_gt(n, 10);
+            ck_assert_int_gt(n, 10);
             break;
         }
-        ck_assert_msg(status == BEZEL_ERR_MEMORY, "allocation %zu: %s", n, bezel_status_name(status));
+        ck_assert_msg(status == BEZEL_ERR_MEMORY, "allocation %ld: %s", n, bezel_status_name(status));
     }
     score_log l = {.session = s, .stop_at = SIZE_MAX};
     int32_t ids[30];
     tiny_model_ids(ids, 30, 7);
-    for (size_t n = 1;; ++n) {
+    for (long n = 1;; ++n) {
         l.n = 0;
-        f.calls = 0;
-        f.fail_at = n;
+        test_world_arm(&tw, n, 0);
         const bezel_status status = bezel_score(s, ids, 30, 3, score_note, &l, NULL);
-        const int reached = f.calls >= n;
-        f.fail_at = 0;
-        ck_assert_uint_eq(f.live_bytes, bytes);
-        if (!reached)
+        const int failed = tw.n_failed;
+        test_world_arm(&tw, 0, 0);
+        ck_assert_int_eq(tw.bytes, bytes);
+        if (failed == 0)
             break;
         ck_assert_int_eq(status, BEZEL_ERR_MEMORY);
     }
     bezel_job_free(whole.job);
     bezel_session_free(s);
     tiny_model_close(&t);
-    ck_assert_uint_eq(f.live_blocks, 0);
+    ck_assert(test_world_is_clean(&tw));
 }
 END_TEST
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Messages to ids: only marks become control tokens, whatever the messages spell. */
 #include "model/model_impl.h"
 #include "support/small_vocab.h"
 #include "support/test_world.h"

@@ -4,7 +4,7 @@
 
 #include "base/rng.h"
 #include "generate/logit_filter.h"
-#include "support/fail_world.h"
+#include "support/test_world.h"
 
 #include <check.h>
 #include <math.h>
@@ -418,27 +418,55 @@ START_TEST(the_log_sum_is_the_same_for_any_number_of_threads)
 }
 END_TEST
 
+START_TEST(a_penalty_that_leaves_the_range_of_a_float_still_gives_a_token)
+{
+    float logits[64];
+    const int32_t ids[2] = {5, 9};
+    bezel_sampling o;
+    bz_sampler *s = NULL;
+    bezel_world w;
+    bezel_world_init(&w);
+    for (size_t i = 0; i < 64; ++i)
+        logits[i] = 1.0F;
+    logits[5] = logits[9] = 3.0e38F;
+    bezel_sampling_init(&o);
+    o.repetition_penalty = 0.001F;
+    o.min_p = 0.5F;
+    o.seed = 1;
+    for (uint32_t k = 0; k <= 64; k += 64) { /* with and without a nucleus, with and without the k best */
+        for (int cut = 0; cut < 2; ++cut) {
+            int32_t id = -1;
+            o.top_k = k == 0 ? 0 : 8;
+            o.top_p = cut ? 0.9F : 1.0F;
+            ck_assert_int_eq(bz_sampler_new(&s, &w, NULL, &o, 64, NULL), BEZEL_OK);
+            ck_assert_int_eq(bz_sampler_pick(&id, s, logits, ids, 2, NULL), BEZEL_OK);
+            ck_assert(id == 5 || id == 9);
+            bz_sampler_free(s);
+        }
+    }
+}
+END_TEST
+
+static bezel_status sampler_once(test_world *tw, void *ctx)
+{
+    const bezel_sampling *o = ctx;
+    bz_sampler *s = NULL;
+    const bezel_status status = bz_sampler_new(&s, &tw->world, NULL, o, 100, NULL);
+    ck_assert_int_eq(s == NULL, status != BEZEL_OK);
+    bz_sampler_free(s);
+    return status;
+}
+
 START_TEST(a_failing_allocation_leaves_nothing_behind)
 {
     const bezel_logit_bias bias = {1, 1.0F};
     bezel_sampling o;
-    bz_sampler *s = NULL;
-    fail_world f;
+    test_world tw;
     bezel_sampling_service(&o);
     o.bias = &bias;
     o.n_bias = 1;
-    for (fail_world_init(&f, 1);; fail_world_next(&f)) {
-        bezel_error err = BEZEL_ERROR_INIT;
-        const bezel_status status = bz_sampler_new(&s, &f.world, NULL, &o, 100, &err);
-        if (status == BEZEL_OK)
-            break;
-        ck_assert_int_eq(status, BEZEL_ERR_MEMORY);
-        ck_assert_ptr_null(s);
-        ck_assert_uint_eq(f.live_blocks, 0);
-    }
-    ck_assert_uint_ge(f.fail_at, 5);
-    bz_sampler_free(s);
-    ck_assert_uint_eq(f.live_blocks, 0);
+    test_world_init(&tw);
+    ck_assert_int_ge(test_world_sweep(&tw, sampler_once, &o, BEZEL_OK), 5);
 }
 END_TEST
 
@@ -465,6 +493,7 @@ Suite *sampler_suite(void)
     tcase_add_test(t, every_option_out_of_range_is_refused_by_name);
     tcase_add_test(t, the_best_are_reported_in_order);
     tcase_add_test(t, the_log_sum_is_the_same_for_any_number_of_threads);
+    tcase_add_test(t, a_penalty_that_leaves_the_range_of_a_float_still_gives_a_token);
     tcase_add_test(t, a_failing_allocation_leaves_nothing_behind);
     suite_add_tcase(s, t);
     return s;

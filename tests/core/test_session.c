@@ -5,7 +5,7 @@
 
 #include "base/hash.h"
 #include "generate/session_impl.h"
-#include "support/fail_world.h"
+#include "support/test_world.h"
 #include "support/tiny_model.h"
 
 #include <check.h>
@@ -500,31 +500,30 @@ START_TEST(a_failing_allocation_leaves_the_session_usable_and_nothing_behind)
 {
     const memory_step steps[] = {step_new, step_text, step_fork, step_save, step_load};
     tiny_model t;
-    fail_world f;
+    test_world tw;
     saved_file file;
     saved_name(&file);
-    fail_world_init(&f, 0);
-    tiny_model_open(&t, BEZEL_ISA_AUTO, 1, &f.world);
+    test_world_init(&tw);
+    tiny_model_open(&t, BEZEL_ISA_AUTO, 1, &tw.world);
     bezel_session *s = small_other(&t);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; ++i) {
         bezel_session *made = NULL;
-        const size_t bytes = f.live_bytes;
+        const int64_t bytes = tw.bytes;
         size_t before, after;
         (void)bezel_session_ids(s, &before);
-        for (size_t n = 1;; ++n) {
+        for (long n = 1;; ++n) {
             bezel_error err = BEZEL_ERROR_INIT;
-            f.calls = 0;
-            f.fail_at = n;
+            test_world_arm(&tw, n, 0);
             const bezel_status status = steps[i](&made, &t, s, file.path, &err);
-            const int reached = f.calls >= n;
-            f.fail_at = 0;
-            if (!reached) {
+            const int failed = tw.n_failed;
+            test_world_arm(&tw, 0, 0);
+            if (failed == 0) {
                 ck_assert_msg(status == BEZEL_OK, "step %zu: %s", i, err.text);
-                ck_assert_uint_gt(n, 1);
+                ck_assert_int_gt(n, 1);
                 break;
             }
-            ck_assert_msg(status == BEZEL_ERR_MEMORY, "step %zu allocation %zu: %s", i, n, bezel_status_name(status));
-            ck_assert_uint_eq(f.live_bytes, bytes);
+            ck_assert_msg(status == BEZEL_ERR_MEMORY, "step %zu allocation %ld: %s", i, n, bezel_status_name(status));
+            ck_assert_int_eq(tw.bytes, bytes);
             (void)bezel_session_ids(s, &after);
             ck_assert_uint_eq(before, after);
         }
@@ -533,7 +532,7 @@ START_TEST(a_failing_allocation_leaves_the_session_usable_and_nothing_behind)
     check_like_fresh(&t, s);
     bezel_session_free(s);
     tiny_model_close(&t);
-    ck_assert_uint_eq(f.live_blocks, 0);
+    ck_assert(test_world_is_clean(&tw));
     remove(file.path);
 }
 END_TEST

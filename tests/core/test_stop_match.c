@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Stop strings in text that comes in any pieces, against a plain search. */
 #include "base/rng.h"
 #include "support/test_world.h"
 #include "text/stop_match.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Text to ids on a small vocabulary: merges, whole entries, bytes, borders, failing memory. */
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "support/small_vocab.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Entries of a vocabulary by id and by text, what counts as structure, and files that are not right. */
 #include "base/alloc.h"
 #include "base/log.h"
 #include "support/small_vocab.h"
