@@ -9,7 +9,9 @@
  *     bezel_job_start(job, &err);
  *     poll(bezel_job_fd(job)) ... st = bezel_job_poll(job, &err);
  *
- * Nothing of the host is called from another thread: events wait in the job until the host takes them. */
+ * A job is stepped by the host or run by the worker, never both. Events wait in the job until the host takes them;
+ * nothing
+ * of the host is called from another thread, but for the functions of its world and the read function of a model. */
 #ifndef BEZEL_JOB_H
 #define BEZEL_JOB_H
 
@@ -19,42 +21,112 @@
 extern "C" {
 #endif
 
-typedef struct bezel_job bezel_job; /* Thread: confined, but for bezel_job_cancel and bezel_job_fd */
+/* One piece of work with its events and its end. Made by bezel_model_open_job and bezel_generate.
+ *   Thread   confined, but for bezel_job_cancel and bezel_job_fd */
+typedef struct bezel_job bezel_job;
+
+/* --- Events ------------------------------------------------------------------------------- */
 
 enum {
-    BEZEL_EVENT_PROGRESS = 1, /* progress changed */
-    BEZEL_EVENT_TEXT = 2      /* a piece of answer: whole characters only */
+    /* progress changed; events of this kind that nobody took are merged into the newest */
+    BEZEL_EVENT_PROGRESS = 1,
+    /* a piece of answer: whole characters only, nothing that may still turn out to be a stop string */
+    BEZEL_EVENT_TEXT = 2
 };
 
+/* What bezel_job_event gives. */
 typedef struct bezel_event {
-    uint32_t size;      /* sizeof(bezel_event), set by the caller */
-    uint32_t type;      /* BEZEL_EVENT_... */
-    const char *text;   /* TEXT: valid UTF-8, NUL-terminated, lives until the next call on the job */
-    size_t text_size;   /* bytes */
-    double progress;    /* PROGRESS: 0..1 of the load or of the prompt */
+    /* sizeof(bezel_event), set by the caller */
+    uint32_t size;
+    /* BEZEL_EVENT_... */
+    uint32_t type;
+    /* TEXT: valid UTF-8, NUL-terminated. Lives until the next step, start, poll, wait, event or free of the job */
+    const char *text;
+    /* TEXT: bytes; a model may write a NUL, which is counted */
+    size_t text_size;
+    /* PROGRESS: 0 to 1, of the load or of the prompt */
+    double progress;
 } bezel_event;
 
-/* Works for about budget_us microseconds and returns; the smallest unit is one layer of one prompt chunk or token.
- * 0 does one unit; a negative budget works until there is an event or the end. An event of this very call gives
- * BEZEL_TOKEN even when the job has ended; the next step then tells the end.
- *   Errors   BEZEL_ERR_CANCELLED after bezel_job_cancel; BEZEL_ERR_BUSY when the job runs on the worker */
-BEZEL_API bezel_status bezel_job_step(bezel_job *job, int64_t budget_us, bezel_error *err);
-/* Hands the job to the engine's worker thread. From then on use poll, wait, event, cancel and free only. */
-BEZEL_API bezel_status bezel_job_start(bezel_job *job, bezel_error *err);
-/* BEZEL_TOKEN when an event waits, BEZEL_MORE while it runs, BEZEL_DONE, or the job's error. Never blocks. */
-BEZEL_API bezel_status bezel_job_poll(bezel_job *job, bezel_error *err);
-/* As poll, but waits up to timeout_ms (negative: without end) for something other than BEZEL_MORE. Take the events, else
- * it returns BEZEL_TOKEN at once.
- *   Errors   BEZEL_ERR_ARGUMENT when the job was not started and has nothing to tell */
-BEZEL_API bezel_status bezel_job_wait(bezel_job *job, int64_t timeout_ms, bezel_error *err);
-/* Takes the next event. Returns 1, or 0 when none waits. */
+/* Takes the next event: 1, or 0 when none waits or a parameter is NULL.
+ * Events come in order and stay until they are taken or the job is freed, also after its end. One that is not taken
+ * holds
+ * nothing up. Never blocks for the work.
+ *   Owns     the text is the job's, see bezel_event
+ *   Thread   that of the job
+ *   Since    0.1 */
 BEZEL_API int32_t bezel_job_event(bezel_job *job, bezel_event *out);
-/* File descriptor that is readable while poll would return something other than BEZEL_MORE; -1 before start.
- * Belongs to the job; only wait on it. */
+
+/* --- Driven by the host ------------------------------------------------------------------- */
+
+/* Works on this thread for about budget_us microseconds and tells how it stands.
+ * The smallest unit is one layer of one prompt chunk or token, or one stage of a load, so a call may take longer than
+ * its
+ * budget by one unit. 0 does one unit; a negative budget works until there is an event or the end. BEZEL_TOKEN says
+ * that
+ * events wait; it comes even when this very call ended the job, and the next step then tells the end. After the end
+ * every
+ * further step returns the same BEZEL_DONE or error.
+ *   Units    microseconds
+ *   Thread   that of the job; the engine's pool helps
+ *   Errors   BUSY when the worker has the job, which goes on; CANCELLED after bezel_job_cancel; else the job's own
+ *            error,
+ *            as its maker's comment lists them. The job is over then: read its events, free it
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_job_step(bezel_job *job, int64_t budget_us, bezel_error *err);
+
+/* --- Driven by the engine's worker -------------------------------------------------------- */
+
+/* Hands the job to the engine's worker thread, which it starts if it is the first. From then on use poll, wait,
+ * event, fd,
+ * cancel and free only; a second start changes nothing. An engine has one worker: its jobs take turns of about 4 ms.
+ * A job
+ * that was stepped before goes on where it stood; one that has ended may be started, to have its descriptor.
+ *   Thread   that of the job
+ *   Errors   IO when the system has no descriptor or thread left, MEMORY; the job can still be stepped
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_job_start(bezel_job *job, bezel_error *err);
+
+/* How the job stands, at once: BEZEL_TOKEN while an event waits, BEZEL_MORE while it works, BEZEL_DONE, or its error.
+ * The end shows only when all events were taken. For a job that is stepped it tells the same and does no work.
+ *   Thread   that of the job
+ *   Errors   those of bezel_job_step, but for BUSY
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_job_poll(bezel_job *job, bezel_error *err);
+
+/* As bezel_job_poll, but blocks up to timeout_ms for something other than BEZEL_MORE; negative waits without end, 0
+ * not at
+ * all. After the time it returns BEZEL_MORE. Take the events between two waits, else it returns BEZEL_TOKEN at once.
+ *   Units    milliseconds
+ *   Thread   that of the job
+ *   Errors   those of bezel_job_poll; ARGUMENT when the job was not started and has nothing to tell: nobody would work
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_job_wait(bezel_job *job, int64_t timeout_ms, bezel_error *err);
+
+/* File descriptor that is readable while bezel_job_poll would return something other than BEZEL_MORE; -1 before
+ * bezel_job_start or for NULL. For poll, epoll or the loop of a GUI. Only wait on it: reading, writing or closing it
+ * breaks
+ * the promise. It stays the same until the job is freed.
+ *   Owns     the job's; closed by bezel_job_free
+ *   Thread   any, before bezel_job_free
+ *   Since    0.1 */
 BEZEL_API int32_t bezel_job_fd(bezel_job *job);
-/* Asks the job to end; it does at its next unit. Any thread, any time before free. */
+
+/* --- End ---------------------------------------------------------------------------------- */
+
+/* Asks the job to end and returns at once; it ends with BEZEL_ERR_CANCELLED at its next unit. A stepped job sees it
+ * at its
+ * next step. A job that has ended keeps its result. NULL is fine.
+ *   Thread   any, before bezel_job_free; not from a signal handler
+ *   Since    0.1 */
 BEZEL_API void bezel_job_cancel(bezel_job *job);
-/* Cancels, waits for the worker to let go, and frees; NULL is fine. */
+
+/* Cancels, waits until the worker lets go (one slice, about 4 ms, or one unit if that is longer), and frees the job
+ * with
+ * its events and results; NULL is fine. What a job works on, session or engine, must still be there. The session of a
+ * generation is free for other calls afterwards.
+ *   Thread   that of the job
+ *   Since    0.1 */
 BEZEL_API void bezel_job_free(bezel_job *job);
 
 #ifdef __cplusplus
