@@ -184,6 +184,19 @@ static int scan_argument_key(bz_site *site, const bz_tool *tool, const char **ke
     return separator;
 }
 
+/* Behind an argument: a separator, the closer, or the next key. */
+static void expect_next(bz_scan *scan, const bz_tool *tool)
+{
+    size_t size;
+    int separator;
+    bz_scan_blanks(scan, 1);
+    int c = bz_scan_peek(scan, 0);
+    if (c < 0 || c == ',' || c == ';' || c == ')' || c == '}' || bz_scan_stuck(scan))
+        return;
+    if (!bz_scan_key(scan, scan->i, &size, &separator) && !bz_value_quoted(scan) && odd_key(scan, tool) == 0)
+        bz_scan_fail(scan, "syntax", "expected a comma or the closing bracket");
+}
+
 static void scan_argument(bz_site *site, bz_site_call *call, int *complete)
 {
     bz_scan *scan = &site->scan;
@@ -224,13 +237,7 @@ static void scan_argument(bz_site *site, bz_site_call *call, int *complete)
     value->offset = scan->base + at;
     scan->warnings[BZ_WARN_POSITIONAL] += separator == 0;
     bz_raw_append(call->args, value);
-    /* what may follow: a separator, the closer, or the next key */
-    bz_scan_blanks(scan, 1);
-    int c = bz_scan_peek(scan, 0), next = 0;
-    if (c < 0 || c == ',' || c == ';' || c == ')' || c == '}' || bz_scan_stuck(scan))
-        return;
-    if (!bz_scan_key(scan, scan->i, &size, &next) && !bz_value_quoted(scan) && odd_key(scan, call->tool) == 0)
-        bz_scan_fail(scan, "syntax", "expected a comma or the closing bracket");
+    expect_next(scan, call->tool);
 }
 
 /* Up to the closing bracket. */

@@ -89,6 +89,14 @@ static int parameter_starts(bz_scan *scan, size_t i, const bz_value_place *place
            separator == '=' && n <= BZ_CALL_NAME_BYTES && bz_tool_parameter_find(place->tool, scan->s + i, n) != NULL;
 }
 
+/* Only a text behind a key may hold commas; a number or literal ends there. */
+static int may_hold_comma(const char *s, size_t n, const bz_value_place *place)
+{
+    while (n > 0 && s[n - 1] == ' ')
+        n--;
+    return place->where == BZ_IN_ARGUMENTS && place->separator != 0 && n > 0 && !is_literal(s, n) && !is_numeric(s, n);
+}
+
 /* First byte behind the unquoted text that starts at the cursor. */
 static size_t find_bare_end(bz_scan *scan, const bz_value_place *place)
 {
@@ -107,12 +115,7 @@ static size_t find_bare_end(bz_scan *scan, const bz_value_place *place)
         } else if (depth > 0) {
             continue;
         } else if (c == ',') {
-            size_t n = i - start;
-            while (n > 0 && scan->s[start + n - 1] == ' ')
-                n--;
-            int joins = place->where == BZ_IN_ARGUMENTS && place->separator != 0 && n > 0 &&
-                        !is_literal(scan->s + start, n) && !is_numeric(scan->s + start, n);
-            if (!joins || !text_goes_on(scan, i + 1, place))
+            if (!may_hold_comma(scan->s + start, i - start, place) || !text_goes_on(scan, i + 1, place))
                 return i;
         } else if (c == ';' && (is_numeric(scan->s + start, i - start) || is_literal(scan->s + start, i - start))) {
             return i;
