@@ -27,7 +27,8 @@
 extern "C" {
 #endif
 
-/* Version of this header. bezel_version tells that of the library that runs. */
+/* Version of this header: major, minor, patch. While the major number is 0 a new minor one may change an interface;
+ * from 1 on only a new major one does. bezel_version tells that of the library that runs. */
 #define BEZEL_VERSION_MAJOR 0
 #define BEZEL_VERSION_MINOR 1
 #define BEZEL_VERSION_PATCH 0
@@ -45,8 +46,7 @@ extern "C" {
 /* --- Status ------------------------------------------------------------------------------- */
 
 /* 0 is success, negative a failure, positive an outcome that is no failure. Values are never reused. A caller acts on
- * the
- * code and shows the text of the error. */
+ * the code and shows the text of the error. */
 typedef int32_t bezel_status;
 
 /* The codes. Which of them a function gives, and what state its object has then, stands in its Errors line; MEMORY and
@@ -64,12 +64,10 @@ enum {
     /* the job or turn is finished, its result can be read */
     BEZEL_DONE = 4,
 
-    /* an allocation failed; unless its comment says otherwise the object is as before the call and can be used
-     * again */
+    /* an allocation failed; unless its comment says otherwise the object is as before the call and can be used again */
     BEZEL_ERR_MEMORY = -1,
-    /* a parameter is wrong: NULL, an unknown option, or a call that the state of the object does not allow: a fault
-     * of the
-     * program, not of its input */
+    /* a parameter is wrong: NULL, an unknown option, or a call that the state of the object does not allow: a fault of
+     * the program, not of its input */
     BEZEL_ERR_ARGUMENT = -2,
     /* the system refused a file, pipe or thread operation */
     BEZEL_ERR_IO = -3,
@@ -136,11 +134,9 @@ BEZEL_API const char *bezel_status_name(bezel_status status);
 
 /* What went wrong, filled by the lowest function that knows the cause. Pass NULL where you do not care.
  * A failing call overwrites the struct; a succeeding one leaves it as it is. All texts are NUL-terminated valid UTF-8.
- * Control characters, bidirectional marks and invalid bytes in them appear as \xNN; a text that is too long is cut at
- * a
+ * Control characters, bidirectional marks and invalid bytes in them appear as \xNN; a text that is too long is cut at a
  * character border. Nothing is allocated, so the struct needs no free and may be copied.
- * One struct may serve many calls one after the other. Compare status, not the words: they may change with any
- * version.
+ * One struct may serve many calls one after the other. Compare status, not the words: they may change with any version.
  *   Thread   the caller's own */
 typedef struct bezel_error {
     /* sizeof(bezel_error), set by BEZEL_ERROR_INIT */
@@ -190,8 +186,7 @@ typedef struct bezel_file_info {
 /* Everything Bezel takes from the system goes through this table, given once at engine creation and copied.
  * Give your own to count or limit memory, to read models from an archive, or to make time and randomness repeatable.
  * Members that are NULL are filled with the system's own, which ignore `ud`. Two things do not pass through it: the
- * memory
- * of SQLite, cJSON and libcurl, and the environment variable BEZEL_ISA.
+ * memory of SQLite, cJSON and libcurl, and the environment variable BEZEL_ISA.
  *
  *     bezel_world world;
  *     bezel_world_init(&world);
@@ -203,14 +198,13 @@ typedef struct bezel_file_info {
  * Functions that can fail return BEZEL_OK or a negative status; they fill no bezel_error, since the caller knows the
  * place.
  * The system's file functions give MISSING (no such file), DENIED (no right), FULL (no room), MEMORY, TRUNCATED (read
- * past
- * the end), OVERFLOW (an offset beyond 2^63), else IO. They open regular files only, not those of /proc and /sys; a
- * file
- * they create follows no symbolic link. They keep errno as it was.
+ * past the end), OVERFLOW (an offset beyond 2^63), else IO.
+ * They open regular files only, not those of /proc and /sys; a file they create follows no symbolic link.
+ * They keep errno as it was.
  *   Owns     the engine copies the table; what ud points to must outlive the engine
  *   Thread   every function may be called from any thread, several at once */
 typedef struct bezel_world {
-    /* sizeof(bezel_world), set by bezel_world_init */
+    /* set by bezel_world_init; read as that of an option struct */
     uint32_t size;
     /* 0 */
     uint32_t reserved;
@@ -224,18 +218,20 @@ typedef struct bezel_world {
     int64_t (*monotonic_ns)(void *ud);
     /* milliseconds since 1970, UTC */
     int64_t (*wall_ms)(void *ud);
-    /* fills the buffer with bytes that nobody can predict */
+    /* fills the buffer with bytes that nobody can predict: seeds of samplers and of hash tables, ids of a store */
     bezel_status (*random)(void *ud, void *buffer, size_t size);
 
     /* opens a file; mode is BEZEL_FILE_... */
     bezel_status (*file_open)(void *ud, bezel_file **out, const char *path, uint32_t mode);
     /* size, time of change and identity of an open file */
     bezel_status (*file_info)(void *ud, bezel_file *file, bezel_file_info *out);
-    /* reads all `size` bytes at `offset`, or fails */
+    /* reads all `size` bytes at `offset`, or fails; a file that is shorter is BEZEL_ERR_TRUNCATED. Several threads may
+     * read one file at once */
     bezel_status (*file_read)(void *ud, bezel_file *file, uint64_t offset, void *buffer, size_t size);
-    /* writes all bytes at `offset`, or fails */
+    /* writes all bytes at `offset`, or fails; what was written of them before a failure is not known */
     bezel_status (*file_write)(void *ud, bezel_file *file, uint64_t offset, const void *bytes, size_t size);
-    /* the first `size` bytes as memory, read-only and shared; stays after file_close */
+    /* the first `size` bytes as memory, read-only and shared with other processes that map the file; stays after
+     * file_close. size is at least 1 */
     bezel_status (*file_map)(void *ud, bezel_file *file, uint64_t size, const void **out);
     /* ends a mapping, with the size it was made with */
     void (*file_unmap)(void *ud, const void *address, uint64_t size);
@@ -243,12 +239,14 @@ typedef struct bezel_world {
     bezel_status (*file_sync)(void *ud, bezel_file *file);
     /* closes an open file */
     void (*file_close)(void *ud, bezel_file *file);
-    /* gives a file a new name in one step; a file of that name is replaced */
+    /* gives a file a new name in one step; a file of that name is replaced, and the new name survives a power loss
+     * where the file system can promise that */
     bezel_status (*file_rename)(void *ud, const char *from, const char *to);
     /* removes a file */
     bezel_status (*file_remove)(void *ud, const char *path);
 
-    /* starts fn(arg) on a new thread with all signals blocked; name is at most 15 bytes, a longer one is cut */
+    /* starts fn(arg) on a new thread with all signals blocked, so that the host's handlers run on the host's threads;
+     * name is at most 15 bytes, a longer one is cut */
     bezel_status (*thread_start)(void *ud, bezel_thread **out, const char *name, void (*fn)(void *arg), void *arg);
     /* waits for the end of the thread and frees it */
     void (*thread_join)(void *ud, bezel_thread *thread);
@@ -276,9 +274,8 @@ enum {
 
 /* Takes one line of log: valid UTF-8, no newline, no control characters, at most 1023 bytes, never prompt or answer
  * text.
- * Called only inside a call that the host made on that engine or on something made with it, on the host's thread;
- * lines of
- * other threads wait for the next such call (at most 256; then the oldest are dropped and a warning says how many).
+ * Called only inside a call that the host made on that engine or on something made with it, on the host's thread; lines
+ * of other threads wait for the next such call (at most 256; then the oldest are dropped and a warning says how many).
  * `origin` is the module; both texts live until the function returns. No lock is held meanwhile.
  *   Thread   that of the host's call; with several host threads any of them, one at a time */
 typedef void (*bezel_log_fn)(void *ud, uint32_t level, const char *origin, const char *text);
@@ -293,9 +290,8 @@ typedef void (*bezel_log_fn)(void *ud, uint32_t level, const char *origin, const
 BEZEL_API const char *bezel_version(void);
 
 /* 1 when this build has an optional part, 0 when not or when the name is unknown or NULL.
- * Names: "http", "store", "agents", "lua", "blas", "avx2", "avx512", "neon". The last three tell what was compiled
- * in, not
- * what the machine can do: see bezel_engine_describe.
+ * Names: "http", "store", "agents", "lua", "blas", "avx2", "avx512", "neon". The last three tell what was compiled in,
+ * not what the machine can do; for that see bezel_engine_describe.
  *   Thread   any
  *   Since    0.1 */
 BEZEL_API int32_t bezel_has(const char *part);

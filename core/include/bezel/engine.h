@@ -23,8 +23,7 @@ extern "C" {
 /* --- Options ------------------------------------------------------------------------------ */
 
 /* Instruction sets, worst first. A level contains those of its architecture below it. The same level gives the same
- * text
- * for the same seed whatever the number of threads; two levels may differ in the last bits of a logit. */
+ * text for the same seed whatever the number of threads; two levels may differ in the last bits of a logit. */
 enum {
     /* BEZEL_ISA of the environment ("auto", "scalar", "avx2", "avx512", "neon"), else the best the machine has */
     BEZEL_ISA_AUTO = 0,
@@ -66,24 +65,20 @@ BEZEL_API void bezel_engine_options_init(bezel_engine_options *out);
 /* --- Create and free ---------------------------------------------------------------------- */
 
 /* Makes an engine; options NULL are the defaults.
- * Chooses the kernels and checks the BLAS, if the build has one, on a small product; a BLAS that fails is not used
- * and the
- * log says so. Worker threads start with the first work that needs them, the background thread with the first job
- * that is
- * handed to it, so an engine that only counts tokens has no threads.
+ * Chooses the kernels and checks the BLAS, if the build has one, on a small product; a BLAS that fails is not used and
+ * the log says so. An OpenBLAS with threads of its own is told to use one, which holds for the whole process. Worker
+ * threads start with the first work that needs them, the background thread with the first job that is handed to it, so
+ * an engine that only counts tokens has no threads.
  *   Owns     *out is the caller's, free with bezel_engine_free after everything that was made with it
- *   Thread   locked by itself: models and sessions of one engine may live on different threads. When several compute
- *            at
+ *   Thread   locked by itself: models and sessions of one engine may live on different threads. When several compute at
  *            once, one has the pool and the others compute on their own thread alone
  *   Errors   UNSUPPORTED for an instruction set that is not there; RANGE for threads or log_level; ARGUMENT for an
- *            unknown
- *            isa or value of BEZEL_ISA; *out is as it was
+ *            unknown isa or value of BEZEL_ISA; *out is as it was
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_engine_new(bezel_engine **out, const bezel_engine_options *options, bezel_error *err);
 
 /* Stops the threads, gives out the log lines that wait, and frees the engine; NULL is fine.
- * No model, session, job, tree, toolset, store, prompt, response or text of it may exist any more: nothing checks
- * that.
+ * No model, session, job, tree, toolset, store, prompt, response or text of it may exist any more: nothing checks that.
  *   Thread   the last that uses the engine
  *   Since    0.1 */
 BEZEL_API void bezel_engine_free(bezel_engine *engine);
@@ -120,8 +115,7 @@ BEZEL_API uint32_t bezel_isa_from_name(const char *name);
  *   Since    0.1 */
 BEZEL_API uint32_t bezel_engine_threads(const bezel_engine *engine);
 
-/* Bytes that the engine's allocator holds now and held at most. Mapped weights are not among them, nor is the struct
- * of
+/* Bytes that the engine's allocator holds now and held at most. Mapped weights are not among them, nor is the struct of
  * the engine, nor the memory of SQLite, cJSON and libcurl. Either pointer may be NULL.
  *   Units    bytes
  *   Thread   any; each number is exact, the two are not taken at the same instant
@@ -129,8 +123,8 @@ BEZEL_API uint32_t bezel_engine_threads(const bezel_engine *engine);
 BEZEL_API void bezel_engine_memory(const bezel_engine *engine, uint64_t *out_now, uint64_t *out_peak);
 
 /* A map with what `bezel doctor` shows.
- * Keys: version, isa, isa_levels (list of names that this machine and build can run), threads, cores, page_size,
- * blas {built, ok, name}, bytes, peak_bytes (as bezel_engine_memory), resident_bytes (of the process; 0 when unknown).
+ * Keys: version, isa, isa_levels (list of names that this machine and build can run), threads, cores, page_size, blas
+ * {built, ok, name}, bytes, peak_bytes (as bezel_engine_memory), resident_bytes (of the process; 0 when unknown).
  *   Units    bytes
  *   Owns     *out lives in tree
  *   Thread   that of the tree

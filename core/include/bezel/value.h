@@ -9,9 +9,8 @@
  *     const char *city = bezel_value_text(bezel_value_get(m, "city"), NULL);
  *     bezel_tree_free(tree);                         // frees every value made in it
  *
- * Values live in the tree they were made in and die with it; none can be freed alone. Builders return NULL once
- * memory or
- * a limit has run out and accept NULL, so a whole tree can be built before the one check.
+ * Values live in the tree they were made in and die with it; none can be freed alone. Builders return NULL once memory
+ * or a limit has run out and accept NULL, so a whole tree can be built before the one check.
  * Limits: lists and maps 64 deep, 16 Mi values a tree. */
 #ifndef BEZEL_VALUE_H
 #define BEZEL_VALUE_H
@@ -61,8 +60,7 @@ BEZEL_API bezel_status bezel_tree_new(bezel_tree **out, bezel_engine *engine, be
 BEZEL_API void bezel_tree_free(bezel_tree *tree);
 
 /* BEZEL_OK, or the first thing that went wrong while building; BEZEL_ERR_ARGUMENT for NULL.
- * A tree that has failed builds nothing more and keeps its status until it is freed; what was built before can be
- * read.
+ * A tree that has failed builds nothing more and keeps its status until it is freed; what was built before can be read.
  *   Thread   that of the tree
  *   Errors   MEMORY; LIMIT for depth, number or size; ARGUMENT for a NULL text or key and for an item that is NULL, of
  *            another tree or has a place already; TYPE for a container of the wrong type
@@ -97,8 +95,8 @@ BEZEL_API bezel_value *bezel_tree_integer(bezel_tree *tree, int64_t integer);
 BEZEL_API bezel_value *bezel_tree_number(bezel_tree *tree, double number);
 
 /* A text: copies `size` bytes, or strlen(text) when size is SIZE_MAX. Invalid UTF-8 becomes U+FFFD, a byte each; NUL
- * bytes
- * are kept. A text of NULL fails the tree.
+ * bytes are kept.
+ * A text of NULL fails the tree.
  *   Units    bytes
  *   Owns     the tree's
  *   Thread   that of the tree
@@ -140,8 +138,7 @@ BEZEL_API void bezel_value_append(bezel_tree *tree, bezel_value *list, bezel_val
  *   Since    0.1 */
 BEZEL_API void bezel_value_set(bezel_tree *tree, bezel_value *map, const char *key, bezel_value *item);
 
-/* The same with a key of key_size bytes, which may hold NUL; SIZE_MAX is not strlen here. Invalid UTF-8 becomes
- * U+FFFD.
+/* The same with a key of key_size bytes, which may hold NUL; SIZE_MAX is not strlen here. Invalid UTF-8 becomes U+FFFD.
  *   Thread   that of the tree
  *   Errors   in bezel_tree_status; LIMIT for a key over 1 GiB
  *   Since    0.1 */
@@ -199,16 +196,15 @@ BEZEL_API int32_t bezel_value_equal(const bezel_value *a, const bezel_value *b);
 /* --- JSON --------------------------------------------------------------------------------- */
 
 /* Reads one JSON value; nothing may follow it but blanks. size SIZE_MAX means strlen(json).
- * A number without point and exponent is an integer, 3.0 stays a number, -0 is one. Stricter than the format: texts
- * are
+ * A number without point and exponent is an integer, 3.0 stays a number, -0 is one. Stricter than the format: texts are
  * valid UTF-8 without NUL and without half surrogate pairs, no key occurs twice, no byte order mark stands before it.
  *   Units    size in bytes, at most 16 MiB; numbers of at most 63 characters
  *   Owns     *out lives in tree
  *   Thread   that of the tree
  *   Errors   FORMAT, TRUNCATED, DUPLICATE; RANGE for an integer beyond 2^53 or a number no double can hold; LIMIT for
- *            depth
- *            over 64 and sizes. err->offset is the byte. The tree stays usable and *out as it was; a tree that has
- *            failed before gives its own status
+ *            depth over 64 and sizes.
+ *            err->offset is the byte. The tree stays usable and *out as it was; a tree that has failed before gives its
+ *            own status
  *   Source   RFC 8259
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_json_read(bezel_value **out, bezel_tree *tree, const char *json, size_t size,
@@ -226,8 +222,7 @@ BEZEL_API bezel_status bezel_json_write(char **out, size_t *out_size, bezel_engi
                                         uint32_t indent, bezel_error *err);
 
 /* Frees a text whose comment says "free with bezel_text_free"; NULL is fine. The engine must be the one it came from;
- * with
- * an engine of NULL nothing is freed.
+ * with an engine of NULL nothing is freed.
  *   Thread   any
  *   Since    0.1 */
 BEZEL_API void bezel_text_free(bezel_engine *engine, char *text);
