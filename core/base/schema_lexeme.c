@@ -167,69 +167,31 @@ static size_t drop_underscores(char *out, size_t capacity, const char *s, size_t
     return size;
 }
 
-static int is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* The lexeme without "+" and the "_" between digits: its size, 0 when it does not fit. */
-static size_t clean_number(char *out, size_t capacity, const char *s, size_t n)
-{
-    size_t size = 0, i = n > 0 && s[0] == '+' ? 1 : 0;
-    for (; i < n; i++) {
-        if (s[i] == '_' && i > 0 && i + 1 < n && is_digit(s[i - 1]) && is_digit(s[i + 1]))
-            continue;
-        if (size == capacity)
-            return 0;
-        out[size++] = s[i];
-    }
-    return size;
-}
-
-/* "1." and ".5" are fine for models, not for every reader of numbers: zeros are put in. *point tells an integer. */
-static size_t pad_number(char *out, const char *s, size_t n, int *point)
-{
-    size_t size = 0;
-    *point = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (s[i] == '.' && (i == 0 || s[i - 1] == '-'))
-            out[size++] = '0';
-        out[size++] = s[i];
-        if (s[i] == '.' && (i + 1 == n || (s[i + 1] | 0x20) == 'e'))
-            out[size++] = '0';
-        *point |= s[i] == '.' || (s[i] | 0x20) == 'e';
-    }
-    return size;
-}
-
-/* Behind the sign: "0x" and hex digits. */
-static int lexeme_hex(int64_t *out, const char *s, size_t n)
-{
-    size_t sign = n > 0 && (s[0] == '-' || s[0] == '+') ? 1 : 0;
-    if (n - sign <= 2 || s[sign] != '0' || (s[sign + 1] | 0x20) != 'x' || !read_hex(out, s + sign + 2, n - sign - 2))
-        return 0;
-    if (s[0] == '-')
-        *out = -*out;
-    return 1;
-}
-
 int bz_lexeme_number(int64_t *out_integer, double *out_number, const char *s, size_t n)
 {
-    char clean[127], padded[sizeof clean + 2];
-    int point;
-    if (lexeme_hex(out_integer, s, n)) {
+    char clean[128], padded[sizeof clean + 2]; /* a point, and so two zeros, at most */
+    int negative = n > 0 && s[0] == '-', has_point;
+    size_t sign = n > 0 && (s[0] == '-' || s[0] == '+') ? 1 : 0;
+    if (n - sign > 2 && s[sign] == '0' && (s[sign + 1] | 0x20) == 'x') {
+        if (!read_hex(out_integer, s + sign + 2, n - sign - 2))
+            return 0;
+        *out_integer = negative ? -*out_integer : *out_integer;
         *out_number = (double)*out_integer;
         return 1;
     }
-    size_t size = clean_number(clean, sizeof clean, s, n), sign = n > 0 && s[0] == '-' ? 1 : 0;
-    if (size == 0)
-        return n > sizeof clean && looks_numeric(s + sign, n - sign) ? 3 : 0;
-    if (!looks_numeric(clean + sign, size - sign))
+    clean[0] = '-';
+    size_t size = drop_underscores(clean + negative, sizeof clean - 2, s + sign, n - sign);
+    if (size == SIZE_MAX) /* no such number fits */
+        return looks_numeric(s + sign, n - sign) ? 3 : 0;
+    if (!looks_numeric(clean + negative, size))
         return 0;
+    size += (size_t)negative;
     if (bz_integer_parse(out_integer, clean, size)) {
         *out_number = (double)*out_integer;
         return 1;
     }
-    size = pad_number(padded, clean, size, &point);
-    return bz_number_parse(out_number, padded, size) && point ? 2 : 3;
+    size_t padded_size = pad_point(padded, &has_point, clean, size);
+    if (!bz_number_parse(out_number, padded, padded_size))
+        return 3;
+    return has_point ? 2 : 3;
 }
