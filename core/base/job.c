@@ -112,11 +112,6 @@ bezel_status bz_job_emit_progress(bezel_job *job, double progress, bezel_error *
     return BEZEL_OK;
 }
 
-int bz_job_is_cancelled(const bezel_job *job)
-{
-    return atomic_load(&job->cancel);
-}
-
 bezel_status bz_job_status(bezel_job *job)
 {
     bezel_status status;

@@ -51,7 +51,6 @@ bezel_status bz_job_init(bezel_job *job, const bz_job_ops *ops, const bezel_worl
 /* Called by unit. Texts are copied; consecutive progress events are merged. */
 bezel_status bz_job_emit_text(bezel_job *job, const char *text, size_t size, bezel_error *err);
 bezel_status bz_job_emit_progress(bezel_job *job, double progress, bezel_error *err);
-int bz_job_is_cancelled(const bezel_job *job);
 /* BEZEL_MORE while it runs, else how it ended. What unit wrote before the end may be read once this is not BEZEL_MORE. */
 bezel_status bz_job_status(bezel_job *job);
 

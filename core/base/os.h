@@ -10,7 +10,6 @@ unsigned bz_os_cores(void);         /* cores this process may use, at least 1 */
 size_t bz_os_page_size(void);
 const char *bz_os_env(const char *name); /* NULL when unset or empty */
 uint64_t bz_os_resident_bytes(void);     /* resident memory of the process, 0 when unknown */
-uint64_t bz_os_peak_resident_bytes(void);
 
 typedef struct bz_mutex bz_mutex;
 typedef struct bz_cond bz_cond;

@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -459,15 +458,6 @@ static uint64_t os_status_line(const char *name)
 uint64_t bz_os_resident_bytes(void)
 {
     return os_status_line("\nVmRSS:");
-}
-
-uint64_t bz_os_peak_resident_bytes(void)
-{
-    struct rusage usage;
-    uint64_t peak = os_status_line("\nVmHWM:");
-    if (peak == 0 && getrusage(RUSAGE_SELF, &usage) == 0)
-        peak = (uint64_t)usage.ru_maxrss * 1024;
-    return peak;
 }
 
 /* --- Locks -------------------------------------------------------------------------------- */

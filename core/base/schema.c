@@ -486,11 +486,6 @@ const bz_schema_node *bz_schema_at(const bz_schema *schema, uint32_t node)
     return node < schema->n_nodes ? &schema->nodes[node] : &any;
 }
 
-size_t bz_schema_size(const bz_schema *schema)
-{
-    return schema->n_nodes;
-}
-
 const bz_schema_property *bz_schema_property_at(const bz_schema *schema, uint32_t i)
 {
     return &schema->properties[i];

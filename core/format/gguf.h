@@ -113,7 +113,6 @@ bezel_status bz_gguf_value_fail(bezel_error *err, bezel_status status, const bz_
 /* --- Tensors --- */
 
 const char *bz_gguf_tensor_name(const bz_gguf *g, const bz_gguf_tensor *t); /* name_size bytes, no NUL */
-const bz_gguf_tensor *bz_gguf_find_tensor(const bz_gguf *g, const char *name);
 const char *bz_gguf_dtype_name(uint32_t dtype); /* "Q4_K", also of types that cannot be computed with; NULL unknown */
 /* Order of names: bytes, then length. */
 int bz_gguf_compare_names(const char *a, size_t a_size, const char *b, size_t b_size);

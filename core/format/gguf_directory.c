@@ -46,24 +46,6 @@ int bz_gguf_compare_names(const char *a, size_t a_size, const char *b, size_t b_
     return c ? c : (a_size > b_size) - (a_size < b_size);
 }
 
-const bz_gguf_tensor *bz_gguf_find_tensor(const bz_gguf *g, const char *name)
-{
-    uint32_t low = 0, high = g->n_tensors;
-    size_t size = strlen(name);
-    while (low < high) {
-        uint32_t mid = low + (high - low) / 2;
-        const bz_gguf_tensor *t = &g->tensors[g->tensor_index[mid]];
-        int c = bz_gguf_compare_names(name, size, bz_gguf_tensor_name(g, t), t->name_size);
-        if (c == 0)
-            return t;
-        if (c < 0)
-            high = mid;
-        else
-            low = mid + 1;
-    }
-    return NULL;
-}
-
 /* As bz_gguf_fail_at, with the tensor's name in the text and as place. */
 #define GGUF_TENSOR_FORMAT "tensor \"%.*s\" "
 #define GGUF_TENSOR_ARGS(p, t) (int)(t)->name_size, bz_gguf_tensor_name((p)->g, t)

@@ -8,6 +8,7 @@
 #include "support/test_world.h"
 
 #include <check.h>
+#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -372,6 +373,14 @@ START_TEST(a_decimal_comma_of_the_host_changes_nothing)
 }
 END_TEST
 
+START_TEST(errno_of_the_host_is_left_alone)
+{
+    errno = 12345;
+    ck_assert_str_eq(json_text(json_ok("[1e-400,1e-310]"), 0), "[0,1e-310]");
+    ck_assert_int_eq(errno, 12345);
+}
+END_TEST
+
 static bezel_status json_try(test_world *world, void *ctx)
 {
     static const char text[] = "{\"city\":\"Tokyo\",\"days\":[1,2,3,4,5,6,7,8,9,10,11,12],\"deep\":{\"a\":{\"b\":[[]]}}}";
@@ -429,6 +438,7 @@ Suite *json_suite(void)
     tcase_add_test(t, every_character_comes_back_through_its_escape);
     tcase_add_test(t, nan_and_infinity_cannot_be_written);
     tcase_add_test(t, a_decimal_comma_of_the_host_changes_nothing);
+    tcase_add_test(t, errno_of_the_host_is_left_alone);
     tcase_add_test(t, a_failing_allocation_is_told_and_leaks_nothing);
     suite_add_tcase(s, t);
     return s;

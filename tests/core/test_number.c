@@ -4,6 +4,7 @@
 #include "base/rng.h"
 
 #include <check.h>
+#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -128,6 +129,17 @@ START_TEST(only_whole_finite_decimal_numbers_are_read)
 }
 END_TEST
 
+START_TEST(errno_of_the_host_is_left_alone)
+{
+    char text[32];
+    errno = 12345;
+    ck_assert(bits_of(read_back("1e-400")) == bits_of(0.0));
+    ck_assert(bits_of(read_back("1e-310")) == bits_of(1e-310));
+    bz_number_format(text, 1e-310);
+    ck_assert_int_eq(errno, 12345);
+}
+END_TEST
+
 /* 2^-1 + 2^-54 lies exactly between two doubles: the digits far behind decide. */
 START_TEST(thousands_of_digits_are_rounded_once)
 {
@@ -193,6 +205,7 @@ Suite *number_suite(void)
     tcase_add_test(t, text_with_few_digits_comes_back_as_it_was);
     tcase_add_test(t, infinity_and_nan_have_no_text);
     tcase_add_test(t, only_whole_finite_decimal_numbers_are_read);
+    tcase_add_test(t, errno_of_the_host_is_left_alone);
     tcase_add_test(t, thousands_of_digits_are_rounded_once);
     tcase_add_test(t, integers_are_read_up_to_their_last_bit);
     tcase_add_test(t, the_hosts_locale_does_not_count);

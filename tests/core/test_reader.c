@@ -187,6 +187,19 @@ START_TEST(notes_keep_the_first_ones_and_count_the_rest)
 }
 END_TEST
 
+START_TEST(a_remark_about_a_hostile_name_is_clean_text)
+{
+    test_world tw;
+    bz_notes n;
+    test_world_init(&tw);
+    bz_notes_init(&n, &tw.world, NULL);
+    bz_notes_add(&n, "test", "tensor \"%s\"", "\x1b[2J\xff\n");
+    ck_assert_uint_eq(n.count, 1);
+    ck_assert_str_eq(n.texts[0], "tensor \"\\x1b[2J\\xff\\x0a\"");
+    bz_notes_free(&n);
+}
+END_TEST
+
 START_TEST(a_note_is_dropped_when_memory_is_out)
 {
     test_world tw;
@@ -213,6 +226,7 @@ Suite *reader_suite(void)
     tcase_add_test(t, a_hash_tells_lengths_zeros_and_single_bits_apart);
     tcase_add_test(t, indices_are_sorted_by_key_and_equal_ones_by_index);
     tcase_add_test(t, notes_keep_the_first_ones_and_count_the_rest);
+    tcase_add_test(t, a_remark_about_a_hostile_name_is_clean_text);
     tcase_add_test(t, a_note_is_dropped_when_memory_is_out);
     suite_add_tcase(s, t);
     return s;
