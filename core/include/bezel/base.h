@@ -27,14 +27,15 @@
 extern "C" {
 #endif
 
-/* Version of this header: major, minor, patch. While the major number is 0 a new minor one may change an interface;
- * from 1 on only a new major one does. bezel_version tells that of the library that runs. */
+/* Version of this header: major, minor, patch. Minor versions add, only a major one removes; option structs grow at their
+ * end only, and the values of enums are never used again for something else.
+ * bezel_version tells the version of the library that runs. */
 #define BEZEL_VERSION_MAJOR 0
 #define BEZEL_VERSION_MINOR 1
 #define BEZEL_VERSION_PATCH 0
 #define BEZEL_VERSION_TEXT "0.1.0"
 
-/* Marks what the shared library exports. */
+/* Marks what the shared library exports; a function without it is no part of the interface. */
 #if defined(_WIN32)
 #define BEZEL_API __declspec(dllimport)
 #elif defined(__GNUC__)
@@ -266,7 +267,8 @@ enum {
     BEZEL_LOG_ERROR = 1,
     /* it goes on, but not as one would expect: an odd key in a model file, a BLAS that failed its check */
     BEZEL_LOG_WARNING = 2,
-    /* once for an object: which kernels, how many threads */
+    /* facts, once for an object: which kernels, how many threads, which BLAS.
+     * A server keeps this level on */
     BEZEL_LOG_INFO = 3,
     /* details for people who look for a fault */
     BEZEL_LOG_DEBUG = 4

@@ -18,7 +18,8 @@
 extern "C" {
 #endif
 
-/* Makes one token likelier, less likely or impossible. Two entries for one token add up. */
+/* Makes one token likelier, less likely or impossible, before everything else is done to the logits.
+ * Two entries for one token add up. */
 typedef struct bezel_logit_bias {
     /* id inside the vocabulary */
     int32_t id;
@@ -26,14 +27,16 @@ typedef struct bezel_logit_bias {
     float bias;
 } bezel_logit_bias;
 
-/* Options of a sampler. Fill it with one of the three functions below, then change members. */
+/* Options of a sampler. Fill it with one of the three functions below, then change members.
+ * A struct that none of them has filled is BEZEL_ERR_VERSION when a generation begins. */
 typedef struct bezel_sampling {
     /* set by the functions below */
     uint32_t size;
     /* 0 = greedy: the largest logit, the lowest id among equals, the members from top_k to min_p unused; else up to
      * 100 */
     float temperature;
-    /* only the k likeliest tokens; 0 = off */
+    /* only the k likeliest tokens, the lowest id first among equals;
+     * 0 = off */
     uint32_t top_k;
     /* only the likeliest tokens that together have at least this share; more than 0, at most 1; 1 = off */
     float top_p;
@@ -45,7 +48,7 @@ typedef struct bezel_sampling {
     /* 0 = from the world's random source, another one each time; else the same seed gives the same text for the same
      * model, timeline, options and instruction set */
     uint64_t seed;
-    /* entries of bias; at most as many as there are tokens (256 in an agent) */
+    /* entries of bias; default 0; at most as many as there are tokens (256 in an agent) */
     uint32_t n_bias;
     /* 0 */
     uint32_t reserved;
