@@ -27,8 +27,8 @@
 extern "C" {
 #endif
 
-/* Version of this header: major, minor, patch. Minor versions add, only a major one removes; option structs grow at their
- * end only, and the values of enums are never used again for something else.
+/* Version of this header: major, minor, patch. Minor versions add, only a major one removes; option structs grow at
+ * their end only, and the values of enums are never used again for something else.
  * bezel_version tells the version of the library that runs. */
 #define BEZEL_VERSION_MAJOR 0
 #define BEZEL_VERSION_MINOR 1
@@ -94,7 +94,8 @@ enum {
     BEZEL_ERR_MISSING = -13,
     /* valid, but not something this build can do */
     BEZEL_ERR_UNSUPPORTED = -14,
-    /* NaN or infinity where a number is needed: damaged weights, or a value that JSON cannot say */
+    /* NaN or infinity where a number is needed:
+     * damaged weights, or a value that JSON cannot say */
     BEZEL_ERR_NUMERIC = -15,
     /* a file changed while it was in use */
     BEZEL_ERR_CHANGED = -16,

@@ -59,8 +59,8 @@ typedef struct bezel_message {
 /* --- Profiles ----------------------------------------------------------------------------- */
 
 /* How messages become a prompt: one row for each form. The built-in rows:
- *   "gemma3"      the official template; the system text is folded into the first user turn "gemma2"
- *        the same (the official one refuses a system message); also for Gemma 1
+ *   "gemma3"      the official template; the system text is folded into the first user turn
+ *   "gemma2"      the same (the official one refuses a system message); also for Gemma 1
  *   "transcript"  `User: `, `Assistant: ` lines for pretrained models, which follow no template
  * For a form of your own copy a row and change it. All texts are borrowed and must outlive what uses the row; NULL is
  * the same as "" but for system_open. The texts of the row ("marks") may spell control tokens, which become their ids;
