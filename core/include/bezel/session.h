@@ -6,7 +6,11 @@
  *     bezel_generate(&job, s, NULL, &err);
  *     while ((st = bezel_job_step(job, -1, &err)) > 0 && st != BEZEL_DONE)
  *         while (bezel_job_event(job, &event)) fwrite(event.text, 1, event.text_size, stdout);
- */
+ *     bezel_job_free(job);
+ *     bezel_session_free(s);
+ *
+ * The timeline is what the model has before its eyes; the cache is what of it is computed. Changing the timeline costs
+ * nothing by itself: what is missing in the cache is computed by the next generation. */
 #ifndef BEZEL_SESSION_H
 #define BEZEL_SESSION_H
 
@@ -18,116 +22,271 @@
 extern "C" {
 #endif
 
-typedef struct bezel_session bezel_session; /* Thread: confined */
+/* One timeline with its cache.
+ *   Thread   confined. While a generation of it is not finished, perhaps on the engine's worker, every other call on
+ *            the session is BEZEL_ERR_BUSY or answers as for an empty one */
+typedef struct bezel_session bezel_session;
 
+/* --- Create and free ---------------------------------------------------------------------- */
+
+/* In what numbers a session computes; fixed for its life. */
 enum {
-    BEZEL_ACTIVATIONS_AUTO = 0, /* q8 where the kernels have it, f32 on the scalar level */
-    BEZEL_ACTIVATIONS_F32 = 1,  /* float activations, K and V in float: the reference */
-    BEZEL_ACTIVATIONS_Q8 = 2    /* 8-bit activations */
+    /* Q8 where the kernels have it, F32 on the scalar level */
+    BEZEL_ACTIVATIONS_AUTO = 0,
+    /* float activations, K and V in float: the reference */
+    BEZEL_ACTIVATIONS_F32 = 1,
+    /* 8-bit activations, K and V in half floats: faster, half the cache */
+    BEZEL_ACTIVATIONS_Q8 = 2
 };
 
+/* How a session is made. Fill it with bezel_session_options_init, then set what you need. */
 typedef struct bezel_session_options {
-    uint32_t size;        /* set by bezel_session_options_init */
-    uint32_t n_ctx;       /* positions, at most the model's own; 0 = the smaller of 4096 and that */
-    uint32_t chunk;       /* prompt tokens a pass, at most 512; 0 = 128; the text does not depend on it */
-    uint32_t activations; /* BEZEL_ACTIVATIONS_... */
+    /* set by bezel_session_options_init */
+    uint32_t size;
+    /* positions: 1 to the model's own; 0 (default) = the smaller of 4096 and that. Memory grows with it:
+     * bezel_model_plan */
+    uint32_t n_ctx;
+    /* prompt tokens a pass, 1 to 512; 0 (default) = 128. Larger is faster and makes the units of a job longer; the text
+     * does not depend on it */
+    uint32_t chunk;
+    /* BEZEL_ACTIVATIONS_...; default AUTO */
+    uint32_t activations;
 } bezel_session_options;
 
+/* Fills the options with the defaults above.
+ * out must not be NULL.
+ *   Thread   any
+ *   Since    0.1 */
 BEZEL_API void bezel_session_options_init(bezel_session_options *out);
 
-/* Owns     *out is the caller's, free with bezel_session_free before the model */
+/* Makes a session with an empty timeline; options NULL are the defaults.
+ * All memory of the session is allocated here, so later calls on it need little or none.
+ *   Owns     *out is the caller's, free with bezel_session_free before the model
+ *   Thread   any
+ *   Errors   RANGE for an option; OVERFLOW for a cache beyond what can be addressed; MEMORY: a smaller n_ctx needs
+ *            less. *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_session_new(bezel_session **out, bezel_model *model,
                                          const bezel_session_options *options, bezel_error *err);
+
+/* Frees a session; NULL is fine. Free its jobs first: nothing checks that.
+ *   Thread   that of the session
+ *   Since    0.1 */
 BEZEL_API void bezel_session_free(bezel_session *session);
 
 /* --- Timeline ----------------------------------------------------------------------------- */
+/* All give BEZEL_ERR_BUSY while a generation is not finished. After an error the session is as before, but for
+ * bezel_session_load as its comment says. None computes, so none takes long. */
 
 /* Adds tokens at the end. They are computed by the next generation.
- *   Errors   BEZEL_ERR_FULL when they do not fit: the session is unchanged */
+ *   Shapes   ids [count] i32
+ *   Thread   that of the session
+ *   Errors   FULL when they do not fit; RANGE for an id outside the vocabulary, err->offset is its index
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_session_append(bezel_session *session, const int32_t *ids, size_t count, bezel_error *err);
+
+/* Adds the tokens of a text; size SIZE_MAX means strlen(text), flags are BEZEL_TOKENIZE_... .
+ * A first text wants BEZEL_TOKENIZE_BOS: without it these models write nonsense.
+ *   Units    size in bytes
+ *   Thread   that of the session
+ *   Errors   FULL when they do not fit; LIMIT over 1 GiB; ARGUMENT for unknown flags
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_session_append_text(bezel_session *session, const char *text, size_t size, uint32_t flags,
                                                  bezel_error *err);
-/* Makes the timeline exactly these ids; what the cache already holds of them is kept and not computed again. */
+
+/* Makes the timeline exactly these ids; what the cache holds of their common beginning is kept and not computed again.
+ * The way to chat: render the whole conversation (bezel_prompt_render) and set it each time. count 0 empties it.
+ *   Shapes   ids [count] i32; may be those of bezel_session_ids
+ *   Thread   that of the session
+ *   Errors   FULL, RANGE as bezel_session_append
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_session_set(bezel_session *session, const int32_t *ids, size_t count, bezel_error *err);
-/* Drops everything from position `count` on. Going back over about 500 positions in a model with sliding windows costs the
- * cache: the whole timeline is then computed again (bezel_session_cached tells). */
+
+/* Drops everything from position `count` on.
+ * In a model with sliding windows the local layers keep window + 512 positions. Once the timeline was longer than that,
+ * going back over about 500 positions costs the cache: the whole timeline is then computed again (bezel_session_cached
+ * tells).
+ *   Thread   that of the session
+ *   Errors   RANGE when count is more than there is
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_session_rewind(bezel_session *session, size_t count, bezel_error *err);
-/* A second session with the same timeline and cache, independent from here on. */
+
+/* A second session with the same timeline, cache and options, independent from here on. Copies the cache: as much
+ * memory again, and the time to copy it. For several answers to one long prompt.
+ *   Owns     *out is the caller's, free with bezel_session_free before the model
+ *   Thread   that of the session; the new one may then go to another
+ *   Errors   those of bezel_session_new; *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_session_fork(bezel_session **out, const bezel_session *session, bezel_error *err);
-/* Timeline and cache to a file and back (same model, options may differ in chunk only; checked). A file that is refused
- * leaves the session as it was; one that cannot be read to its end after the check leaves an empty timeline.
- *   Errors   FORMAT, VERSION, TRUNCATED, CHECKSUM for the file; ARGUMENT for another model or other options */
+
+/* Writes timeline and cache to a file. It is written as `path`.part, synced, then renamed, so an old file stays until
+ * the new one is whole. It holds the conversation in readable ids: created for the owner only.
+ *   Thread   that of the session; blocks for the disk
+ *   Errors   IO, DENIED, FULL, MISSING (the folder); err->place is the path, an old file is untouched
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_session_save(const bezel_session *session, const char *path, bezel_error *err);
+
+/* Reads such a file back: same model, n_ctx, activations and byte order; chunk may differ. Everything is checked, hash
+ * included, before anything changes. The hash finds damage, not malice: a forged file can spoil answers, but not
+ * memory.
+ *   Thread   that of the session; blocks for the disk
+ *   Errors   FORMAT, VERSION, TRUNCATED, CHECKSUM, RANGE for the file; ARGUMENT for another model or other options;
+ *            MISSING, DENIED, IO: the session is as it was. CHANGED, or any of these in the second reading: an empty
+ *            timeline
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_session_load(bezel_session *session, const char *path, bezel_error *err);
 
+/* --- Inspection --------------------------------------------------------------------------- */
+
+/* The model it was made with; NULL for NULL.
+ *   Thread   any
+ *   Since    0.1 */
 BEZEL_API bezel_model *bezel_session_model(const bezel_session *session);
+
+/* Positions it can hold; 0 for NULL.
+ *   Thread   any
+ *   Since    0.1 */
 BEZEL_API uint32_t bezel_session_n_ctx(const bezel_session *session);
-/* Ids of the timeline; belongs to the session, dies with the next call that changes it. */
+
+/* Ids of the timeline. NULL with a count of 0 for NULL and while a generation is not finished; out_count may be NULL.
+ *   Shapes   [*out_count] i32
+ *   Owns     the session's; dies with the next call that changes the timeline, a generation included
+ *   Thread   that of the session
+ *   Since    0.1 */
 BEZEL_API const int32_t *bezel_session_ids(const bezel_session *session, size_t *out_count);
-BEZEL_API size_t bezel_session_cached(const bezel_session *session); /* positions of it that are computed */
+
+/* Positions of the timeline that are computed; 0 for NULL and while a generation is not finished.
+ *   Thread   that of the session
+ *   Since    0.1 */
+BEZEL_API size_t bezel_session_cached(const bezel_session *session);
 
 /* --- Generation --------------------------------------------------------------------------- */
 
+/* Why a generation ended. */
 enum {
-    BEZEL_STOP_NONE = 0,       /* not finished */
-    BEZEL_STOP_EOS = 1,        /* the model ended its turn */
-    BEZEL_STOP_STRING = 2,     /* a stop string */
+    /* not finished */
+    BEZEL_STOP_NONE = 0,
+    /* the model ended its turn */
+    BEZEL_STOP_EOS = 1,
+    /* a stop string appeared */
+    BEZEL_STOP_STRING = 2,
+    /* max_tokens came */
     BEZEL_STOP_MAX_TOKENS = 3,
-    BEZEL_STOP_CONTEXT = 4,    /* the context is full */
+    /* the context is full */
+    BEZEL_STOP_CONTEXT = 4,
+    /* bezel_job_cancel was called */
     BEZEL_STOP_CANCELLED = 5
 };
-BEZEL_API const char *bezel_stop_name(uint32_t stop_reason); /* "eos", "stop", "max_tokens", "context", "cancelled" */
 
+/* "none", "eos", "stop", "max_tokens", "context", "cancelled"; "unknown" for any other number.
+ *   Owns     static text
+ *   Thread   any
+ *   Since    0.1 */
+BEZEL_API const char *bezel_stop_name(uint32_t stop_reason);
+
+/* How an answer is made. Fill it with bezel_generate_options_init, then set what you need. */
 typedef struct bezel_generate_options {
-    uint32_t size;       /* set by bezel_generate_options_init */
-    uint32_t max_tokens; /* default 512; 0 only computes the prompt */
+    /* set by bezel_generate_options_init */
+    uint32_t size;
+    /* most tokens of the answer, up to 2^31 - 1; default 512; 0 only computes the prompt */
+    uint32_t max_tokens;
+    /* how tokens are picked; default bezel_sampling_init */
     bezel_sampling sampling;
-    const char *const *stops; /* [n_stops] stop strings, valid UTF-8, copied; the text ends before the first that appears */
+    /* [n_stops] stop strings, 1 to 256 bytes of valid UTF-8 each, copied; the text ends before the first that appears.
+     * Default NULL */
+    const char *const *stops;
+    /* at most 64; default 0 */
     uint32_t n_stops;
-    uint32_t n_logprobs; /* alternatives to report for each token, at most 64; 0 = none */
+    /* likeliest tokens to report at each position of the answer, at most 64; 0 (default) = none and no logprobs */
+    uint32_t n_logprobs;
 } bezel_generate_options;
 
+/* Fills the options with the defaults above.
+ * out must not be NULL.
+ *   Thread   any
+ *   Since    0.1 */
 BEZEL_API void bezel_generate_options_init(bezel_generate_options *out);
 
-/* What a finished (or cancelled) generation did. Pointers belong to the job. */
-typedef struct bezel_generation {
-    uint32_t size;            /* sizeof(bezel_generation), set by the caller */
-    uint32_t stop_reason;     /* BEZEL_STOP_... */
-    const char *text;         /* whole answer without stop string and end token; valid UTF-8 */
-    size_t text_size;
-    const int32_t *ids;       /* [n_ids] tokens of the answer, without the end token */
-    size_t n_ids;
-    size_t n_prompt;          /* tokens of the timeline before the answer */
-    size_t n_cached;          /* of these, how many were in the cache already */
-    int64_t prompt_us;        /* computing the prompt */
-    int64_t first_token_us;   /* from start to the first token */
-    int64_t total_us;
-    int32_t stop_index;       /* which stop string, -1 = none */
-    uint32_t n_top;           /* alternatives a token, as asked */
-    const float *logprobs;    /* [n_ids] natural log over the whole vocabulary at temperature 1; NULL unless asked */
-    const int32_t *top_ids;   /* [n_ids, n_top] */
-    const float *top_logprobs; /* [n_ids, n_top] */
-} bezel_generation;
-
-/* Starts an answer to what the timeline holds. One generation a session at a time: until it ends (or its job is freed)
- * other calls on the session are BEZEL_ERR_BUSY. The session must outlive the job. The answer's tokens join the timeline as
- * they come, those of a stop string too; the end token does not, so that the next turn can begin as its template wants.
- * After a cancel or an error the timeline holds the tokens that came.
- *   Owns     *out is the caller's, free with bezel_job_free
- *   Errors   BEZEL_ERR_ARGUMENT when the timeline is empty; BEZEL_ERR_RANGE for a wrong option, named in the text;
- *            the job: BEZEL_ERR_NUMERIC when logits are no numbers (a damaged file) */
+/* Starts an answer to what the timeline holds; options NULL are the defaults. Nothing is computed yet: drive the job.
+ * One generation a session at a time: until it ends or its job is freed other calls on the session are BEZEL_ERR_BUSY.
+ * The answer's tokens join the timeline as they come, those of a stop string too; the end token does not, so that the
+ * next turn can begin as its template wants. After a cancel or an error the timeline holds the tokens that came and the
+ * session can be used on.
+ * Events: progress of the prompt, then text.
+ *   Owns     *out is the caller's, free with bezel_job_free before the session; options may go at once
+ *   Thread   that of the session
+ *   Errors   ARGUMENT when the timeline is empty or a stop string is empty or no UTF-8; RANGE for a wrong option, named
+ *            in the text; LIMIT for too many or too long stop strings: *out is NULL, the session unchanged. From the
+ *            job NUMERIC when logits are no numbers (a damaged file) or the bias forbids every token, MEMORY, CANCELLED
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_generate(bezel_job **out, bezel_session *session, const bezel_generate_options *options,
                                       bezel_error *err);
-/* The result once the job is BEZEL_DONE or cancelled (then with what there was). */
+
+/* What a finished or cancelled generation did. */
+typedef struct bezel_generation {
+    /* sizeof(bezel_generation), set by the caller; a smaller one of an older header gets its members */
+    uint32_t size;
+    /* BEZEL_STOP_... */
+    uint32_t stop_reason;
+    /* whole answer without stop string and end token; valid UTF-8, NUL-terminated */
+    const char *text;
+    /* bytes */
+    size_t text_size;
+    /* [n_ids] tokens of the answer, without the end token */
+    const int32_t *ids;
+    /* tokens of the answer */
+    size_t n_ids;
+    /* tokens of the timeline before the answer */
+    size_t n_prompt;
+    /* of these, how many were in the cache already; the last one never counts */
+    size_t n_cached;
+    /* microseconds from the first unit of the job to the end of the prompt, waiting between steps included; 0 = not
+     * reached */
+    int64_t prompt_us;
+    /* microseconds from the first unit to the first token; 0 = there was none */
+    int64_t first_token_us;
+    /* microseconds from the first unit to the end */
+    int64_t total_us;
+    /* index of the stop string that ended it, -1 = none */
+    int32_t stop_index;
+    /* alternatives at each token, as asked, at most the vocabulary */
+    uint32_t n_top;
+    /* [n_ids] natural log of each token's probability over the whole vocabulary at temperature 1, before bias and
+     * penalty; NULL unless asked for */
+    const float *logprobs;
+    /* [n_ids, n_top] likeliest ids, best first; NULL unless asked for */
+    const int32_t *top_ids;
+    /* [n_ids, n_top] their log-probabilities, likewise */
+    const float *top_logprobs;
+} bezel_generation;
+
+/* The result of a generation, once the job is done or cancelled (then with what there was). Events may still wait.
+ *   Units    microseconds, bytes
+ *   Owns     the pointers belong to the job and die with it
+ *   Thread   that of the job
+ *   Errors   BUSY while it runs; ARGUMENT when it failed, the job is no generation, or out->size is not set. *out is as
+ *            it was
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_generation_get(bezel_job *job, bezel_generation *out, bezel_error *err);
 
 /* --- Scoring ------------------------------------------------------------------------------ */
 
-/* One position: the id there, its log-probability given those before it (NaN for the first), and the best ids after it. */
+/* One position: the id there, its log-probability given those before it (NaN for the first), and the best n_top ids
+ * after it with theirs. Return BEZEL_OK to go on, anything else ends the scoring. Calls on the same session are
+ * BEZEL_ERR_BUSY.
+ *   Shapes   top_ids [n_top] i32, top_logprobs [n_top] f32, best first; valid during the call
+ *   Thread   that of bezel_score */
 typedef bezel_status (*bezel_score_fn)(void *ud, size_t position, int32_t id, float logprob, const int32_t *top_ids,
                                        const float *top_logprobs, uint32_t n_top);
-/* Log-probabilities (natural log, whole vocabulary, temperature 1) of every position. Blocks. The session's timeline
- * becomes `ids`. A failing callback ends it with BEZEL_ERR_CALLBACK. */
+
+/* Log-probabilities (natural log, whole vocabulary, temperature 1) of every position of a text, in order.
+ * For perplexity and for choosing between given answers. Blocks for the whole text and computes it all, cached or not;
+ * to end it early return an error from fn. The session's timeline becomes `ids`. With count 0 fn is never called.
+ *   Shapes   ids [count] i32; n_top at most 1024 and the vocabulary
+ *   Thread   that of the session
+ *   Errors   FULL, RANGE, BUSY, MEMORY: the session is as it was. CALLBACK when fn failed; NUMERIC, err->offset is the
+ *            position: the timeline is `ids`, cached as far as it came
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_score(bezel_session *session, const int32_t *ids, size_t count, uint32_t n_top,
                                    bezel_score_fn fn, void *ud, bezel_error *err);
 
