@@ -4,9 +4,9 @@
  * first 64 bits of the fractions of sqrt(2), sqrt(3), sqrt(5), sqrt(7). Not for security. */
 #include "base/hash.h"
 
-#include <string.h>
-
 #include "base/reader.h"
+
+#include <string.h>
 
 static void hash_word(bz_hash *h, uint64_t word)
 {

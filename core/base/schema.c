@@ -7,9 +7,9 @@
 
 #include <bezel/engine.h>
 
-#include <string.h>
-
 #include "base/alloc.h"
+
+#include <string.h>
 
 #define ORIGIN "schema"
 

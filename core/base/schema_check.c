@@ -4,13 +4,13 @@
  * Work and depth are bounded, so a recursive schema and a hostile value cannot run away. */
 #include "base/schema_impl.h"
 
+#include "base/number.h"
+#include "base/utf8.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "base/number.h"
-#include "base/utf8.h"
 
 #define CHECK_DEPTH 128u     /* of nodes and values together */
 #define CHECK_WORK 1000000u  /* visited nodes of one call: bounds nested anyOf */

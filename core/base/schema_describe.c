@@ -3,11 +3,11 @@
  * Prompt declarations are tools/tool_schema.c's. */
 #include "base/schema_impl.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "base/number.h"
 #include "base/utf8.h"
+
+#include <stdio.h>
+#include <string.h>
 
 /* --- What is valid ------------------------------------------------------------------------ */
 

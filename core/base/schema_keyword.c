@@ -3,11 +3,11 @@
  * here, by name and path; a keyword that cannot be used is reported and ignored. Structure is schema.c's. */
 #include "base/schema_compile.h"
 
-#include <math.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/utf8.h"
+
+#include <math.h>
+#include <string.h>
 
 #define ORIGIN "schema"
 

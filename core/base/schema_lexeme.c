@@ -3,9 +3,9 @@
  * written until a node of a schema asks for a type. Does not know schemas. */
 #include "base/schema_impl.h"
 
-#include <string.h>
-
 #include "base/number.h"
+
+#include <string.h>
 
 /* --- Raw values --------------------------------------------------------------------------- */
 

@@ -3,13 +3,11 @@
  * text are (PCRE2's own default runs 0.1 s on 41 bytes). Patterns search, as JSON Schema says; they are not anchored.
  * Not here: a subset for constrained decoding. */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
+#include "base/alloc.h"
 #include "base/schema_impl.h"
 
+#include <pcre2.h>
 #include <string.h>
-
-#include "base/alloc.h"
 
 #define PATTERN_BYTES 1024u
 #define PATTERN_STEPS 100000u /* match and depth limit */

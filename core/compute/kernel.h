@@ -6,10 +6,10 @@
 #ifndef BZ_KERNEL_H
 #define BZ_KERNEL_H
 
+#include "base/dtype.h"
+
 #include <stddef.h>
 #include <stdint.h>
-
-#include "base/dtype.h"
 
 /* The rows that `q8` functions take are activations of one position as integers, 16 bits each with a scale a group of 32:
  * see compute/activation.h for the layout and why it is not 8 bits. All levels make the same bits. */

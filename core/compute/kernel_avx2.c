@@ -4,16 +4,17 @@
  * added by one tree; tiles only decide what is computed side by side, so a row's value never depends on T or on its
  * neighbours. The integer sums stay exact as floats: at most 4 * 128 * 32767 < 2^24 for byte weights; where sub-block scales
  * are multiplied in they may round once. */
-#include <immintrin.h>
-#include <math.h>
-#include <string.h>
+#include "compute/kernel_avx2.h"
 
 #include <bezel/engine.h>
 
 #include "compute/activation.h"
 #include "compute/kernel.h"
-#include "compute/kernel_avx2.h"
 #include "compute/quant.h"
+
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
 
 #define AVX2_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)

@@ -2,17 +2,18 @@
 /* AVX-512 level: products. Four rows of weights are unpacked into a buffer and multiplied with tiles of four positions.
  * Invariant: a value is the sum over groups, in order, of float(16 pair sums) times one scale, in 16 lanes that are added by
  * one tree; tiles only decide what is computed side by side, so a row's value never depends on T or on its neighbours. */
-#include <immintrin.h>
-#include <math.h>
-#include <string.h>
+#include "compute/kernel_avx512.h"
 
 #include <bezel/engine.h>
 
 #include "compute/activation.h"
 #include "compute/kernel.h"
 #include "compute/kernel_avx2.h"
-#include "compute/kernel_avx512.h"
 #include "compute/quant.h"
+
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
 
 #define AVX512_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)

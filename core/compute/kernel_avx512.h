@@ -3,10 +3,10 @@
 #ifndef BZ_KERNEL_AVX512_H
 #define BZ_KERNEL_AVX512_H
 
+#include "compute/activation.h"
+
 #include <stddef.h>
 #include <stdint.h>
-
-#include "compute/activation.h"
 
 /* One position, rows [n_begin, n_end): the bits of matmul_q8 with T = 1. Returns 0 for a type that has no such kernel. */
 int bz_avx512_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, size_t K);

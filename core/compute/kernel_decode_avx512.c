@@ -3,12 +3,12 @@
  * Invariant: the same operations on the same lanes in the same order as the tiles of kernel_avx512.c, so a position gives the
  * same bits here as in a prompt. It reads each weight once, in the order of memory,
  * two rows side by side: the sum of one is a chain of dependent adds that would leave the units idle. */
-#include <immintrin.h>
-#include <string.h>
-
 #include "compute/kernel_avx2.h"
 #include "compute/kernel_avx512.h"
 #include "compute/quant.h"
+
+#include <immintrin.h>
+#include <string.h>
 
 #define DECODE512_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* AVX2 level: norm, gated GELU, rotation, attention. Same formulas as kernel_ref.c in 8 lanes, exp by a polynomial.
  * Invariant: a result depends only on the operands, never on where they lie. It allocates nothing. */
+#include "base/dtype.h"
+#include "compute/kernel_avx2.h"
+
 #include <immintrin.h>
 #include <math.h>
 #include <string.h>
-
-#include "base/dtype.h"
-#include "compute/kernel_avx2.h"
 
 static float ops_avx2_sum(__m256 v)
 {

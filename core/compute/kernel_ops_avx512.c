@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* AVX-512 level: norm, gated GELU, rotation, attention. Same formulas as kernel_ref.c in 16 lanes, exp by a polynomial.
  * Invariant: a result depends only on the operands, never on where they lie. It allocates nothing. */
-#include <immintrin.h>
-#include <math.h>
-
 #include "base/dtype.h"
 #include "compute/kernel_avx512.h"
+
+#include <immintrin.h>
+#include <math.h>
 
 static inline __mmask16 ops_avx512_first(size_t n)
 {

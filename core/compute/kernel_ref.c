@@ -3,14 +3,14 @@
  * Invariant: every value depends on its row and position alone, never on T, the row range or the thread. Sums run in 16
  * interleaved partial sums (which compilers turn into vector adds without being allowed to reorder) that are added as a tree.
  * It does not prefetch, does not use OpenBLAS and is not tuned beyond that. */
-#include <math.h>
-#include <string.h>
-
 #include <bezel/engine.h>
 
 #include "compute/activation.h"
 #include "compute/kernel.h"
 #include "compute/quant.h"
+
+#include <math.h>
+#include <string.h>
 
 enum { REF_LANES = 16, REF_CHUNK = 1024 };
 

@@ -3,11 +3,11 @@
  * made of; the others go through quant.c.
  * Unpacking goes to a buffer in the first cache level and not straight into the product: it keeps one product kernel for all
  * types, a prompt unpacks each row once for all its positions, and decoding waits for memory anyway. */
-#include <immintrin.h>
-#include <string.h>
-
 #include "compute/kernel_avx2.h"
 #include "compute/quant.h"
+
+#include <immintrin.h>
+#include <string.h>
 
 /* Weights are one long stream; formats that need unpacking lag behind the hardware's prefetcher without a hint. Running past
  * the end of the mapping is harmless: a prefetch never faults. */

@@ -7,10 +7,10 @@
 #ifndef BZ_QUANT_H
 #define BZ_QUANT_H
 
+#include "base/dtype.h"
+
 #include <stddef.h>
 #include <stdint.h>
-
-#include "base/dtype.h"
 
 enum { BZ_QUANT_GROUP = 32 };
 

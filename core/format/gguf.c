@@ -3,15 +3,15 @@
  * was checked once and cannot change. Nothing recurses (nested arrays are refused). Does not look at tensor data. */
 #include "format/gguf.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/index_sort.h"
 #include "base/reader.h"
 #include "format/gguf_parse.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 
 #define GGUF_FIRST_READ (256u << 10)
 #define GGUF_MIN_VALUE 13u  /* bytes: key length 8, type 4, value 1 */

@@ -2,14 +2,14 @@
 /* Tensor directory of a GGUF file. Invariant: on success every tensor lies inside the file, aligned, and no two overlap;
  * no product or sum exceeds 2^63-1. Order in the file is free; holes and trailing bytes are only remarked. Whether a
  * type can be computed with is decided by who binds the tensor. */
-#include <inttypes.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/index_sort.h"
 #include "base/reader.h"
 #include "base/utf8.h"
 #include "format/gguf_parse.h"
+
+#include <inttypes.h>
+#include <string.h>
 
 #define GGUF_MAX_BYTES ((uint64_t)INT64_MAX)
 

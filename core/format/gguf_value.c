@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Typed access to GGUF metadata. Converters disagree about the width and sign of integers, so any integer type is taken
  * and the value checked; text, bool and float are never mixed with them. Knows no key but those it is given. */
+#include "base/reader.h"
+#include "format/gguf.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "base/reader.h"
-#include "format/gguf.h"
 
 static const struct {
     const char *name;

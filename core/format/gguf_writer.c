@@ -4,10 +4,10 @@
  * convert numbers and does not check names. */
 #include "format/gguf_writer.h"
 
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/strbuf.h"
+
+#include <string.h>
 
 #define WRITER_MAX_TENSORS BZ_GGUF_MAX_TENSORS
 

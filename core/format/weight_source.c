@@ -4,12 +4,12 @@
  * the host gave and never from a file. Does not look at what the tensors mean. */
 #include "format/weight_source.h"
 
+#include "base/alloc.h"
+#include "base/index_sort.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "base/alloc.h"
-#include "base/index_sort.h"
 
 typedef struct bz_weight_part {
     const bezel_world *world;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Known families, one row each: what their files leave out. Sources: the published configurations of Gemma 1, 2 and 3
  * and the defaults that converters rely on. No code here but the look-up. */
+#include "model/config.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "model/config.h"
 
 static const bz_family families[] = {
     /* arch, period, window, bases global and local, caps of scores and logits, wide size, q/k norm, post norms */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* bezel_model: open (at once or as a job), getters, free. Invariant: a model that the host holds is whole and never
  * changes. How it is loaded is model_load.c's, how it is described model_describe.c's. */
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/job_impl.h"
 #include "model/model_load.h"
+
+#include <string.h>
 
 /* --- Job ---------------------------------------------------------------------------------- */
 

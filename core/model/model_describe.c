@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A model as a value tree, and the memory it will need. Reads only; nothing here decides anything. */
-#include <string.h>
-
 #include "model/decoder.h"
 #include "model/kv_cache.h"
 #include "model/model_impl.h"
 #include "model/weights.h"
+
+#include <string.h>
 
 static void describe_integer(bezel_tree *tree, bezel_value *map, const char *key, uint64_t n)
 {

@@ -4,14 +4,14 @@
  * half-built model can be freed after any of them. The forward pass is not touched here. */
 #include "model/model_load.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/options.h"
 #include "model/token_source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #define LOAD_MAX_TEMPLATE (1u << 20)
 #define LOAD_CHECK_SLICE (16u << 20) /* bytes of weights checked a unit */

@@ -2,13 +2,13 @@
 /* The public tokenizer functions of a model: arguments checked, the work done by core/text. Reads only, any thread. */
 #include <bezel/tokenizer.h>
 
-#include <inttypes.h>
-#include <string.h>
-
 #include "base/strbuf.h"
 #include "model/model_impl.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer_impl.h"
+
+#include <inttypes.h>
+#include <string.h>
 
 #define TOKENIZE_MAX_TEXT ((size_t)1 << 30)
 

@@ -3,11 +3,11 @@
  * (those of the file have none). The meaning of texts, scores and types is checked where the vocabulary is built. */
 #include "model/token_source.h"
 
-#include <inttypes.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/reader.h"
+
+#include <inttypes.h>
+#include <string.h>
 
 typedef struct token_arrays { /* freed once the vocabulary is built */
     const char **texts;

@@ -4,14 +4,14 @@
  * surprise but memory. Matrices stay where they lie; norms become F32. */
 #include "model/weights.h"
 
-#include <inttypes.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/reader.h"
 #include "compute/quant.h"
 #include "format/weight_source.h"
 #include "model/weight_map.h"
+
+#include <inttypes.h>
+#include <string.h>
 
 /* --- Check -------------------------------------------------------------------------------- */
 
