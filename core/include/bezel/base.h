@@ -167,7 +167,8 @@ typedef struct bezel_file bezel_file;
 /* What thread_start of a world returns; its meaning is the world's. */
 typedef struct bezel_thread bezel_thread;
 
-/* Mode of file_open: one of the two. */
+/* Mode of file_open: one of the two.
+ * Bezel creates saved sessions, stores and backups, and nothing else. */
 enum {
     /* an existing regular file, read only */
     BEZEL_FILE_READ = 1,
@@ -271,7 +272,7 @@ enum {
     /* facts, once for an object: which kernels, how many threads, which BLAS.
      * A server keeps this level on */
     BEZEL_LOG_INFO = 3,
-    /* details for people who look for a fault */
+    /* details for people who look for a fault, with numbers where there are some */
     BEZEL_LOG_DEBUG = 4
 };
 
@@ -279,7 +280,8 @@ enum {
  * text.
  * Called only inside a call that the host made on that engine or on something made with it, on the host's thread; lines
  * of other threads wait for the next such call (at most 256; then the oldest are dropped and a warning says how many).
- * `origin` is the module; both texts live until the function returns. No lock is held meanwhile.
+ * `origin` is the module that has something to say, as in bezel_error; both texts live until the function returns. No
+ * lock is held meanwhile.
  *   Thread   that of the host's call; with several host threads any of them, one at a time */
 typedef void (*bezel_log_fn)(void *ud, uint32_t level, const char *origin, const char *text);
 

@@ -46,8 +46,8 @@ typedef struct bezel_session_options {
     /* positions: 1 to the model's own; 0 (default) = the smaller of 4096 and that. Memory grows with it:
      * bezel_model_plan */
     uint32_t n_ctx;
-    /* prompt tokens a pass, 1 to 512; 0 (default) = 128. Larger is faster and makes the units of a job longer; the text
-     * does not depend on it */
+    /* prompt tokens a pass, 1 to 512; 0 (default) = 128. Larger makes the units of a job longer; the text does not
+     * depend on it */
     uint32_t chunk;
     /* BEZEL_ACTIVATIONS_...; default AUTO */
     uint32_t activations;
@@ -86,7 +86,7 @@ BEZEL_API void bezel_session_free(bezel_session *session);
 BEZEL_API bezel_status bezel_session_append(bezel_session *session, const int32_t *ids, size_t count, bezel_error *err);
 
 /* Adds the tokens of a text; size SIZE_MAX means strlen(text), flags are BEZEL_TOKENIZE_... .
- * A first text wants BEZEL_TOKENIZE_BOS: without it these models write nonsense.
+ * A first text wants BEZEL_TOKENIZE_BOS: the models were trained with it.
  *   Units    size in bytes
  *   Thread   that of the session
  *   Errors   FULL when they do not fit; LIMIT over 1 GiB; ARGUMENT for unknown flags
