@@ -21,6 +21,17 @@ static bezel_status identity_read(identity *out, bezel_store *store, bezel_error
     return st;
 }
 
+/* All three from one snapshot: another process may be creating the store at this moment. */
+static bezel_status identity_look(identity *out, bezel_store *store, bezel_error *err)
+{
+    bezel_status st = bz_store_exec(store, "BEGIN", "read the store", err);
+    if (st != BEZEL_OK)
+        return st;
+    st = identity_read(out, store, err);
+    bezel_status end = bz_store_exec(store, "ROLLBACK", "read the store", st == BEZEL_OK ? err : NULL);
+    return st == BEZEL_OK ? end : st;
+}
+
 static int identity_is_new(const identity *id)
 {
     return id->application == 0 && id->version == 0 && id->objects == 0;
@@ -107,7 +118,7 @@ static bezel_status migrate_to_wal(bezel_store *store, bezel_error *err)
 bezel_status bz_store_migrate(bezel_store *store, bezel_error *err)
 {
     identity id;
-    bezel_status st = identity_read(&id, store, err);
+    bezel_status st = identity_look(&id, store, err);
     if (st == BEZEL_OK)
         st = identity_check(&id, store, err);
     if (st != BEZEL_OK || store->options.read_only)

@@ -38,20 +38,27 @@ static void teardown(void)
     temp_folder_remove(&folder);
 }
 
+static void writer_exit(const char *what)
+{
+    fprintf(stderr, "writer: %s: %s\n", what, err.text);
+    _exit(3);
+}
+
 /* Writes turns for ever; the number of each one goes into the pipe once the store has acknowledged it. */
 static void write_turns(int fd, int32_t first)
 {
     bezel_store *store = NULL;
     char id[32], question[64];
-    if (bezel_store_open(&store, engine, path, NULL, &err) != BEZEL_OK ||
-        bezel_store_begin(id, store, "killed", NULL, &err) != BEZEL_OK)
-        _exit(3);
+    if (bezel_store_open(&store, engine, path, NULL, &err) != BEZEL_OK)
+        writer_exit("open");
+    if (bezel_store_begin(id, store, "killed", NULL, &err) != BEZEL_OK)
+        writer_exit("begin");
     for (int32_t n = first;; n++) {
         snprintf(question, sizeof question, "turn-%d", (int)n);
         if (store_turn_write(store, id, question, question, &err) != BEZEL_OK)
-            _exit(4);
+            writer_exit(question);
         if (write(fd, &n, sizeof n) != sizeof n)
-            _exit(5);
+            writer_exit("pipe");
     }
 }
 
