@@ -208,6 +208,7 @@ static bezel_status agent_reset(bezel_agent *a, bezel_error *err)
     bezel_status st = bezel_tree_new(&tree, a->engine, err);
     if (st != BEZEL_OK)
         return st;
+    a->state = BZ_AGENT_IDLE; /* what the last turn had is gone from here on */
     bz_agent_calls_clear(a);
     bz_agent_events_clear(a);
     bezel_tree_free(a->tree);
@@ -220,7 +221,7 @@ static bezel_status agent_reset(bezel_agent *a, bezel_error *err)
     a->n_forced = 0;
     a->n_usages = 0;
     a->step = a->n_bad = a->n_branches = 0;
-    a->answer_only = a->answer_lost = 0;
+    a->answer_only = a->answer_lost = a->recorded = 0;
     a->n_dropped_pending = 0;
     a->stop_reason = BEZEL_STOP_NONE;
     a->first_token_us = -1;

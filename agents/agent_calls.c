@@ -31,8 +31,7 @@ static const char *calls_text(bezel_agent *a, const char *text, size_t size)
     return text ? bz_arena_text(&a->arena, text, size) : NULL;
 }
 
-/* The first call of this turn with the same name and arguments, or NULL. */
-static bz_agent_call *calls_find(bezel_agent *a, const char *name, const bezel_value *arguments)
+bz_agent_call *bz_agent_call_original(bezel_agent *a, const char *name, const bezel_value *arguments)
 {
     for (size_t i = 0; i < a->n_calls; i++) {
         bz_agent_call *c = &a->calls[i];
@@ -45,7 +44,7 @@ static bz_agent_call *calls_find(bezel_agent *a, const char *name, const bezel_v
 
 bezel_status bz_agent_call_add(bezel_agent *a, const bezel_parse_event *found, bezel_error *err)
 {
-    bz_agent_call *same = calls_find(a, found->tool, found->arguments);
+    bz_agent_call *same = bz_agent_call_original(a, found->tool, found->arguments);
     size_t same_index = same ? (size_t)(same - a->calls) : 0;
     bz_agent_call *call = calls_push(a, err);
     if (!call)
@@ -105,6 +104,7 @@ static bezel_status calls_settle(bezel_agent *a, bz_agent_call *call, bezel_stat
     } else if (st == BEZEL_ERR_UNSUPPORTED && strcmp(why->origin, "dispatch") == 0) { /* not the tool's own words */
         call->undeclared = 1;
     } else {
+        call->status = st;
         call->code = bezel_status_name(st);
         if (st == BEZEL_ERR_MEMORY) { /* no fact about the question that a model could do something with */
             *err = *why;
@@ -198,7 +198,8 @@ static bezel_status calls_tokens(size_t *out, const bezel_agent *a, const char *
 static bezel_status calls_line(char **out, size_t *out_size, int *out_cut, bezel_agent *a, const bz_agent_call *call,
                                bezel_error *err)
 {
-    size_t allowed = calls_result_limit(a), bytes = SIZE_MAX, tokens = 0;
+    size_t allowed = calls_result_limit(a), tokens = 0;
+    size_t bytes = allowed * 64; /* no text has tokens that long: a huge result is not tokenized whole */
     const char *name = call->name[0] ? call->name : "FUNCTION_CALL";
     *out = NULL;
     *out_cut = 0;
@@ -227,7 +228,7 @@ static bezel_status calls_line(char **out, size_t *out_size, int *out_cut, bezel
 
 static const bz_agent_call *calls_original(bezel_agent *a, const bz_agent_call *call)
 {
-    const bz_agent_call *same = call->repeated ? calls_find(a, call->name, call->arguments) : NULL;
+    const bz_agent_call *same = call->repeated ? bz_agent_call_original(a, call->name, call->arguments) : NULL;
     return same ? same : call;
 }
 
@@ -299,4 +300,29 @@ bezel_status bz_agent_calls_reply(bezel_agent *a, bezel_error *err)
         st = bz_agent_history_add(a, BEZEL_ROLE_TOOL, a->step - 1, bz_strbuf_cstr(&b), b.size, err);
     bz_strbuf_free(&b);
     return st;
+}
+
+/* --- Failures ----------------------------------------------------------------------------- */
+
+static int calls_failed(const bz_agent_call *c)
+{
+    return c->arguments && c->code && !c->repeated && !c->refused;
+}
+
+/* One retry is allowed: small models seldom repair a call twice. A success in between starts anew. */
+bezel_status bz_agent_calls_check(const bezel_agent *a, bezel_error *err)
+{
+    for (size_t i = a->step_calls; i < a->n_calls; i++) {
+        const bz_agent_call *c = &a->calls[i], *last = NULL;
+        for (size_t k = 0; calls_failed(c) && k < a->step_calls; k++) {
+            const bz_agent_call *o = &a->calls[k];
+            if (o->arguments && !o->repeated && !o->refused && strcmp(o->name, c->name) == 0)
+                last = o;
+        }
+        if (last && calls_failed(last)) {
+            bezel_status st = bz_fail(err, c->status, "agent", "%s failed twice: %s", c->name, c->error);
+            return bz_error_hint(err, st, "the model was told the first time; see the arguments in the turn's calls");
+        }
+    }
+    return BEZEL_OK;
 }

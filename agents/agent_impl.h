@@ -30,6 +30,7 @@ typedef struct bz_agent_call { /* a call, or a parse error (no arguments, a code
     const bezel_value *result;
     const char *code;
     const char *error;
+    bezel_status status; /* of a tool that failed */
     bezel_dispatch *dispatch;
     int64_t duration_us;
 } bz_agent_call;
@@ -92,6 +93,7 @@ struct bezel_agent {
     uint32_t stop_reason;
 
     bz_agent_event_node *first_event, *last_event, *shown_event;
+    int recorded;     /* the journal was asked to keep the turn */
     int fresh_events; /* queued since step last returned BEZEL_TOKEN */
     int ready_fd;     /* always readable, or -1 */
     int inside;       /* step is on the stack: a tool may not step or send */
@@ -123,6 +125,10 @@ bezel_status bz_agent_call_add(bezel_agent *a, const bezel_parse_event *found, b
 bezel_status bz_agent_parse_error_add(bezel_agent *a, const bezel_parse_event *found, bezel_error *err);
 /* Starts every new call of this model call. */
 bezel_status bz_agent_calls_start(bezel_agent *a, bezel_error *err);
+/* The call of this turn that one with this name and these arguments repeats, or NULL. */
+bz_agent_call *bz_agent_call_original(bezel_agent *a, const char *name, const bezel_value *arguments);
+/* After the reply: an error when a tool failed twice in a row, in two model calls. */
+bezel_status bz_agent_calls_check(const bezel_agent *a, bezel_error *err);
 /* BEZEL_OK when all have answered, BEZEL_TOOL_PENDING, or an error. */
 bezel_status bz_agent_calls_poll(bezel_agent *a, bezel_error *err);
 /* The results of this model call as one message into the history, events in call order. */
@@ -145,7 +151,8 @@ void bz_agent_fail(bezel_agent *a, bezel_status st, const bezel_error *err);
 
 /* --- agent_journal.c ---------------------------------------------------------------------- */
 
-bezel_status bz_agent_journal_write(bezel_agent *a, bezel_error *err);
+/* withdrawn: the turn leaves the history. */
+bezel_status bz_agent_journal_write(bezel_agent *a, int withdrawn, bezel_error *err);
 /* The list of bezel_agent_turn, built once at the end. */
 bezel_status bz_agent_call_list(bezel_agent *a, bezel_error *err);
 

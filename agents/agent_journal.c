@@ -55,7 +55,7 @@ static bezel_status record_calls(journal_record *r, bezel_agent *a, bezel_error 
     return st;
 }
 
-bezel_status bz_agent_journal_write(bezel_agent *a, bezel_error *err)
+bezel_status bz_agent_journal_write(bezel_agent *a, int withdrawn, bezel_error *err)
 {
     if (!a->journal.write)
         return BEZEL_OK;
@@ -88,7 +88,8 @@ bezel_status bz_agent_journal_write(bezel_agent *a, bezel_error *err)
                                .calls = r.calls,
                                .usages = a->usages,
                                .n_calls = (uint32_t)a->n_calls,
-                               .n_usages = (uint32_t)a->n_usages};
+                               .n_usages = (uint32_t)a->n_usages,
+                               .withdrawn = withdrawn};
     st = a->journal.write(a->journal.ud, &turn, err);
     if (st > 0)
         st = BEZEL_OK;
@@ -102,21 +103,10 @@ done:
 }
 
 /* A repeated call shows the result that it was given. */
-static const bz_agent_call *list_answered(const bezel_agent *a, const bz_agent_call *call)
+static const bz_agent_call *list_answered(bezel_agent *a, const bz_agent_call *call)
 {
-    if (!call->repeated)
-        return call;
-    for (size_t i = 0; i < a->n_calls; i++) {
-        const bz_agent_call *c = &a->calls[i];
-        if (c->arguments && !c->repeated && bezel_value_equal(c->arguments, call->arguments)) {
-            const char *x = c->name, *y = call->name;
-            while (*x && *x == *y)
-                x++, y++;
-            if (*x == *y)
-                return c;
-        }
-    }
-    return call;
+    const bz_agent_call *same = call->repeated ? bz_agent_call_original(a, call->name, call->arguments) : NULL;
+    return same ? same : call;
 }
 
 bezel_status bz_agent_call_list(bezel_agent *a, bezel_error *err)

@@ -107,6 +107,25 @@ static bezel_status loop_limit_steps(bezel_agent *a, bezel_error *err)
     return bz_agent_note(a, err, "%u model calls with tools were made; the next must answer in text", (unsigned)a->step);
 }
 
+static bezel_status loop_usage_add(bezel_agent *a, const char *error, bezel_error *err)
+{
+    const bezel_generation *g = &a->turn.generation;
+    if (!bz_agent_grow(a->world, &a->usages, &a->usages_capacity, a->n_usages, sizeof *a->usages))
+        return bz_fail_memory(err, "agent", "the usage rows", (a->n_usages + 1) * sizeof *a->usages);
+    a->usages[a->n_usages++] = (bezel_journal_usage){.step = a->step - 1,
+                                                     .stop_reason = g->stop_reason,
+                                                     .n_prompt = g->n_prompt,
+                                                     .n_cached = g->n_cached,
+                                                     .n_generated = g->n_ids,
+                                                     .n_dropped = a->n_dropped_pending,
+                                                     .first_token_us = g->first_token_us,
+                                                     .total_us = g->total_us,
+                                                     .error = error};
+    a->n_dropped_pending = 0;
+    a->stop_reason = g->stop_reason;
+    return BEZEL_OK;
+}
+
 static bezel_status loop_ask(bezel_agent *a, bezel_error *err)
 {
     bezel_prompt *prompt = NULL;
@@ -133,6 +152,8 @@ static bezel_status loop_ask(bezel_agent *a, bezel_error *err)
     bezel_prompt_free(prompt);
     if (st == BEZEL_OK)
         a->state = BZ_AGENT_LISTEN;
+    else
+        loop_usage_add(a, bezel_status_name(st), NULL); /* a model call that could not begin has a row, too */
     return st;
 }
 
@@ -173,25 +194,6 @@ static bezel_status loop_listen(bezel_agent *a, int64_t budget_us, bezel_error *
 
 /* --- Judge -------------------------------------------------------------------------------- */
 
-static bezel_status loop_usage_add(bezel_agent *a, const char *error, bezel_error *err)
-{
-    const bezel_generation *g = &a->turn.generation;
-    if (!bz_agent_grow(a->world, &a->usages, &a->usages_capacity, a->n_usages, sizeof *a->usages))
-        return bz_fail_memory(err, "agent", "the usage rows", (a->n_usages + 1) * sizeof *a->usages);
-    a->usages[a->n_usages++] = (bezel_journal_usage){.step = a->step - 1,
-                                                     .stop_reason = g->stop_reason,
-                                                     .n_prompt = g->n_prompt,
-                                                     .n_cached = g->n_cached,
-                                                     .n_generated = g->n_ids,
-                                                     .n_dropped = a->n_dropped_pending,
-                                                     .first_token_us = g->first_token_us,
-                                                     .total_us = g->total_us,
-                                                     .error = error};
-    a->n_dropped_pending = 0;
-    a->stop_reason = g->stop_reason;
-    return BEZEL_OK;
-}
-
 /* Text of this model call without its calls. */
 static bezel_status loop_answer(bezel_agent *a, bezel_error *err)
 {
@@ -224,7 +226,7 @@ typedef struct loop_counts {
     const bz_agent_call *first_bad, *worn;
 } loop_counts;
 
-static void loop_count(loop_counts *out, const bezel_agent *a)
+static void loop_count(loop_counts *out, bezel_agent *a)
 {
     *out = (loop_counts){0};
     for (size_t i = a->step_calls; i < a->n_calls; i++) {
@@ -235,15 +237,10 @@ static void loop_count(loop_counts *out, const bezel_agent *a)
             out->n_new++;
         } else {
             out->n_repeated++;
-            for (size_t k = 0; k < i; k++) {
-                const bz_agent_call *o = &a->calls[k];
-                if (o->arguments && !o->repeated && strcmp(o->name, c->name) == 0 &&
-                    bezel_value_equal(o->arguments, c->arguments)) {
-                    if (o->seen >= 3)
-                        out->worn = o;
-                    out->n_worn += o->seen >= 4;
-                }
-            }
+            const bz_agent_call *o = bz_agent_call_original(a, c->name, c->arguments);
+            if (o && o->seen >= 3)
+                out->worn = o;
+            out->n_worn += o && o->seen >= 4;
         }
     }
 }
@@ -360,6 +357,8 @@ static bezel_status loop_reply(bezel_agent *a, bezel_error *err)
     if (st == BEZEL_OK)
         st = bz_agent_calls_reply(a, err);
     if (st == BEZEL_OK)
+        st = bz_agent_calls_check(a, err);
+    if (st == BEZEL_OK)
         a->state = BZ_AGENT_ASK;
     return st;
 }
@@ -368,8 +367,10 @@ static bezel_status loop_record(bezel_agent *a, bezel_error *err)
 {
     a->total_us = loop_elapsed_us(a);
     bezel_status st = bz_agent_call_list(a, err);
-    if (st == BEZEL_OK)
-        st = bz_agent_journal_write(a, err);
+    if (st != BEZEL_OK)
+        return st;
+    a->recorded = 1;
+    st = bz_agent_journal_write(a, 0, err);
     if (st != BEZEL_OK)
         return st;
     a->state = BZ_AGENT_FINISHED;
@@ -445,20 +446,20 @@ void bz_agent_fail(bezel_agent *a, bezel_status st, const bezel_error *err)
     a->final = st;
     a->error = *err;
     a->error.status = st;
-    int recorded = a->state == BZ_AGENT_RECORD; /* the journal itself failed, or the list before it */
     for (size_t i = a->step_calls; i < a->n_calls; i++) {
         bezel_dispatch_free(a->calls[i].dispatch);
         a->calls[i].dispatch = NULL;
     }
-    int kept = loop_keep_partial(a, st);
+    int kept = loop_keep_partial(a, st) && st == BEZEL_ERR_CANCELLED;
     if (st == BEZEL_ERR_CANCELLED)
         a->stop_reason = BEZEL_STOP_CANCELLED;
     a->total_us = loop_elapsed_us(a);
     if (!a->call_list)
         bz_agent_call_list(a, NULL);
-    if (!recorded)
-        bz_agent_journal_write(a, NULL);
-    if (!kept && !recorded) /* a question without an answer, a call without its result: nothing that can be continued */
+    bezel_error why = BEZEL_ERROR_INIT;
+    if (!a->recorded && bz_agent_journal_write(a, !kept, &why) != BEZEL_OK)
+        bz_agent_note(a, NULL, "the journal did not keep this failed turn: %s", why.text);
+    if (!kept) /* a question without an answer, a call without its result, a turn that the journal does not have */
         bz_agent_history_cut(a, a->turn_begin);
     bz_free(a->world, a->forced);
     a->forced = NULL;

@@ -14,7 +14,7 @@
 typedef struct bz_turn_request {
     const int32_t *ids; /* [n_ids] the prompt */
     size_t n_ids;
-    const int32_t *forced; /* [n_forced] ids the answer begins with; they count as generated */
+    const int32_t *forced; /* [n_forced] ids the answer begins with; they count as prompt */
     size_t n_forced;
     const bezel_generate_options *options;
 } bz_turn_request;

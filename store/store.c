@@ -31,14 +31,15 @@ static const char *const statement_texts[BZ_SQL_COUNT] = {
                                   " updated_ms = max(updated_ms, ?4) WHERE id = ?1",
     [BZ_SQL_CONVERSATION_LIST] =
         "SELECT id, title, user, model, " UTC("created_ms") " AS created, " UTC("updated_ms") " AS updated,"
-        " (SELECT count(*) FROM message WHERE conversation = c.id) AS messages,"
+        " (SELECT count(*) FROM message m JOIN turn t ON t.id = m.turn WHERE m.conversation = c.id AND t.withdrawn = 0)"
+        " AS messages,"
         " (SELECT coalesce(sum(prompt_tokens + generated_tokens), 0) FROM usage WHERE conversation = c.id) AS tokens"
         " FROM conversation c ORDER BY updated_ms DESC, id DESC LIMIT ?1 OFFSET ?2",
     [BZ_SQL_CONVERSATION_MESSAGES] =
         "SELECT m.role, m.text, " UTC("t.started_ms") " AS created, m.step"
-        " FROM message m JOIN turn t ON t.id = m.turn WHERE m.conversation = ?1 ORDER BY m.id",
-    [BZ_SQL_TURN_ADD] = "INSERT INTO turn(id, conversation, user, model, started_ms, duration_us, error)"
-                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        " FROM message m JOIN turn t ON t.id = m.turn WHERE m.conversation = ?1 AND t.withdrawn = 0 ORDER BY m.id",
+    [BZ_SQL_TURN_ADD] = "INSERT INTO turn(id, conversation, user, model, started_ms, duration_us, error, withdrawn)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [BZ_SQL_MESSAGE_ADD] = "INSERT INTO message(turn, conversation, step, role, bytes, text)"
                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [BZ_SQL_MESSAGE_INDEX] = "INSERT INTO message_words(rowid, text) VALUES (?1, ?2)",

@@ -17,7 +17,8 @@
     "CREATE INDEX conversation_updated ON conversation(updated_ms);" \
     "CREATE TABLE turn(" \
     "  id TEXT PRIMARY KEY NOT NULL, conversation TEXT REFERENCES conversation(id), user TEXT, model TEXT," \
-    "  started_ms INTEGER NOT NULL, duration_us INTEGER NOT NULL, error TEXT) WITHOUT ROWID;" \
+    "  started_ms INTEGER NOT NULL, duration_us INTEGER NOT NULL, error TEXT," \
+    "  withdrawn INTEGER NOT NULL) WITHOUT ROWID;" \
     "CREATE INDEX turn_conversation ON turn(conversation);" \
     "CREATE TABLE message(" \
     "  id INTEGER PRIMARY KEY, turn TEXT NOT NULL REFERENCES turn(id)," \
@@ -75,13 +76,13 @@
     "  ORDER BY model_calls DESC, user;" \
     "CREATE VIEW usage_by_tool AS SELECT name AS tool, count(*) AS calls, sum(repeated) AS repeated," \
     "  sum(error_code IS NOT NULL) AS failed," \
-    "  round(avg(tool_call.duration_us) FILTER (WHERE repeated = 0) / 1e3, 1) AS mean_ms," \
+    "  round(avg(tool_call.duration_us) FILTER (WHERE tool_call.duration_us > 0) / 1e3, 1) AS mean_ms," \
     "  round(max(tool_call.duration_us) / 1e3, 1) AS slowest_ms, " UTC("max(turn.started_ms)") " AS last_used" \
     "  FROM tool_call JOIN turn ON turn.id = tool_call.turn GROUP BY name ORDER BY calls DESC, name;"
 
 #define TURN_VIEWS \
     "CREATE VIEW conversation_text AS SELECT c.id AS conversation, c.title, c.user," \
-    "  " UTC("t.started_ms") " AS created, m.role, m.step, m.text, m.id AS message" \
+    "  " UTC("t.started_ms") " AS created, m.role, m.step, m.text, m.id AS message, t.error" \
     "  FROM message m JOIN conversation c ON c.id = m.conversation JOIN turn t ON t.id = m.turn" \
     "  ORDER BY m.conversation, m.id;" \
     "CREATE VIEW slowest_turns AS SELECT id AS turn, conversation, user, model, " UTC("started_ms") " AS started," \
@@ -97,9 +98,10 @@
     "  (SELECT group_concat(name, ', ') FROM tool_call k WHERE k.turn = turn.id) AS tools," \
     "  (SELECT text FROM message m WHERE m.turn = turn.id AND m.role = 'assistant' ORDER BY m.id DESC LIMIT 1)" \
     "    AS answer, error FROM turn ORDER BY id DESC LIMIT 100;" \
-    "CREATE VIEW recent_errors AS SELECT " UTC("t.started_ms") " AS started, u.turn, u.user, u.model, u.step," \
-    "  u.stop_reason, u.error AS status, t.error FROM usage u JOIN turn t ON t.id = u.turn" \
-    "  WHERE u.error IS NOT NULL ORDER BY u.id DESC LIMIT 100;"
+    "CREATE VIEW recent_errors AS SELECT " UTC("t.started_ms") " AS started, t.id AS turn, t.user, t.model, u.step," \
+    "  u.stop_reason, u.error AS status, t.error" \
+    "  FROM turn t LEFT JOIN usage u ON u.turn = t.id AND u.error IS NOT NULL" \
+    "  WHERE t.error IS NOT NULL OR u.error IS NOT NULL ORDER BY t.id DESC, u.id DESC LIMIT 100;"
 
 /* OpenTelemetry's semantic conventions for generative AI, one row a span: inference ("chat") and tool execution. */
 #define OTEL_VIEW \

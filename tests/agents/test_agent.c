@@ -478,6 +478,23 @@ START_TEST(the_failure_of_a_tool_is_told_to_the_model)
 }
 END_TEST
 
+START_TEST(a_tool_that_fails_again_after_the_model_was_told_ends_the_turn)
+{
+    static const script_reply replies[] = {{" FUNCTION_CALL: weak(days=1)", 0, 0, NULL, NULL},
+                                           {" FUNCTION_CALL: get_weather(city=\"Tokyo\")", 0, 0, NULL, NULL},
+                                           {" FUNCTION_CALL: weak(days=2)", 0, 0, NULL, NULL},
+                                           {" It leaks.", 0, 0, NULL, NULL}};
+    add_tool("weak", "{\"type\":\"object\",\"properties\":{\"days\":{\"type\":\"integer\"}}}", tool_bad);
+    BEGIN(replies);
+    assert_asked(BEZEL_ERR_CALLBACK, "Try.");
+    ck_assert_int_eq(n_bad, 2);
+    ck_assert(has(err.text, "weak failed twice"));
+    ck_assert(has(err.text, "the roof is leaking"));
+    ck_assert_uint_eq(bezel_value_count(turn_result().calls), 3);
+    ck_assert_uint_eq(history_count(), 0);
+}
+END_TEST
+
 START_TEST(a_call_that_cannot_be_read_is_shown_once_and_the_second_ends_the_turn)
 {
     static const script_reply replies[] = {{" FUNCTION_CALL: get_wether(city=\"Tokyo\")", 0, 0, NULL, NULL},
@@ -631,6 +648,7 @@ Suite *agent_suite(void)
     tcase_add_test(t, no_more_than_max_calls_of_one_reply_are_run);
     tcase_add_test(t, a_long_result_is_cut_in_the_middle_and_that_is_said);
     tcase_add_test(t, the_failure_of_a_tool_is_told_to_the_model);
+    tcase_add_test(t, a_tool_that_fails_again_after_the_model_was_told_ends_the_turn);
     tcase_add_test(t, a_call_that_cannot_be_read_is_shown_once_and_the_second_ends_the_turn);
     tcase_add_test(t, a_declaration_without_code_ends_the_turn_after_the_call);
     tcase_add_test(t, a_pending_tool_is_waited_for_step_by_step);

@@ -35,6 +35,7 @@ typedef struct kept_turn {
     char model[64], error[256], texts[8][160], call[64], arguments[64], result[64], code[32], usage_error[32];
     bezel_journal_usage usages[4];
     int64_t started_ms, duration_us;
+    int withdrawn;
 } kept_turn;
 static kept_turn kept;
 
@@ -48,6 +49,7 @@ static bezel_status keep(void *ud, const bezel_journal_turn *t, bezel_error *e)
         return k->answer;
     }
     k->n_messages = t->n_messages, k->n_calls = t->n_calls, k->n_usages = t->n_usages;
+    k->withdrawn = t->withdrawn;
     k->started_ms = t->started_ms, k->duration_us = t->duration_us;
     snprintf(k->model, sizeof k->model, "%s", t->model);
     snprintf(k->error, sizeof k->error, "%s", t->error ? t->error : "");
@@ -188,6 +190,28 @@ START_TEST(a_failed_turn_is_in_the_journal_too)
     ck_assert_str_eq(kept.texts[1], "Half an answ");
     ck_assert_uint_eq(kept.n_usages, 1);
     ck_assert_str_eq(kept.usage_error, "numeric");
+    ck_assert_int_eq(kept.withdrawn, 1);
+    bezel_tree *tree = NULL;
+    bezel_value *list = NULL;
+    ck_assert_int_eq(bezel_tree_new(&tree, tiny.engine, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_agent_history(&list, tree, agent, &err), BEZEL_OK);
+    ck_assert_uint_eq(bezel_value_count(list), 0); /* half an answer is nothing to go on with */
+    bezel_tree_free(tree);
+}
+END_TEST
+
+START_TEST(a_failed_turn_that_the_journal_refuses_says_so)
+{
+    static const script_reply replies[] = {{" Half an answ", 0, BEZEL_ERR_NUMERIC, NULL, NULL}};
+    bezel_agent_event event = {.size = sizeof event};
+    int said = 0;
+    kept.answer = BEZEL_ERR_STORE;
+    BEGIN(replies);
+    ck_assert_int_eq(bezel_agent_send(agent, "Tokyo?", SIZE_MAX, &err), BEZEL_OK);
+    while (bezel_agent_step(agent, -1, &err) > 0) {}
+    while (bezel_agent_event_next(agent, &event))
+        said |= event.type == BEZEL_AGENT_NOTE && strstr(event.text, "the journal is full") != NULL;
+    ck_assert_int_eq(said, 1);
 }
 END_TEST
 
@@ -203,10 +227,32 @@ START_TEST(a_turn_that_the_journal_refuses_is_not_done)
     ck_assert_str_eq(turn.text, "It will rain."); /* it was shown already */
     kept.answer = BEZEL_OK;
     script.next = 1;
+    bezel_prompt *prompt = NULL;
+    size_t n;
+    ck_assert_int_eq(bezel_agent_prompt(&prompt, agent, "Again?", SIZE_MAX, &err), BEZEL_OK);
+    ck_assert_ptr_null(strstr(bezel_prompt_text(prompt, &n), "It will rain.")); /* as after a restart */
+    bezel_prompt_free(prompt);
     ck_assert_int_eq(ask("Again?"), BEZEL_DONE);
     ck_assert_uint_eq(kept.n_messages, 2);
 }
 END_TEST
+
+/* Appends what the store has of a conversation, as a host does after a restart. */
+static void resume(bezel_store *store, const char *id)
+{
+    bezel_tree *tree = NULL;
+    bezel_value *list = NULL;
+    ck_assert_int_eq(bezel_tree_new(&tree, tiny.engine, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_store_messages(&list, tree, store, id, &err), BEZEL_OK);
+    for (size_t i = 0; i < bezel_value_count(list); i++) {
+        const bezel_value *m = bezel_value_at(list, i);
+        bezel_message message = {.size = sizeof message};
+        message.role = bezel_role_from_name(bezel_value_text(bezel_value_get(m, "role"), NULL));
+        message.text = bezel_value_text(bezel_value_get(m, "text"), &message.text_size);
+        ck_assert_int_eq(bezel_agent_append(agent, &message, 1, &err), BEZEL_OK);
+    }
+    bezel_tree_free(tree);
+}
 
 START_TEST(a_conversation_in_a_store_goes_on_after_a_restart)
 {
@@ -224,25 +270,76 @@ START_TEST(a_conversation_in_a_store_goes_on_after_a_restart)
     script_source_free(&script);
 
     static const script_reply again[] = {{" Yes.", 0, 0, NULL, NULL}};
-    bezel_tree *tree = NULL;
-    bezel_value *list = NULL;
-    bezel_message messages[8];
     BEGIN(again);
-    ck_assert_int_eq(bezel_tree_new(&tree, tiny.engine, &err), BEZEL_OK);
-    ck_assert_int_eq(bezel_store_messages(&list, tree, store, id, &err), BEZEL_OK);
-    ck_assert_uint_eq(bezel_value_count(list), 4);
-    for (size_t i = 0; i < 4; i++) {
-        const bezel_value *m = bezel_value_at(list, i);
-        messages[i] = (bezel_message){.size = sizeof *messages};
-        messages[i].role = bezel_role_from_name(bezel_value_text(bezel_value_get(m, "role"), NULL));
-        messages[i].text = bezel_value_text(bezel_value_get(m, "text"), &messages[i].text_size);
-    }
-    ck_assert_int_eq(bezel_agent_append(agent, messages, 4, &err), BEZEL_OK);
+    resume(store, id);
     ck_assert_int_eq(ask("Really?"), BEZEL_DONE);
     ck_assert_ptr_nonnull(strstr(script.prompts[0], "It will rain."));
     ck_assert_int_eq(store_turn_count(store, tiny.engine, "SELECT count(*) FROM message"), 6);
     ck_assert_int_eq(store_turn_count(store, tiny.engine, "SELECT count(*) FROM usage"), 3);
-    bezel_tree_free(tree);
+    bezel_agent_free(agent);
+    agent = NULL;
+    bezel_store_close(store);
+    temp_folder_remove(&folder);
+}
+END_TEST
+
+/* Ids of the prompt for one more question; free() them. */
+static int32_t *next_prompt(size_t *out_n)
+{
+    bezel_prompt *prompt = NULL;
+    bezel_status st = bezel_agent_prompt(&prompt, agent, "And now?", SIZE_MAX, &err);
+    ck_assert_msg(st == BEZEL_OK, "%s", err.text);
+    const int32_t *ids = bezel_prompt_ids(prompt, out_n);
+    int32_t *copy = malloc(*out_n * sizeof *copy);
+    memcpy(copy, ids, *out_n * sizeof *copy);
+    bezel_prompt_free(prompt);
+    return copy;
+}
+
+START_TEST(after_a_restart_the_prompt_has_the_same_ids_whatever_failed_before)
+{
+    static const script_reply replies[] = {{" Let me see.\nFUNCTION_CALL: get_weather(city=\"Tokyo\")", 0, 0, NULL, NULL},
+                                           {" Rain,\n  all day. ", 0, 0, NULL, NULL},
+                                           {" Half an answ", 0, BEZEL_ERR_NUMERIC, NULL, NULL},
+                                           {" A long answer that is cut short.", 0, 0, NULL, NULL},
+                                           {" FUNCTION_CALL: get_weather()", 0, 0, NULL, NULL},
+                                           {" FUNCTION_CALL: get_weather(days=3)", 0, 0, NULL, NULL},
+                                           {" Yes.", 0, 0, NULL, NULL}};
+    temp_folder folder;
+    bezel_store *store = NULL;
+    char id[32];
+    temp_folder_make(&folder);
+    ck_assert_int_eq(bezel_store_open(&store, tiny.engine, temp_folder_file(&folder, "b.db"), NULL, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_store_begin(id, store, NULL, "ann", &err), BEZEL_OK);
+    options.journal = bezel_store_journal(store);
+    options.conversation = id;
+    BEGIN(replies);
+    ck_assert_int_eq(ask("Tokyo?"), BEZEL_DONE);
+    ck_assert_int_eq(ask("Kyoto?"), BEZEL_ERR_NUMERIC);
+    ck_assert_int_eq(bezel_agent_send(agent, "Tell me.", SIZE_MAX, &err), BEZEL_OK);
+    while (bezel_agent_step(agent, 0, &err) == BEZEL_MORE) {}
+    bezel_agent_cancel(agent);
+    bezel_status st;
+    while ((st = bezel_agent_step(agent, -1, &err)) > 0) {}
+    ck_assert_int_eq(st, BEZEL_ERR_CANCELLED);
+    ck_assert_int_eq(ask("Osaka?"), BEZEL_ERR_PARSE);
+    ck_assert_int_eq(ask("Really?"), BEZEL_DONE);
+    size_t n_live, n_again;
+    int32_t *live = next_prompt(&n_live);
+    bezel_agent_free(agent);
+    script_source_free(&script);
+
+    BEGIN(replies);
+    resume(store, id);
+    int32_t *again = next_prompt(&n_again);
+    ck_assert_uint_eq(n_again, n_live);
+    ck_assert_mem_eq(again, live, n_live * sizeof *live);
+    /* people still see what failed */
+    ck_assert_int_eq(store_turn_count(store, tiny.engine, "SELECT count(*) FROM conversation_text WHERE text = 'Kyoto?'"
+                                                          " AND error IS NOT NULL"), 1);
+    ck_assert_int_eq(store_turn_count(store, tiny.engine, "SELECT count(DISTINCT turn) FROM recent_errors"), 3);
+    free(live);
+    free(again);
     bezel_agent_free(agent);
     agent = NULL;
     bezel_store_close(store);
@@ -458,7 +555,9 @@ Suite *agent_record_suite(void)
     tcase_add_test(t, the_journal_gets_the_whole_turn_once);
     tcase_add_test(t, a_failed_turn_is_in_the_journal_too);
     tcase_add_test(t, a_turn_that_the_journal_refuses_is_not_done);
+    tcase_add_test(t, a_failed_turn_that_the_journal_refuses_says_so);
     tcase_add_test(t, a_conversation_in_a_store_goes_on_after_a_restart);
+    tcase_add_test(t, after_a_restart_the_prompt_has_the_same_ids_whatever_failed_before);
     tcase_add_test(t, the_prompt_that_is_shown_is_the_prompt_that_is_sent);
     tcase_add_test(t, tools_added_between_turns_are_declared_in_the_next);
     tcase_add_test(t, messages_can_be_added_read_and_cleared);

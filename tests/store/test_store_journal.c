@@ -86,6 +86,26 @@ START_TEST(a_turn_is_kept_field_by_field)
 }
 END_TEST
 
+START_TEST(a_withdrawn_turn_is_kept_for_people_and_no_part_of_the_conversation)
+{
+    store_turn t;
+    store_turn_fill(&t, id, "q", "half");
+    t.turn.error = "the question does not fit";
+    t.turn.withdrawn = 1;
+    t.turn.n_usages = 0;
+    ck_assert_int_eq(journal_write(&t.turn), BEZEL_OK);
+    ck_assert_int_eq(store_turn_write(store, id, "q2", "a2", &err), BEZEL_OK);
+    bezel_value *list = NULL;
+    ck_assert_int_eq(bezel_store_messages(&list, tree, store, id, &err), BEZEL_OK);
+    ck_assert_uint_eq(bezel_value_count(list), 4);
+    ck_assert_str_eq(bezel_value_text(bezel_value_get(bezel_value_at(list, 0), "text"), NULL), "q2");
+    ck_assert_int_eq(bezel_store_conversations(&list, tree, store, 1, 0, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_value_integer(bezel_value_get(bezel_value_at(list, 0), "messages")), 4);
+    ck_assert_int_eq(store_turn_count(store, engine, "SELECT count(*) FROM conversation_text WHERE error IS NOT NULL"), 4);
+    ck_assert_int_eq(store_turn_count(store, engine, "SELECT count(*) FROM recent_errors"), 1); /* without a model call */
+}
+END_TEST
+
 START_TEST(a_turn_that_is_not_whole_is_refused_wholly)
 {
     store_turn t;
@@ -205,6 +225,7 @@ Suite *store_journal_suite(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_turn_is_kept_field_by_field);
+    tcase_add_test(t, a_withdrawn_turn_is_kept_for_people_and_no_part_of_the_conversation);
     tcase_add_test(t, a_turn_that_is_not_whole_is_refused_wholly);
     tcase_add_test(t, a_text_over_the_limit_is_an_error_and_leaves_nothing);
     tcase_add_test(t, a_writer_that_keeps_the_lock_makes_us_wait_and_then_says_busy);

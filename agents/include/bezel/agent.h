@@ -80,14 +80,14 @@ BEZEL_API bezel_status bezel_agent_send(bezel_agent *agent, const char *text, si
  * BEZEL_TOOL_PENDING, BEZEL_DONE after the journal has the turn, or an error that ended the turn. A tool without code ends
  * the turn after its calls: they stand in the result without result and error.
  *   Errors   BEZEL_ERR_LOOP when the model only repeats calls or never answers, BEZEL_ERR_PARSE when its calls cannot be
- *            read twice, BEZEL_ERR_FULL when the question does not fit, BEZEL_ERR_CANCELLED, the journal's own */
+ *            read twice, BEZEL_ERR_CALLBACK (or what the tool said) when a tool fails again after its error was told, BEZEL_ERR_FULL when the question does not fit, BEZEL_ERR_CANCELLED, the journal's own */
 BEZEL_API bezel_status bezel_agent_step(bezel_agent *agent, int64_t budget_us, bezel_error *err);
 BEZEL_API int32_t bezel_agent_event_next(bezel_agent *agent, bezel_agent_event *out); /* 1, or 0 when none waits */
 /* background: a descriptor that is readable when step has something to do; ask again before each wait, because every
  * model call has its own. -1 without background. Belongs to the agent. */
 BEZEL_API int32_t bezel_agent_fd(bezel_agent *agent);
 /* Any thread. step then returns BEZEL_ERR_CANCELLED; the result has what there is, and text that was written stays in the
- * history. Any other failure takes the turn out of the history; the journal has both. */
+ * history. Any other failure, that of the journal too, takes the turn out of the history; the journal has both. */
 BEZEL_API void bezel_agent_cancel(bezel_agent *agent);
 
 /* The last finished turn. Pointers live until the next send. */

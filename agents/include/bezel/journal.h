@@ -55,6 +55,8 @@ typedef struct bezel_journal_turn {
     const bezel_journal_usage *usages;     /* [n_usages] */
     uint32_t n_calls;
     uint32_t n_usages;
+    int32_t withdrawn; /* 1: the turn failed and its messages are no part of the conversation that goes on */
+    uint32_t reserved;
 } bezel_journal_turn;
 
 typedef struct bezel_journal {

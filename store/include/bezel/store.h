@@ -50,7 +50,9 @@ BEZEL_API bezel_status bezel_store_begin(char out_id[32], bezel_store *store, co
 /* Newest first: list of {id, title, user, model, created, updated, messages, tokens}. Owns     *out lives in tree */
 BEZEL_API bezel_status bezel_store_conversations(bezel_value **out, bezel_tree *tree, bezel_store *store,
                                                  uint32_t limit, uint32_t offset, bezel_error *err);
-/* Messages, oldest first: list of {role, text, created, step}. Errors   BEZEL_ERR_MISSING for an unknown id */
+/* Messages, oldest first: list of {role, text, created, step}: what bezel_agent_append wants to go on with the
+ * conversation. Those of turns that failed are not among them; the view conversation_text has them.
+ *   Errors   BEZEL_ERR_MISSING for an unknown id */
 BEZEL_API bezel_status bezel_store_messages(bezel_value **out, bezel_tree *tree, bezel_store *store, const char *id,
                                             bezel_error *err);
 /* Full-text search: list of {conversation, title, role, snippet, created}, best first. Any text is a valid query. */
