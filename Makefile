@@ -19,7 +19,7 @@ DEPS := sh tests/make/deps.sh
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
 INNER = $(MAKE) --no-print-directory
 
-.PHONY: all build deps demo test bench install uninstall lint clean sanitize valgrind help generate FORCE
+.PHONY: all build deps demo test bench install uninstall lint clean sanitize valgrind docs help generate FORCE
 .DEFAULT_GOAL := all
 
 all:
@@ -90,6 +90,10 @@ valgrind:
 	@+$(INNER) build
 	@sh tests/make/run_valgrind.sh $(OUT) $(SUITES)
 
+# Pages of the public headers; lint holds them against each other.
+docs:
+	@lua5.4 tests/make/reference.lua
+
 clean:
 	rm -rf $(B)
 
@@ -131,5 +135,6 @@ help:
 	@echo 'make install       into PREFIX=$(PREFIX), below DESTDIR= when given; make uninstall takes it away'
 	@echo 'make lint          include direction, sizes, banned functions, exported symbols'
 	@echo 'make sanitize      the tests under ASan and UBSan; make valgrind: some of them under valgrind'
+	@echo 'make docs          reference pages from the public headers'
 	@echo 'make clean         remove $(B)/'
 	@echo 'CC=clang, B=folder and CONFIG=debug change compiler, output folder and configuration.'

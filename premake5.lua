@@ -4,8 +4,7 @@
 --
 -- Every .c is compiled once, into one archive per row of `folders`. They are joined to libbezel.a, and everything else
 -- (shared library, Lua module, command, examples, tests) is linked from that file.
--- Does not: set -march=native or -ffast-math (a binary runs on every machine of its family and gives the same numbers), or
--- switch features by macro: a part is left out by leaving out its folder or file.
+-- Does not: set -march=native or -ffast-math, or switch features by macro (a part is left out with its folder or file).
 
 -- premake 4 knows the same things under older names; flags go through buildoptions because its `flags` differ.
 local is_premake4 = workspace == nil
@@ -96,8 +95,9 @@ local function export_only(soname, script, archive)
     "-Wl,-soname," .. soname, "-Wl,--version-script=" .. path.getabsolute(script), "-Wl,-z,nodelete", "-Wl,-z,relro",
     "-Wl,-z,now", "-Wl,--as-needed",
   }
-  each_config(function(_, _, back)
+  each_config(function(config, _, back)
     linkoptions { "-Wl,--whole-archive", back .. "/lib/lib" .. archive .. ".a", "-Wl,--no-whole-archive" }
+    if config == "release" then linkoptions { "-Wl,-s" } end -- CONFIG=debug has the symbols
   end)
 end
 
@@ -213,6 +213,7 @@ links { "lua", "whole" }
 links(libraries)
 links { "sodium", "edit" }
 linkoptions { "-Wl,--as-needed" }
+each_config(function(config) if config == "release" then linkoptions { "-Wl,-s" } end end)
 for name in lua_link:gmatch "%-l(%S+)" do links { name } end
 
 -- --- Examples and tests ---------------------------------------------------------------------------
@@ -239,7 +240,6 @@ includedirs(test_folders)
 buildoptions { "-Wno-missing-prototypes" } -- suites.h declares the suites, in the runner alone
 links { "support", "whole", "check", "subunit", "rt" }
 links(libraries)
-
 
 -- Servers and the like, for tests that need another process.
 for _, file in ipairs(os.matchfiles "tests/make/*.c") do

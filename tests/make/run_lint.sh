@@ -10,6 +10,7 @@ failed=0
 for check in includes sizes banned headers globals symbols; do
     lua5.4 "tests/lint/$check.lua" "$out" || failed=1
 done
+lua5.4 tests/make/reference.lua --check || failed=1
 sh tests/abi/headers.sh || failed=1
 if command -v shellcheck >/dev/null 2>&1; then
     shellcheck tests/make/*.sh tests/abi/*.sh .ci/run && echo "lint: shell scripts: good" || failed=1
