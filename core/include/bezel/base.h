@@ -167,8 +167,7 @@ typedef struct bezel_file bezel_file;
 /* What thread_start of a world returns; its meaning is the world's. */
 typedef struct bezel_thread bezel_thread;
 
-/* Mode of file_open: one of the two.
- * Bezel creates saved sessions, stores and backups, and nothing else. */
+/* Mode of file_open: one of the two. */
 enum {
     /* an existing regular file, read only */
     BEZEL_FILE_READ = 1,
@@ -265,14 +264,15 @@ BEZEL_API void bezel_world_init(bezel_world *out);
 
 /* Levels of log lines. An engine with level n gives out lines of levels 1 to n. */
 enum {
-    /* something failed and no caller is there to be told */
+    /* something failed and no caller is there to be told; no line of this version has it, since every failure goes to
+     * its caller as a bezel_error */
     BEZEL_LOG_ERROR = 1,
     /* it goes on, but not as one would expect: an odd key in a model file, a BLAS that failed its check */
     BEZEL_LOG_WARNING = 2,
     /* facts, once for an object: which kernels, how many threads, which BLAS.
      * A server keeps this level on */
     BEZEL_LOG_INFO = 3,
-    /* details for people who look for a fault, with numbers where there are some */
+    /* details for people who look for a fault; no line of this version has it */
     BEZEL_LOG_DEBUG = 4
 };
 

@@ -2,15 +2,21 @@
 /* Tools: functions that a model may call. A toolset compiles each schema once; prompt text, parser and validation come
  * from the same table.
  *
- *     bezel_toolset *tools;
+ *     bezel_toolset *tools = NULL;
  *     bezel_toolset_new(&tools, engine, &err);
  *     bezel_tool t = BEZEL_TOOL_INIT;
  *     t.name = "get_weather";
  *     t.description = "Weather of a city";
- *     t.parameters_json = "{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"}},\"required\":[\"city\"]}";
+ *     t.parameters_json = "{\"type\": \"object\", \"properties\": {\"city\": {\"type\": \"string\"}},"
+ *                         " \"required\": [\"city\"]}";
+ *     t.permission = BEZEL_TOOL_READ;
  *     t.fn = get_weather;
  *     bezel_toolset_add(tools, &t, &err);
- */
+ *
+ * An agent (agent.h) shows the tools, reads the calls and runs them. The sections behind the first three are for hosts
+ * that have a loop of their own. What a model writes is hostile input here: names match exactly or not at all,
+ * arguments are checked against the schema before a function sees them, and results cannot become structure of the
+ * prompt. */
 #ifndef BEZEL_TOOLS_H
 #define BEZEL_TOOLS_H
 
@@ -21,176 +27,411 @@
 extern "C" {
 #endif
 
-typedef struct bezel_toolset bezel_toolset; /* Thread: confined */
-typedef struct bezel_call bezel_call;       /* one running call; belongs to the dispatcher */
+/* A set of tools.
+ *   Thread   confined */
+typedef struct bezel_toolset bezel_toolset;
+/* One running call. Belongs to its dispatcher, and to the tool while that has promised an answer.
+ *   Thread   that of the dispatcher, an agent's is the agent's */
+typedef struct bezel_call bezel_call;
+
+/* --- A tool ------------------------------------------------------------------------------- */
 
 /* Runs a call: reads bezel_call_arguments, builds the result in bezel_call_tree, gives it to bezel_call_finish and
- * returns BEZEL_OK. Any negative status (text in err, or bezel_call_fail) becomes an error line for the model.
- * BEZEL_TOOL_PENDING promises that bezel_call_finish or bezel_call_fail is called later, on the agent's thread; the call
+ * returns BEZEL_OK.
+ *
+ *     static bezel_status get_weather(void *ud, bezel_call *call, bezel_error *err)
+ *     {
+ *         const char *city = bezel_value_text(bezel_value_get(bezel_call_arguments(call), "city"), NULL); if
+ *         (strcmp(city, "Atlantis") == 0) { bezel_call_fail(call, "no such city"); return BEZEL_OK; }
+ *         bezel_call_finish(call, bezel_tree_text(bezel_call_tree(call), "sunny", SIZE_MAX)); return BEZEL_OK;
+ *     }
+ *
+ * A negative status (sentence in err) is a failure like bezel_call_fail: the model reads it and may try something else;
+ * an answer that was given before wins over it. Returning without an answer is a failure, too.
+ * BEZEL_TOOL_PENDING promises that bezel_call_finish or bezel_call_fail is called later, on the same thread; the call
  * stays valid until then even if its dispatcher is freed first, but not longer than the engine.
- *   Thread   the agent's */
+ *   Thread   that of bezel_dispatch_start, for an agent that of bezel_agent_step; it blocks them as long as it runs */
 typedef bezel_status (*bezel_tool_fn)(void *ud, bezel_call *call, bezel_error *err);
 
-enum { /* what a tool can do to the world; 0 means unknown, treated as the strictest */
-    BEZEL_TOOL_PURE = 1,    /* computes */
-    BEZEL_TOOL_READ = 2,    /* reads files, clocks, fixed hosts */
-    BEZEL_TOOL_WRITE = 3,   /* changes something */
-    BEZEL_TOOL_NETWORK = 4  /* the model chooses the address */
+/* What a tool can do to the world; 0 means unknown, treated as the strictest. Nothing is refused because of it: it is
+ * for the host to ask its user by. An agent offers only PURE and READ tools to itself when it leads a model that
+ * repeats a call to another one. */
+enum {
+    /* computes */
+    BEZEL_TOOL_PURE = 1,
+    /* reads files, clocks, fixed hosts */
+    BEZEL_TOOL_READ = 2,
+    /* changes something */
+    BEZEL_TOOL_WRITE = 3,
+    /* the model chooses the address */
+    BEZEL_TOOL_NETWORK = 4
 };
 
+/* Description of a tool for bezel_toolset_add, which copies all of it but ud. Begin with BEZEL_TOOL_INIT. */
 typedef struct bezel_tool {
-    uint32_t size; /* set by BEZEL_TOOL_INIT */
-    uint32_t permission;                /* BEZEL_TOOL_... */
-    const char *name;                   /* [A-Za-z_][A-Za-z0-9_.-]*, at most 64 bytes, unique in the set */
-    const char *description;            /* one sentence */
-    const char *parameters_json;        /* JSON schema of the arguments (an object), or NULL */
-    const bezel_value *parameters;      /* the same as a value; NULL and no JSON = no parameters */
-    const char *const *examples;        /* NULL-terminated transcript lines of this tool's own, or NULL: "User: ...",
-                                           "Assistant: FUNCTION_CALL: ...", "Result: ...", "Assistant: ..."; each
-                                           "User:" begins an exchange. Shown only where a profile shows examples */
-    bezel_tool_fn fn;                   /* NULL: a declaration without code */
+    /* set by BEZEL_TOOL_INIT */
+    uint32_t size;
+    /* BEZEL_TOOL_...; default 0, unknown */
+    uint32_t permission;
+    /* [A-Za-z_][A-Za-z0-9_.-]*, at most 64 bytes, unique in the set */
+    const char *name;
+    /* one sentence for the model, or NULL */
+    const char *description;
+    /* JSON schema of the arguments (an object), or NULL; unused when parameters is given */
+    const char *parameters_json;
+    /* the same as a value, or NULL; NULL and no JSON = no parameters */
+    const bezel_value *parameters;
+    /* NULL-terminated transcript lines of this tool's own, or NULL: "User: ...", "Assistant: FUNCTION_CALL: ...",
+     * "Result: ...", "Assistant: ..."; each "User:" begins an exchange. Shown only where a profile shows examples; then
+     * the profile's own are left out */
+    const char *const *examples;
+    /* NULL: a declaration without code, whose calls the host runs itself */
+    bezel_tool_fn fn;
+    /* first argument of fn; must live as long as the set, or until free_ud */
     void *ud;
-    void (*free_ud)(void *ud);          /* called when the set is freed, never when adding failed; may be NULL */
-    int64_t timeout_ms;                 /* 0 = 30,000; a C tool that is late is reported, not stopped */
+    /* called with ud when the set is freed, never when adding failed; may be NULL */
+    void (*free_ud)(void *ud);
+    /* milliseconds until a call is late; 0 = 30,000. A late function is reported, not stopped */
+    int64_t timeout_ms;
 } bezel_tool;
+
+/* Initial value of a bezel_tool: bezel_tool t = BEZEL_TOOL_INIT; */
 #define BEZEL_TOOL_INIT {sizeof(bezel_tool), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0}
 
+/* --- A set of tools ----------------------------------------------------------------------- */
+
+/* Makes an empty set.
+ *   Owns     *out is the caller's, free with bezel_toolset_free after the parsers and agents that use it
+ *   Thread   any
+ *   Errors   none of its own; *out is NULL after MEMORY
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_toolset_new(bezel_toolset **out, bezel_engine *engine, bezel_error *err);
+
+/* Frees a set and calls free_ud of its tools in the order they were added; NULL is fine. Calls that are still pending
+ * stay valid.
+ *   Thread   that of the set
+ *   Since    0.1 */
 BEZEL_API void bezel_toolset_free(bezel_toolset *tools);
-/* Copies everything. An unknown schema keyword never refuses a tool: it is a warning ("tool: path: keyword: reason").
- * A failed add leaves the set as it was. Limits: 1,024 tools, 64 parameters each.
- *   Errors   BEZEL_ERR_DUPLICATE, BEZEL_ERR_FORMAT, BEZEL_ERR_RANGE (a name or a range that no value can meet),
- *            BEZEL_ERR_UNSUPPORTED and BEZEL_ERR_MISSING (a $ref), BEZEL_ERR_LIMIT; err->place is "tool.path" */
+
+/* Adds a tool, with its schema compiled, or nothing.
+ * Type names of Python and Java (dict, float, tuple, ...) are accepted. An unknown schema keyword never refuses a tool:
+ * it is a warning, and the keyword is not checked. Do not add while a parser or a turn of an agent uses the set.
+ * Limits: 1,024 tools, 64 parameters each.
+ *   Owns     everything is copied; ud stays the caller's when adding fails
+ *   Thread   that of the set
+ *   Errors   DUPLICATE; FORMAT (no JSON, no schema, no object at its root); RANGE (a name, permission or timeout, or
+ *            limits that no value can meet); UNSUPPORTED and MISSING (a $ref); LIMIT; VERSION without BEZEL_TOOL_INIT.
+ *            err->place is "tool.path"; the set is as it was
+ *   Source   JSON Schema: the keywords that function calling uses
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_toolset_add(bezel_toolset *tools, const bezel_tool *tool, bezel_error *err);
-/* Adds every tool of a list of {name, description, parameters}, with or without the OpenAI wrapper, without code. Type
- * names of Python and Java (dict, float, tuple, ...) are accepted. All or none. */
+
+/* Adds every tool of a list of {name, description, parameters}, with or without the OpenAI wrapper {type, function},
+ * without code: all or none. To parse and check calls that something else runs.
+ *   Owns     everything is copied
+ *   Thread   that of the set
+ *   Errors   FORMAT for no list or a tool without name, err->place is "[index]"; else those of bezel_toolset_add. The
+ *            set is as it was
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_toolset_add_list(bezel_toolset *tools, const bezel_value *list, bezel_error *err);
+
+/* Tools in the set; 0 for NULL.
+ *   Thread   that of the set
+ *   Since    0.1 */
 BEZEL_API size_t bezel_toolset_count(const bezel_toolset *tools);
+
+/* Name of tool i in the order of adding, NULL beyond the end.
+ *   Owns     the set's
+ *   Thread   that of the set
+ *   Since    0.1 */
 BEZEL_API const char *bezel_toolset_name(const bezel_toolset *tools, size_t i);
-BEZEL_API uint32_t bezel_toolset_permission(const bezel_toolset *tools, size_t i); /* BEZEL_TOOL_..., 0 = unknown */
+
+/* BEZEL_TOOL_... of tool i; 0 when unknown or beyond the end.
+ *   Thread   that of the set
+ *   Since    0.1 */
+BEZEL_API uint32_t bezel_toolset_permission(const bezel_toolset *tools, size_t i);
+
+/* Warnings about schemas so far, at most 1,000.
+ *   Thread   that of the set
+ *   Since    0.1 */
 BEZEL_API size_t bezel_toolset_warning_count(const bezel_toolset *tools);
+
+/* Warning i, "tool: path: keyword: reason"; NULL beyond the end.
+ *   Owns     the set's
+ *   Thread   that of the set
+ *   Since    0.1 */
 BEZEL_API const char *bezel_toolset_warning(const bezel_toolset *tools, size_t i);
 
 /* --- A running call ----------------------------------------------------------------------- */
+/* For the function of a tool, on its thread, until it has answered. NULL is accepted. */
 
+/* Name of the tool as it is in the set; "" for NULL.
+ *   Owns     the call's
+ *   Since    0.1 */
 BEZEL_API const char *bezel_call_name(const bezel_call *call);
-BEZEL_API const bezel_value *bezel_call_arguments(const bezel_call *call); /* a map, defaults filled in, valid */
-BEZEL_API bezel_tree *bezel_call_tree(bezel_call *call); /* build the result here */
-/* The first answer counts; result NULL is null. The call must not be used after either. */
+
+/* A map that the schema accepts, defaults filled in; parameters that are optional and were not given are absent.
+ *   Owns     the call's
+ *   Since    0.1 */
+BEZEL_API const bezel_value *bezel_call_arguments(const bezel_call *call);
+
+/* The tree to build the result in. A tree that fails makes the call fail.
+ *   Owns     the call's
+ *   Since    0.1 */
+BEZEL_API bezel_tree *bezel_call_tree(bezel_call *call);
+
+/* Answers with a result; NULL is null. The first answer counts, later ones do nothing. The call must not be used after
+ * it: a pending one may be gone.
+ *   Owns     the result is copied, whatever tree it is of
+ *   Since    0.1 */
 BEZEL_API void bezel_call_finish(bezel_call *call, const bezel_value *result);
+
+/* Answers with a failure, status BEZEL_ERR_CALLBACK: one sentence that the model reads, so say what would help it. NULL
+ * or "" is "the function failed". Otherwise as bezel_call_finish.
+ *   Owns     the reason is copied, cut at 511 bytes
+ *   Since    0.1 */
 BEZEL_API void bezel_call_fail(bezel_call *call, const char *reason);
 
 /* --- Prompt text -------------------------------------------------------------------------- */
 
 /* How tools are shown to a model and how results come back; one row for each kind of model. Texts are borrowed.
- * The prompt is: intro; up to n_examples of `examples`, each a whole exchange with a list of its own; list_label with the
- * functions of the set; rules; the tools' own examples (only where n_examples is not 0; they stand instead of the row's
- * `examples`); context. Parts that are NULL or empty are left out; a blank line stands between parts. In the formats %n is the name of the function, %a its arguments,
- * %v the value or the reason. */
+ * The prompt is: intro; up to n_examples of `examples`, each a whole exchange with a list of its own, unless a tool has
+ * examples; list_label with the functions of the set; rules; the tools' own examples (only where n_examples is not 0);
+ * context. Parts that are NULL or empty are left out; a blank line stands between parts. In the formats %n is the name
+ * of the function, %a its arguments, %v the value or the reason. */
 typedef struct bezel_tool_profile {
-    uint32_t size;            /* sizeof(bezel_tool_profile) */
-    uint32_t n_examples;      /* 0: a model that needs none */
-    const char *name;         /* "instruct", "transcript" */
-    const char *intro;        /* before everything */
-    const char *rules;        /* behind the list of functions, or NULL */
-    const char *call_marker;  /* "FUNCTION_CALL: " */
-    const char *result_format; /* "FUNCTION_RESULT: %n(%a) = %v" or "Result: %n = %v" */
-    const char *error_format;  /* "FUNCTION_ERROR: %n: %v" */
-    const char *const *examples; /* NULL-terminated list of example exchanges, or NULL */
-    const char *const *stops;    /* more stop strings while tools are declared, or NULL */
-    const char *list_label;      /* "Available Functions:" */
-    const char *context_label;   /* "Context: " */
-    const char *const *labels;   /* line beginnings that a result must not have, NULL-terminated, or NULL */
-    uint32_t one_line;           /* 1: a result is one line, its newlines become spaces */
+    /* sizeof(bezel_tool_profile) */
+    uint32_t size;
+    /* examples that are shown; 0: a model that needs none */
+    uint32_t n_examples;
+    /* "instruct", "transcript" */
+    const char *name;
+    /* before everything */
+    const char *intro;
+    /* behind the list of functions, or NULL */
+    const char *rules;
+    /* what a call begins with: "FUNCTION_CALL: " */
+    const char *call_marker;
+    /* "FUNCTION_RESULT: %n(%a) = %v" or "Result: %n = %v" */
+    const char *result_format;
+    /* "FUNCTION_ERROR: %n: %v" or "Result: %n = error: %v" */
+    const char *error_format;
+    /* NULL-terminated list of example exchanges, or NULL */
+    const char *const *examples;
+    /* more stop strings while tools are declared, NULL-terminated list, or NULL */
+    const char *const *stops;
+    /* NULL is "Available Functions:" */
+    const char *list_label;
+    /* NULL is "Context: " */
+    const char *context_label;
+    /* line beginnings that a result must not have, NULL-terminated list, or NULL */
+    const char *const *labels;
+    /* 1: a result is one line, its newlines become spaces */
+    uint32_t one_line;
+    /* 0 */
     uint32_t reserved;
 } bezel_tool_profile;
-/* Built-in row by name, NULL when there is none. Static.
- *   Thread   any */
+
+/* Built-in row with this name, "instruct" or "transcript"; NULL when there is none.
+ *   Owns     static
+ *   Thread   any
+ *   Since    0.1 */
 BEZEL_API const bezel_tool_profile *bezel_tool_profile_find(const char *name);
-/* The row that goes with a chat profile. */
+
+/* The row that goes with a chat profile: "transcript" for one with label_guard, "instruct" for others and for NULL.
+ *   Owns     static
+ *   Thread   any
+ *   Since    0.1 */
 BEZEL_API const bezel_tool_profile *bezel_tool_profile_of(const bezel_profile *profile);
 
-/* The system text that declares the tools (R15): introduction, functions, rules, examples, "Context:".
- *   Owns     *out is the caller's, free with bezel_text_free */
+/* The system text that declares the tools: introduction, functions, rules, examples, "Context:" (left out when context
+ * is NULL or ""). An empty set lists "none".
+ *   Units    *out_size in bytes; out_size may be NULL
+ *   Owns     *out is the caller's, free with bezel_text_free
+ *   Thread   that of the set
+ *   Errors   ARGUMENT for a profile without size; LIMIT over 1 GiB; *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_toolset_render(char **out, size_t *out_size, const bezel_toolset *tools,
                                             const bezel_tool_profile *profile, const char *context, bezel_error *err);
-/* One result or error (error NULL: none) in the form of the profile. Markers and control texts in it are neutralised; a
- * value longer than `limit` bytes (0 = 16 KiB) keeps head and tail with a note of how many characters were left out.
+
+/* One result, or an error when `error` is not NULL, in the form of the profile.
+ * Markers of calls and results, control texts of tokenizers, labels at the beginning of a line and control characters
+ * in name, arguments and value are changed so that they are only text. A value longer than `limit` keeps two thirds
+ * from the front, the rest from the end, and a note of how many characters were left out; arguments are cut at 256
+ * bytes.
+ *   Units    limit in bytes before that change; 0 = 16 KiB, at least 16. *out_size in bytes; out_size may be NULL
  *   Owns     *out is the caller's, free with bezel_text_free
- *   Errors   BEZEL_ERR_NUMERIC for NaN or infinity */
+ *   Thread   any, while the values do not change
+ *   Errors   NUMERIC for NaN or infinity; ARGUMENT for a profile without size; *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_result_render(char **out, size_t *out_size, bezel_engine *engine,
                                            const bezel_tool_profile *profile, const char *name,
                                            const bezel_value *arguments, const bezel_value *result, const char *error,
                                            size_t limit, bezel_error *err);
-/* A call in canonical form: FUNCTION_CALL: name(p="v", n=3). The parser reads it back without a warning.
- *   Owns     *out is the caller's, free with bezel_text_free */
+
+/* A call in canonical form: FUNCTION_CALL: name(p="v", n=3). The parser reads it back without a warning when the name
+ * is one of its set. arguments is a map or NULL.
+ *   Units    *out_size in bytes; out_size may be NULL
+ *   Owns     *out is the caller's, free with bezel_text_free
+ *   Thread   any, while the value does not change
+ *   Errors   TYPE for a list with items; NUMERIC for NaN or infinity; *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_call_render(char **out, size_t *out_size, bezel_engine *engine, const char *name,
                                          const bezel_value *arguments, bezel_error *err);
 
 /* --- Parsing ------------------------------------------------------------------------------ */
 
+/* What a parser finds. */
 enum {
-    BEZEL_PARSE_TEXT = 1,  /* text outside of calls, as it comes */
-    BEZEL_PARSE_CALL = 2,  /* a complete, valid call */
-    BEZEL_PARSE_ERROR = 3  /* something that wanted to be a call and is none */
+    /* text outside of calls, as it comes */
+    BEZEL_PARSE_TEXT = 1,
+    /* a complete, valid call */
+    BEZEL_PARSE_CALL = 2,
+    /* something that wanted to be a call and is none */
+    BEZEL_PARSE_ERROR = 3
 };
 
+/* What bezel_parser_event gives. Members that do not apply are NULL or 0. */
 typedef struct bezel_parse_event {
-    uint32_t size; /* sizeof(bezel_parse_event), set by the caller */
+    /* sizeof(bezel_parse_event), set by the caller */
+    uint32_t size;
+    /* BEZEL_PARSE_... */
     uint32_t type;
-    const char *text;             /* TEXT: the piece; ERROR: a sentence for the model */
+    /* TEXT: the piece, not NUL-terminated; ERROR: a sentence for the model */
+    const char *text;
+    /* bytes */
     size_t text_size;
-    const char *tool;             /* CALL, ERROR: its name, or NULL */
-    const char *parameter;        /* ERROR: its name, or NULL */
-    const char *code;             /* ERROR, static: unknown_function, unknown_parameter, missing_parameter,
-                                     duplicate_parameter, too_many_arguments, bad_type, bad_enum, out_of_range, too_long,
-                                     too_short, pattern, nested_call, too_deep, too_many_calls, syntax, truncated */
-    const bezel_value *arguments; /* CALL: a map, converted and with defaults */
-    size_t offset;                /* byte of the output where it begins */
+    /* CALL: name of the tool; ERROR: name as the model wrote it or of the tool, or NULL */
+    const char *tool;
+    /* ERROR: name of the parameter, or NULL */
+    const char *parameter;
+    /* ERROR, static: unknown_function, unknown_parameter, missing_parameter, duplicate_parameter, too_many_arguments,
+     * bad_type, bad_enum, out_of_range, too_long, too_short, pattern, nested_call, too_deep, too_many_calls, syntax,
+     * truncated */
+    const char *code;
+    /* CALL: a map, converted and with defaults */
+    const bezel_value *arguments;
+    /* byte of the output where it begins */
+    size_t offset;
 } bezel_parse_event;
 
-enum { BEZEL_STOPPED_END = 0, BEZEL_STOPPED_LIMIT = 1 }; /* the model ended its turn, or ran into a limit */
+/* Why the output is over, for bezel_parser_finish. */
+enum {
+    /* the model ended its turn, or a stop string came */
+    BEZEL_STOPPED_END = 0,
+    /* it ran into a limit of tokens or context, or was cancelled */
+    BEZEL_STOPPED_LIMIT = 1
+};
 
-/* Reads a model's output while it comes: FUNCTION_CALL lines first of all, and what small models write instead (Python and
- * JSON calls, fences, the control texts of FunctionGemma, Gemma 4 and Hermes). However the output is cut into pieces, the
- * events are the same. Text is given out as segments, trimmed, with one newline between them; a call comes as soon as its
- * end is sure. Limits: 64 KiB, 64 arguments and depth 32 a call, 16 calls.
+/* Reads a model's output while it comes.
+ *
+ *     bezel_parser_new(&parser, tools, 1, &err);
+ *     while (next_piece(&text, &size)) {
+ *         bezel_parser_push(parser, text, size, &err); while (bezel_parser_event(parser, &event)) handle(&event);
+ *     }
+ *     bezel_parser_finish(parser, BEZEL_STOPPED_END, &err);   // then take the last events
+ *
+ * FUNCTION_CALL lines first of all, and what small models write instead (Python and JSON calls, fences, the control
+ * texts of FunctionGemma, Gemma 4 and Hermes). However the output is cut into pieces, calls, errors and the whole text
+ * are the same. Text is given out as segments, trimmed, with one newline between them; a call comes as soon as its end
+ * is sure. Limits: 64 KiB, 64 arguments and depth 32 a call, 16 calls, 16 MiB of text outside of calls.
  *   Thread   confined; the toolset must outlive it and not change meanwhile */
 typedef struct bezel_parser bezel_parser;
-/* repair_tail 1: a call whose closing bracket is missing counts when the turn ended by itself, its last value was complete
- * and every required parameter is there. */
+
+/* Makes a parser for one output.
+ * repair_tail 1: a call whose closing bracket is missing counts when the turn ended by itself, its last value was
+ * complete and every required parameter is there; 0: it is an error.
+ *   Owns     *out is the caller's, free with bezel_parser_free before the toolset
+ *   Thread   that of the toolset
+ *   Errors   none of its own; *out is NULL after MEMORY
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_parser_new(bezel_parser **out, const bezel_toolset *tools, int32_t repair_tail,
                                         bezel_error *err);
+
+/* Frees a parser with its events; NULL is fine.
+ *   Thread   that of the parser
+ *   Since    0.1 */
 BEZEL_API void bezel_parser_free(bezel_parser *parser);
-/* Bytes of the output, any number, cut anywhere.
- *   Errors   BEZEL_ERR_MEMORY: the bytes are kept unless not even they found room (then nothing changed); a push of 0
- *            bytes, or finish, goes on where it stopped */
+
+/* Takes bytes of the output, any number, cut anywhere, even inside a character.
+ *   Units    bytes
+ *   Thread   that of the parser
+ *   Errors   MEMORY: the bytes are kept unless not even they found room (then nothing changed); a push of 0 bytes, or
+ *            finish, goes on where it stopped. Text outside of calls over its limit is reported as MEMORY, too. LIMIT
+ *            over 1 GiB that waits; ARGUMENT after finish
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_parser_push(bezel_parser *parser, const char *text, size_t size, bezel_error *err);
-/* The output is over; stopped BEZEL_STOPPED_... . After a limit nothing unfinished counts as a call. */
+
+/* Says that the output is over; stopped is BEZEL_STOPPED_... . After a limit nothing unfinished counts as a call. A
+ * second call does nothing.
+ *   Thread   that of the parser
+ *   Errors   MEMORY: call it again; ARGUMENT for another value of stopped
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_parser_finish(bezel_parser *parser, uint32_t stopped, bezel_error *err);
-/* The next event: 1, or 0 when none waits. What it points to lives until the next push, finish or free. */
+
+/* The next event: 1, or 0 when none waits or a parameter is NULL.
+ *   Owns     what it points to lives until the next push, finish or free
+ *   Thread   that of the parser
+ *   Since    0.1 */
 BEZEL_API int32_t bezel_parser_event(bezel_parser *parser, bezel_parse_event *out);
-/* Everything so far as {"text","calls":[{"name","arguments"}],"errors":[{code,tool,parameter,offset,message}],"warnings":
- * {kind: count}}.
- *   Owns     *out lives in tree */
+
+/* Everything so far, whether its events were taken or not, as {"text", "calls": [{"name", "arguments"}], "errors":
+ * [{"code", "tool", "parameter", "offset", "message"}], "warnings": {kind: count}}. Warnings count what was read
+ * although it was not in canonical form.
+ *   Owns     *out lives in tree
+ *   Thread   that of the parser and the tree
+ *   Errors   MEMORY whenever the tree has no room or has failed; *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_parser_result(bezel_value **out, bezel_tree *tree, const bezel_parser *parser,
                                            bezel_error *err);
 
 /* --- Dispatch ----------------------------------------------------------------------------- */
 
-/* Starts a call: looks the tool up (exact name), validates, runs its function. The result is there at once unless it
- * says BEZEL_TOOL_PENDING. Arguments are typed: "3" is no integer here, 3.0 is; null stands for an absent parameter.
- *   Owns     *out is the caller's, free with bezel_dispatch_free (a pending tool may still answer, nobody listens)
- *   Errors   BEZEL_ERR_DENIED for a name that is not exactly one of the set; BEZEL_ERR_PARSE for arguments that the
- *            schema refuses, err->place is "tool.parameter" */
+/* One call that was started, for hosts with a loop of their own.
+ *
+ *     if (bezel_dispatch_start(&d, tools, event.tool, event.arguments, &err) == BEZEL_OK) {
+ *         while ((st = bezel_dispatch_poll(d, &err)) == BEZEL_TOOL_PENDING) wait_for_something();
+ *         bezel_result_render(&line, NULL, engine, profile, event.tool, event.arguments, bezel_dispatch_result(d),
+ *                             st < 0 ? err.text : NULL, 0, NULL);
+ *     }
+ *     bezel_dispatch_free(d);
+ *
+ *   Thread   confined; that of the toolset */
 typedef struct bezel_dispatch bezel_dispatch;
+
+/* Starts a call: looks the tool up (exact name), checks the arguments, runs its function, which blocks this call.
+ * Success means that the function was run, not that it succeeded: poll tells. Arguments are typed: "3" is no integer
+ * here, 3.0 is; null stands for an absent parameter; arguments NULL are none.
+ *   Owns     *out is the caller's, free with bezel_dispatch_free (a pending tool may still answer, nobody listens)
+ *   Thread   that of the toolset
+ *   Errors   DENIED for a name that is not exactly one of the set, the hint lists them; PARSE for arguments that the
+ *            schema refuses, err->place is "tool.parameter". No function was run, *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *tools, const char *name,
                                             const bezel_value *arguments, bezel_error *err);
-/* BEZEL_OK with a result, BEZEL_TOOL_PENDING, BEZEL_ERR_TIMEOUT once more than timeout_ms have passed, or the tool's
- * failure (text in err). */
+
+/* How the call stands: BEZEL_OK with a result, BEZEL_TOOL_PENDING, or why it failed. Never blocks.
+ *   Thread   that of the dispatch
+ *   Errors   TIMEOUT once more than timeout_ms have passed, even when the answer came, but too late; UNSUPPORTED for a
+ *            tool without code; else the tool's failure, its sentence in err
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_dispatch_poll(bezel_dispatch *dispatch, bezel_error *err);
-BEZEL_API const bezel_value *bezel_dispatch_result(const bezel_dispatch *dispatch); /* NULL unless finished */
-BEZEL_API int64_t bezel_dispatch_us(const bezel_dispatch *dispatch);                /* duration so far */
+
+/* The result; NULL while it is pending, when the call failed, or for NULL.
+ *   Owns     the dispatch's
+ *   Thread   that of the dispatch
+ *   Since    0.1 */
+BEZEL_API const bezel_value *bezel_dispatch_result(const bezel_dispatch *dispatch);
+
+/* Time from the start to the answer, or until now while there is none; 0 for NULL.
+ *   Units    microseconds
+ *   Thread   that of the dispatch
+ *   Since    0.1 */
+BEZEL_API int64_t bezel_dispatch_us(const bezel_dispatch *dispatch);
+
+/* Lets go of a call; NULL is fine. A pending one goes when its tool answers.
+ *   Thread   that of the dispatch
+ *   Since    0.1 */
 BEZEL_API void bezel_dispatch_free(bezel_dispatch *dispatch);
 
 #ifdef __cplusplus
