@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* bezel_journal: where an agent writes what happened. Declared here, filled by the store (bezel_store_journal) or by the
- * host. Everything of one turn comes in one record, so a journal can keep it in one transaction. */
+/* bezel_journal: where an agent writes what happened. Declared here, filled by the store (bezel_store_journal) or by
+ * the host. Everything of one turn comes in one record, so a journal can keep it in one transaction.
+ *
+ *     static bezel_status my_write(void *ud, const bezel_journal_turn *turn, bezel_error *err)
+ *     {
+ *         fprintf(ud, "%s: %u model calls, %lld us\n", turn->model, (unsigned)turn->n_usages,
+ *                 (long long)turn->duration_us);
+ *         return BEZEL_OK;
+ *     }
+ *     bezel_journal journal = {sizeof journal, 0, my_log_file, my_write};
+ *     options.journal = &journal;
+ *
+ * All pointers of a record are borrowed for the call of write. Texts are NUL-terminated UTF-8. */
 #ifndef BEZEL_JOURNAL_H
 #define BEZEL_JOURNAL_H
 
@@ -11,59 +22,105 @@
 extern "C" {
 #endif
 
+/* One message that the turn added to the history. */
 typedef struct bezel_journal_message {
-    uint32_t role; /* BEZEL_ROLE_... */
-    uint32_t step; /* model call it belongs to, 0-based */
+    /* BEZEL_ROLE_..., never SYSTEM: the system text is an option of the agent */
+    uint32_t role;
+    /* model call it belongs to, 0-based; the question has 0 */
+    uint32_t step;
+    /* as it stands in the history: what the model wrote verbatim, calls included */
     const char *text;
+    /* bytes */
     size_t text_size;
 } bezel_journal_message;
 
+/* One call that the model asked for, run or not. */
 typedef struct bezel_journal_call {
+    /* model call that asked for it, 0-based */
     uint32_t step;
-    int32_t repeated;        /* 1: not run, the same call was answered before */
+    /* 1: not run, the same call was answered before in this turn */
+    int32_t repeated;
+    /* of the tool; "" for a call that could not be read so far */
     const char *name;
-    const char *arguments;   /* JSON */
-    const char *result;      /* JSON, NULL on failure */
-    const char *error_code;  /* NULL on success; parse errors are calls with a code and no result */
-    const char *error;       /* sentence, NULL on success */
+    /* JSON object; NULL for a call that could not be read */
+    const char *arguments;
+    /* JSON ("null" for one that JSON cannot say); NULL on failure, when it was not run, and for a tool without code */
+    const char *result;
+    /* NULL on success; a code of bezel_parse_event for a call that could not be read, "too_many_calls" or "not_run" for
+     * one that was refused, else the status name of the failure: "callback", "timeout", "parse" */
+    const char *error_code;
+    /* sentence that the model was told, NULL on success */
+    const char *error;
+    /* microseconds its function took; 0 when it was not run */
     int64_t duration_us;
 } bezel_journal_call;
 
-typedef struct bezel_journal_usage { /* one model call */
+/* One model call. */
+typedef struct bezel_journal_usage {
+    /* 0-based */
     uint32_t step;
-    uint32_t stop_reason; /* BEZEL_STOP_... */
-    uint64_t n_prompt;    /* tokens sent */
-    uint64_t n_cached;    /* of these, found in the cache */
+    /* BEZEL_STOP_...; NONE when it failed */
+    uint32_t stop_reason;
+    /* tokens sent, those found in the cache included */
+    uint64_t n_prompt;
+    /* of these, found in the cache */
+    uint64_t n_cached;
+    /* tokens of its answer */
     uint64_t n_generated;
-    uint64_t n_dropped;   /* tokens of the history that did not fit */
+    /* tokens of the history that did not fit and were left out */
+    uint64_t n_dropped;
+    /* microseconds to the first token; 0 = there was none */
     int64_t first_token_us;
+    /* microseconds in all */
     int64_t total_us;
-    const char *error;    /* status name when the model call failed, else NULL */
+    /* status name when the model call failed, else NULL */
+    const char *error;
 } bezel_journal_usage;
 
+/* One turn, from the question to the answer or failure. */
 typedef struct bezel_journal_turn {
-    uint32_t size; /* sizeof(bezel_journal_turn) */
+    /* sizeof(bezel_journal_turn) */
+    uint32_t size;
+    /* messages: question, then what the model wrote and the tools answered; also those that a failure takes out of the
+     * agent's history */
     uint32_t n_messages;
-    const char *conversation; /* id of the conversation, NULL when it is not kept */
-    const char *user;         /* NULL = unknown */
-    const char *model;        /* name */
-    const char *error;        /* NULL, or why the turn failed */
-    int64_t started_ms;       /* wall clock, milliseconds since 1970 */
+    /* id of the conversation; NULL when the options named none: then only numbers should be kept */
+    const char *conversation;
+    /* whose turn it was, as the options say; NULL = unknown */
+    const char *user;
+    /* bezel_model_name */
+    const char *model;
+    /* NULL, or the sentence why the turn failed */
+    const char *error;
+    /* wall clock at bezel_agent_send, milliseconds since 1970 */
+    int64_t started_ms;
+    /* microseconds from there to the end, the host's pauses between steps included */
     int64_t duration_us;
-    const bezel_journal_message *messages; /* [n_messages] question first */
-    const bezel_journal_call *calls;       /* [n_calls] */
-    const bezel_journal_usage *usages;     /* [n_usages] */
+    /* [n_messages] */
+    const bezel_journal_message *messages;
+    /* [n_calls] in the order in which they were read */
+    const bezel_journal_call *calls;
+    /* [n_usages] in order of steps */
+    const bezel_journal_usage *usages;
+    /* calls of all model calls */
     uint32_t n_calls;
+    /* model calls that came to an end, failed ones included */
     uint32_t n_usages;
-    int32_t withdrawn; /* 1: the turn failed and its messages are no part of the conversation that goes on */
-    uint32_t reserved;
 } bezel_journal_turn;
 
+/* Where turns go. An agent copies the struct; what ud points to must outlive the agent.
+ *   Thread   one call at a time, inside bezel_agent_step, on the host's thread */
 typedef struct bezel_journal {
-    uint32_t size; /* sizeof(bezel_journal) */
+    /* sizeof(bezel_journal), exactly */
+    uint32_t size;
+    /* 0 */
     uint32_t reserved;
+    /* first argument of write */
     void *ud;
-    /* Keeps one turn, wholly or not at all. When it returns BEZEL_OK the turn survives a kill of the process. */
+    /* Keeps one turn, wholly or not at all. When it returns BEZEL_OK the turn should survive a kill of the process.
+     * Called once for every turn that was sent, also for cancelled and failed ones. An error (sentence in err) becomes
+     * that of a turn that had succeeded: its answer can be read and stays in the history, but nothing tries to write it
+     * again. Of a turn that had failed anyway the turn's own error is told. */
     bezel_status (*write)(void *ud, const bezel_journal_turn *turn, bezel_error *err);
 } bezel_journal;
 
