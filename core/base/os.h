@@ -25,7 +25,7 @@ int bz_cond_wait_ms(bz_cond *c, bz_mutex *m, int64_t timeout_ms); /* 0 on timeou
 void bz_cond_signal(bz_cond *c);
 void bz_cond_broadcast(bz_cond *c);
 
-/* A descriptor that is readable while the flag is set (eventfd or pipe), close-on-exec. -1 on failure. */
+/* A descriptor that is readable while the flag is set, close-on-exec. -1 on failure. */
 int bz_os_flag_open(void);
 void bz_os_flag_set(int fd);
 void bz_os_flag_clear(int fd);

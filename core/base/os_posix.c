@@ -566,7 +566,7 @@ void bz_cond_broadcast(bz_cond *c)
 
 /* --- Waitable flags ----------------------------------------------------------------------- */
 
-/* Systems without eventfd have no descriptor here; waiting for a job by poll and wait works there too. */
+/* Systems without eventfd have no descriptor here: bezel_job_start says so, and jobs are stepped there. */
 int bz_os_flag_open(void)
 {
 #if defined(__linux__)

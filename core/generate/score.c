@@ -8,6 +8,7 @@
 #include "generate/logit_filter.h"
 #include "generate/session_impl.h"
 
+#include <errno.h>
 #include <math.h>
 
 #define SCORE_ROWS ((size_t)16) /* positions whose logits are held at once: 16 MiB of a Gemma 3 vocabulary */
@@ -128,8 +129,10 @@ bezel_status bezel_score(bezel_session *session, const int32_t *ids, size_t coun
     bz_session_assign(session, ids, count);
     (void)bz_kv_cache_trim(session->cache, 0);
     (void)bz_session_acquire(session, NULL); /* keeps the callback out of this session */
+    const int saved = errno; /* exp of the kernels may set it; it is the host's */
     while (status == BEZEL_OK && session->cache->n < session->n_ids)
         status = score_chunk(&pass, err);
+    errno = saved;
     bz_session_release(session);
 done:
     score_free(&pass);

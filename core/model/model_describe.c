@@ -152,6 +152,7 @@ bezel_status bezel_model_plan(bezel_value **out, bezel_tree *tree, bezel_engine 
                          path, (unsigned)n_ctx);
         goto done;
     }
+    scratch += (uint64_t)config.V * sizeof(float) + (uint64_t)n_ctx * sizeof(int32_t); /* logits and ids */
     map = bezel_tree_map(tree);
     describe_integer(tree, map, "weights", weights);
     describe_integer(tree, map, "kv", kv);

@@ -14,6 +14,33 @@
 #include <string.h>
 #include <unistd.h>
 
+START_TEST(the_plan_is_what_a_session_takes)
+{
+    const uint32_t levels[2] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AUTO}; /* floats, and what this machine does by default */
+    for (size_t i = 0; i < 2; ++i) {
+        tiny_model t;
+        test_world tw;
+        bezel_tree *tree = NULL;
+        bezel_value *plan = NULL;
+        bezel_session *s = NULL;
+        test_world_init(&tw);
+        tiny_model_open(&t, levels[i], 1, &tw.world);
+        ck_assert_int_eq(bezel_tree_new(&tree, t.engine, NULL), BEZEL_OK);
+        ck_assert_int_eq(bezel_model_plan(&plan, tree, t.engine, TINY_MODEL_PATH, 0, NULL), BEZEL_OK);
+        const int64_t planned =
+            bezel_value_integer(bezel_value_get(plan, "kv")) + bezel_value_integer(bezel_value_get(plan, "scratch"));
+        const int64_t before = tw.bytes;
+        ck_assert_int_eq(bezel_session_new(&s, t.model, NULL, NULL), BEZEL_OK);
+        ck_assert_int_ge(tw.bytes - before, planned);
+        ck_assert_int_lt(tw.bytes - before, planned + 16384); /* the structs and the headers of blocks */
+        ck_assert_int_eq(bezel_value_integer(bezel_value_get(plan, "n_ctx")), bezel_session_n_ctx(s));
+        bezel_session_free(s);
+        bezel_tree_free(tree);
+        tiny_model_close(&t);
+    }
+}
+END_TEST
+
 Suite *session_suite(void);
 
 enum { CTX = 1000, ANSWER = 12 };
@@ -543,6 +570,7 @@ Suite *session_suite(void)
     TCase *t = tcase_create("session");
     tcase_set_timeout(t, 600);
     tcase_add_test(t, options_are_checked_and_zeros_are_filled);
+    tcase_add_test(t, the_plan_is_what_a_session_takes);
     tcase_add_test(t, what_does_not_fit_or_is_no_token_leaves_the_timeline_alone);
     tcase_add_test(t, text_is_appended_with_and_without_bos);
     tcase_add_test(t, setting_a_timeline_keeps_the_common_prefix);
