@@ -104,8 +104,13 @@ typedef struct bezel_journal_turn {
     const bezel_journal_usage *usages;
     /* calls of all model calls */
     uint32_t n_calls;
-    /* model calls that came to an end, failed ones included */
+    /* model calls, those that failed or could not begin included */
     uint32_t n_usages;
+    /* 1: the turn failed and its messages are no part of the conversation that goes on; 0: also a cancelled turn whose
+     * answer, as far as it came, stays in the history */
+    int32_t withdrawn;
+    /* 0 */
+    uint32_t reserved;
 } bezel_journal_turn;
 
 /* Where turns go. An agent copies the struct; what ud points to must outlive the agent.
@@ -119,8 +124,8 @@ typedef struct bezel_journal {
     void *ud;
     /* Keeps one turn, wholly or not at all. When it returns BEZEL_OK the turn should survive a kill of the process.
      * Called once for every turn that was sent, also for cancelled and failed ones. An error (sentence in err) becomes
-     * that of a turn that had succeeded: its answer can be read and stays in the history, but nothing tries to write it
-     * again. Of a turn that had failed anyway the turn's own error is told. */
+     * the error of a turn that had succeeded and takes it out of the agent's history, so that history and journal
+     * agree; its answer can still be read. For a turn that had failed anyway it becomes an event BEZEL_AGENT_NOTE. */
     bezel_status (*write)(void *ud, const bezel_journal_turn *turn, bezel_error *err);
 } bezel_journal;
 
