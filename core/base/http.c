@@ -39,8 +39,8 @@ typedef struct http_call {
     const bezel_http_options *options;
     bezel_http_response *response;
     CURL *curl;
-    const char *url;   /* of this hop */
-    const char *body;  /* NULL after a redirect that turns the request into a GET */
+    const char *url;  /* of this hop */
+    const char *body; /* NULL after a redirect that turns the request into a GET */
     const char *method;
     int send_headers;  /* 0 after a redirect to another origin */
     int64_t end_ns;    /* monotonic clock, INT64_MAX = no limit */
@@ -52,7 +52,8 @@ typedef struct http_call {
     char text[CURL_ERROR_SIZE];
 } http_call;
 
-void bezel_http_options_init(bezel_http_options *out) {
+void bezel_http_options_init(bezel_http_options *out)
+{
     memset(out, 0, sizeof *out);
     out->size = sizeof *out;
     out->timeout_ms = 10000;
@@ -62,7 +63,8 @@ void bezel_http_options_init(bezel_http_options *out) {
 
 /* --- Callbacks of libcurl, all inside the caller's call ----------------------------------- */
 
-static int http_address_allowed(const struct curl_sockaddr *address, char text[64]) {
+static int http_address_allowed(const struct curl_sockaddr *address, char text[64])
+{
     const void *p = &address->addr;
     if (address->family == AF_INET) {
         struct sockaddr_in in;
@@ -73,7 +75,8 @@ static int http_address_allowed(const struct curl_sockaddr *address, char text[6
     }
     if (address->family == AF_INET6) {
         struct sockaddr_in6 in6;
-        if (address->addrlen < sizeof in6) return 0;
+        if (address->addrlen < sizeof in6)
+            return 0;
         memcpy(&in6, p, sizeof in6); /* curl's buffer holds any address; its type only names the first bytes */
         inet_ntop(AF_INET6, &in6.sin6_addr, text, 64);
         uint16_t port = ntohs(in6.sin6_port);
@@ -82,9 +85,11 @@ static int http_address_allowed(const struct curl_sockaddr *address, char text[6
     return 0;
 }
 
-static curl_socket_t http_open_socket(void *ud, curlsocktype purpose, struct curl_sockaddr *address) {
+static curl_socket_t http_open_socket(void *ud, curlsocktype purpose, struct curl_sockaddr *address)
+{
     http_call *call = ud;
-    if (purpose != CURLSOCKTYPE_IPCXN) return CURL_SOCKET_BAD;
+    if (purpose != CURLSOCKTYPE_IPCXN)
+        return CURL_SOCKET_BAD;
     if (!call->options->allow_private && !http_address_allowed(address, call->denied)) {
         call->is_denied = 1; /* another address of the name may still do */
         return CURL_SOCKET_BAD;
@@ -92,26 +97,31 @@ static curl_socket_t http_open_socket(void *ud, curlsocktype purpose, struct cur
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-static size_t http_header(char *bytes, size_t one, size_t n, void *ud) {
+static size_t http_header(char *bytes, size_t one, size_t n, void *ud)
+{
     http_call *call = ud;
     bz_strbuf *headers = &call->response->headers;
     (void)one;
-    if (n > 5 && memcmp(bytes, "HTTP/", 5) == 0) bz_strbuf_reset(headers); /* those of a 1xx answer are over */
+    if (n > 5 && memcmp(bytes, "HTTP/", 5) == 0)
+        bz_strbuf_reset(headers); /* those of a 1xx answer are over */
     bz_strbuf_add(headers, bytes, n);
     call->stop = headers->status;
     return headers->status == BEZEL_OK ? n : 0;
 }
 
 /* Value of a header in lines that end with CR LF, with its length; NULL when absent. */
-static const char *http_find_header(size_t *out_size, const bz_strbuf *headers, const char *name) {
+static const char *http_find_header(size_t *out_size, const bz_strbuf *headers, const char *name)
+{
     size_t n = strlen(name);
     const char *line = headers->data, *end = line ? line + headers->size : NULL;
     while (line < end) {
         size_t length = 0;
-        while (line + length < end && line[length] && line[length] != '\r' && line[length] != '\n') length++;
+        while (line + length < end && line[length] && line[length] != '\r' && line[length] != '\n')
+            length++;
         if (length > n && line[n] == ':' && curl_strnequal(line, name, n)) {
             const char *value = line + n + 1;
-            while (value < line + length && (*value == ' ' || *value == '\t')) value++;
+            while (value < line + length && (*value == ' ' || *value == '\t'))
+                value++;
             *out_size = (size_t)(line + length - value);
             return value;
         }
@@ -120,20 +130,23 @@ static const char *http_find_header(size_t *out_size, const bz_strbuf *headers, 
     return NULL;
 }
 
-static long http_code(const http_call *call) {
+static long http_code(const http_call *call)
+{
     long code = 0;
     curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &code);
     return code;
 }
 
-static int http_is_redirect(const http_call *call) {
+static int http_is_redirect(const http_call *call)
+{
     size_t n;
     long code = http_code(call);
     int moves = code == 301 || code == 302 || code == 303 || code == 307 || code == 308;
     return moves && call->options->max_redirects && http_find_header(&n, &call->response->headers, "Location");
 }
 
-static void http_deliver(http_call *call, const char *bytes, size_t n) {
+static void http_deliver(http_call *call, const char *bytes, size_t n)
+{
     const bezel_http_options *o = call->options;
     long code = http_code(call);
     if (call->skip) {
@@ -142,23 +155,28 @@ static void http_deliver(http_call *call, const char *bytes, size_t n) {
         bytes += k;
         n -= k;
     }
-    if (!n) return;
+    if (!n)
+        return;
     if (o->on_body && code >= 200 && code < 300) {
         curl_off_t length = -1;
         curl_easy_getinfo(call->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
         uint64_t total = length > 0 ? (uint64_t)length : 0;
-        if (total && code == 206) total += o->resume_from;
-        if (o->on_body(o->ud, bytes, n, total) != BEZEL_OK) call->stop = BEZEL_ERR_CALLBACK;
+        if (total && code == 206)
+            total += o->resume_from;
+        if (o->on_body(o->ud, bytes, n, total) != BEZEL_OK)
+            call->stop = BEZEL_ERR_CALLBACK;
     } else {
         bz_strbuf_add(&call->response->body, bytes, n);
         call->stop = call->response->body.status;
     }
 }
 
-static size_t http_body(char *bytes, size_t one, size_t n, void *ud) {
+static size_t http_body(char *bytes, size_t one, size_t n, void *ud)
+{
     http_call *call = ud;
     (void)one;
-    if (!call->received && call->options->resume_from && http_code(call) == 200) call->skip = call->options->resume_from;
+    if (!call->received && call->options->resume_from && http_code(call) == 200)
+        call->skip = call->options->resume_from;
     call->received += n;
     if (call->received > call->options->max_size)
         call->stop = BEZEL_ERR_LIMIT;
@@ -169,24 +187,30 @@ static size_t http_body(char *bytes, size_t one, size_t n, void *ud) {
 
 /* --- Checks before anything is sent ------------------------------------------------------- */
 
-static bezel_status http_denied(const char *url, const char *what, bezel_error *err) {
+static bezel_status http_denied(const char *url, const char *what, bezel_error *err)
+{
     return bz_fail(err, BEZEL_ERR_DENIED, ORIGIN, "%s is refused: %s", url, what);
 }
 
 /* Part of a parsed URL or NULL; free with curl_free. */
-static char *http_part(CURLU *parsed, CURLUPart which) {
+static char *http_part(CURLU *parsed, CURLUPart which)
+{
     char *text = NULL;
     return curl_url_get(parsed, which, &text, which == CURLUPART_PORT ? CURLU_DEFAULT_PORT : 0) == CURLUE_OK ? text : NULL;
 }
 
 /* Only http and https with a host and without a user. *out_parsed is the caller's. */
-static bezel_status http_check_url(CURLU **out_parsed, const char *url, bezel_error *err) {
+static bezel_status http_check_url(CURLU **out_parsed, const char *url, bezel_error *err)
+{
     CURLU *parsed = *out_parsed = curl_url();
     bezel_status st = BEZEL_OK;
-    if (!parsed) return bz_fail_memory(err, ORIGIN, "address", 0);
-    if (strlen(url) > URL_LIMIT) return bz_fail(err, BEZEL_ERR_LIMIT, ORIGIN, "the URL is longer than %u bytes", URL_LIMIT);
+    if (!parsed)
+        return bz_fail_memory(err, ORIGIN, "address", 0);
+    if (strlen(url) > URL_LIMIT)
+        return bz_fail(err, BEZEL_ERR_LIMIT, ORIGIN, "the URL is longer than %u bytes", URL_LIMIT);
     CURLUcode rc = curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
-    if (rc == CURLUE_OUT_OF_MEMORY) return bz_fail_memory(err, ORIGIN, "address", strlen(url));
+    if (rc == CURLUE_OUT_OF_MEMORY)
+        return bz_fail_memory(err, ORIGIN, "address", strlen(url));
     if (rc != CURLUE_OK) {
         st = bz_fail(err, BEZEL_ERR_FORMAT, ORIGIN, "'%s' is no URL: %s", url, curl_url_strerror(rc));
         return bz_error_hint(err, st, "a whole one is needed: https://host/path");
@@ -207,23 +231,28 @@ static bezel_status http_check_url(CURLU **out_parsed, const char *url, bezel_er
 }
 
 /* A line that would become two, or none. */
-static int http_is_clean(const char *text, int token) {
-    if (!text || !*text) return 0;
+static int http_is_clean(const char *text, int token)
+{
+    if (!text || !*text)
+        return 0;
     for (const char *p = text; *p; p++) {
         unsigned char c = (unsigned char)*p;
-        if ((c < 0x20 && c != '\t') || c == 0x7f || (token && !(c >= 'A' && c <= 'Z'))) return 0;
+        if ((c < 0x20 && c != '\t') || c == 0x7f || (token && !(c >= 'A' && c <= 'Z')))
+            return 0;
     }
     return 1;
 }
 
-static bezel_status http_check_options(const bezel_http_options *o, bezel_error *err) {
+static bezel_status http_check_options(const bezel_http_options *o, bezel_error *err)
+{
     if (o->timeout_ms < 0 || o->timeout_ms > 86400000)
         return bz_fail(err, BEZEL_ERR_RANGE, ORIGIN, "timeout_ms %lld is outside 0..86400000", (long long)o->timeout_ms);
     if (o->max_redirects > 100)
         return bz_fail(err, BEZEL_ERR_RANGE, ORIGIN, "max_redirects %u is outside 0..100", o->max_redirects);
     if (o->method && (!http_is_clean(o->method, 1) || strlen(o->method) > 20))
         return bz_fail(err, BEZEL_ERR_FORMAT, ORIGIN, "the method '%s' is not a word of capital letters", o->method);
-    if (o->n_headers && !o->headers) return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "headers is NULL");
+    if (o->n_headers && !o->headers)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "headers is NULL");
     for (uint32_t i = 0; i < o->n_headers; i++) {
         const char *line = o->headers[i], *colon = line ? strchr(line, ':') : NULL;
         if (!http_is_clean(line, 0) || !colon || colon == line)
@@ -235,20 +264,24 @@ static bezel_status http_check_options(const bezel_http_options *o, bezel_error 
 /* --- One hop ------------------------------------------------------------------------------ */
 
 /* Milliseconds that are left, at least 1; 0 = no limit; -1 = none are left. */
-static long http_time_left(const http_call *call) {
+static long http_time_left(const http_call *call)
+{
     const bezel_world *w = call->response->world;
-    if (call->end_ns == INT64_MAX) return 0;
+    if (call->end_ns == INT64_MAX)
+        return 0;
     int64_t left = call->end_ns - w->monotonic_ns(w->ud);
     return left <= 0 ? -1 : (long)(left / 1000000) + 1;
 }
 
 /* Everything that makes the client careful. Returns CURLE_OK or the first refusal. */
-static CURLcode http_set_rules(http_call *call, long left) {
+static CURLcode http_set_rules(http_call *call, long left)
+{
     CURL *curl = call->curl;
     const bezel_http_options *o = call->options;
     CURLcode rc = CURLE_OK;
-#define SET(option, value) \
-    if (rc == CURLE_OK) rc = curl_easy_setopt(curl, option, value)
+#define SET(option, value)                                                                                                  \
+    if (rc == CURLE_OK)                                                                                                     \
+    rc = curl_easy_setopt(curl, option, value)
     SET(CURLOPT_URL, call->url);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_ERRORBUFFER, call->text);
@@ -262,7 +295,8 @@ static CURLcode http_set_rules(http_call *call, long left) {
     SET(CURLOPT_LOW_SPEED_LIMIT, left ? 0L : 1L);
     SET(CURLOPT_LOW_SPEED_TIME, left ? 0L : STALL_SECONDS);
     SET(CURLOPT_USERAGENT, "bezel/" BEZEL_VERSION_TEXT);
-    if (!o->on_body && !o->resume_from) SET(CURLOPT_ACCEPT_ENCODING, ""); /* a file comes as it is */
+    if (!o->on_body && !o->resume_from)
+        SET(CURLOPT_ACCEPT_ENCODING, ""); /* a file comes as it is */
     SET(CURLOPT_OPENSOCKETFUNCTION, http_open_socket);
     SET(CURLOPT_OPENSOCKETDATA, call);
     SET(CURLOPT_HEADERFUNCTION, http_header);
@@ -272,7 +306,8 @@ static CURLcode http_set_rules(http_call *call, long left) {
     return rc;
 }
 
-static CURLcode http_set_request(http_call *call, struct curl_slist *headers) {
+static CURLcode http_set_request(http_call *call, struct curl_slist *headers)
+{
     CURL *curl = call->curl;
     const bezel_http_options *o = call->options;
     char range[32];
@@ -297,7 +332,8 @@ static CURLcode http_set_request(http_call *call, struct curl_slist *headers) {
 }
 
 /* NULL when there are none or memory is out (*out_ok 0). */
-static struct curl_slist *http_header_list(const http_call *call, int *out_ok) {
+static struct curl_slist *http_header_list(const http_call *call, int *out_ok)
+{
     const bezel_http_options *o = call->options;
     struct curl_slist *list = NULL;
     *out_ok = 1;
@@ -313,12 +349,14 @@ static struct curl_slist *http_header_list(const http_call *call, int *out_ok) {
     return list;
 }
 
-static bezel_status http_address_denied(const http_call *call, bezel_error *err) {
+static bezel_status http_address_denied(const http_call *call, bezel_error *err)
+{
     bz_fail(err, BEZEL_ERR_DENIED, ORIGIN, "%s leads to %s, which is no public address or port", call->url, call->denied);
     return bz_error_hint(err, BEZEL_ERR_DENIED, "allow_private permits loopback and private networks");
 }
 
-static bezel_status http_stopped(const http_call *call, bezel_error *err) {
+static bezel_status http_stopped(const http_call *call, bezel_error *err)
+{
     switch (call->stop) {
     case BEZEL_ERR_LIMIT:
         bz_fail(err, BEZEL_ERR_LIMIT, ORIGIN, "the answer of %s is larger than %llu bytes, or its header than %u", call->url,
@@ -326,49 +364,64 @@ static bezel_status http_stopped(const http_call *call, bezel_error *err) {
         return bz_error_hint(err, BEZEL_ERR_LIMIT, "max_size sets the limit");
     case BEZEL_ERR_CALLBACK:
         return bz_fail(err, BEZEL_ERR_CALLBACK, ORIGIN, "the body function ended the request of %s", call->url);
-    default: return bz_fail_memory(err, ORIGIN, "answer", (size_t)call->received);
+    default:
+        return bz_fail_memory(err, ORIGIN, "answer", (size_t)call->received);
     }
 }
 
-static bezel_status http_late(const http_call *call, bezel_error *err) {
+static bezel_status http_late(const http_call *call, bezel_error *err)
+{
     if (!call->options->timeout_ms)
         return bz_fail(err, BEZEL_ERR_TIMEOUT, ORIGIN, "%s sent nothing for %ld s", call->url, STALL_SECONDS);
     return bz_fail(err, BEZEL_ERR_TIMEOUT, ORIGIN, "%s did not answer within %lld ms", call->url,
                    (long long)call->options->timeout_ms);
 }
 
-static bezel_status http_failed(const http_call *call, CURLcode rc, bezel_error *err) {
+static bezel_status http_failed(const http_call *call, CURLcode rc, bezel_error *err)
+{
     const char *text = call->text[0] ? call->text : curl_easy_strerror(rc);
-    if (call->stop != BEZEL_OK) return http_stopped(call, err);
+    if (call->stop != BEZEL_OK)
+        return http_stopped(call, err);
     switch (rc) {
-    case CURLE_OUT_OF_MEMORY: return bz_fail_memory(err, ORIGIN, "request", 0);
-    case CURLE_OPERATION_TIMEDOUT: return http_late(call, err);
+    case CURLE_OUT_OF_MEMORY:
+        return bz_fail_memory(err, ORIGIN, "request", 0);
+    case CURLE_OPERATION_TIMEDOUT:
+        return http_late(call, err);
     case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_LOGIN_DENIED: return http_denied(call->url, text, err);
-    case CURLE_URL_MALFORMAT: return bz_fail(err, BEZEL_ERR_FORMAT, ORIGIN, "'%s' is no URL: %s", call->url, text);
+    case CURLE_LOGIN_DENIED:
+        return http_denied(call->url, text, err);
+    case CURLE_URL_MALFORMAT:
+        return bz_fail(err, BEZEL_ERR_FORMAT, ORIGIN, "'%s' is no URL: %s", call->url, text);
     default:
-        if (call->is_denied) return http_address_denied(call, err);
+        if (call->is_denied)
+            return http_address_denied(call, err);
         return bz_fail(err, BEZEL_ERR_NETWORK, ORIGIN, "%s: %s", call->url, text);
     }
 }
 
 /* Sends the request of this hop and reads its answer. */
-static bezel_status http_hop(http_call *call, bezel_error *err) {
+static bezel_status http_hop(http_call *call, bezel_error *err)
+{
     int list_ok;
     bezel_status st = BEZEL_OK;
     long left = http_time_left(call);
-    if (left < 0) return http_late(call, err);
+    if (left < 0)
+        return http_late(call, err);
     call->received = call->skip = 0;
     call->is_denied = 0;
     call->text[0] = 0;
     bz_strbuf_reset(&call->response->headers);
     bz_strbuf_reset(&call->response->body);
     struct curl_slist *headers = http_header_list(call, &list_ok);
-    if (!list_ok) return bz_fail_memory(err, ORIGIN, "headers", 0);
+    if (!list_ok)
+        return bz_fail_memory(err, ORIGIN, "headers", 0);
     CURLcode rc = http_set_rules(call, left);
-    if (rc == CURLE_OK) rc = http_set_request(call, headers);
-    if (rc == CURLE_OK) rc = curl_easy_perform(call->curl);
-    if (rc != CURLE_OK) st = http_failed(call, rc, err);
+    if (rc == CURLE_OK)
+        rc = http_set_request(call, headers);
+    if (rc == CURLE_OK)
+        rc = curl_easy_perform(call->curl);
+    if (rc != CURLE_OK)
+        st = http_failed(call, rc, err);
     curl_easy_setopt(call->curl, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(headers);
     return st;
@@ -377,7 +430,8 @@ static bezel_status http_hop(http_call *call, bezel_error *err) {
 /* --- Redirects ---------------------------------------------------------------------------- */
 
 /* Same scheme, host and port: only then do the caller's headers travel on. */
-static int http_same_origin(CURLU *a, CURLU *b) {
+static int http_same_origin(CURLU *a, CURLU *b)
+{
     static const CURLUPart parts[] = {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT};
     int same = 1;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -391,7 +445,8 @@ static int http_same_origin(CURLU *a, CURLU *b) {
 
 /* What the answer's Location says about the next hop: checks it and changes method, body and headers as RFC 9110 15.4
  * wants it. *out_url is the caller's, free with bz_free. */
-static bezel_status http_redirect(char **out_url, http_call *call, bezel_error *err) {
+static bezel_status http_redirect(char **out_url, http_call *call, bezel_error *err)
+{
     const bezel_world *w = call->response->world;
     CURLU *from = NULL, *to = NULL;
     char *next = NULL, *old_scheme = NULL, *new_scheme = NULL;
@@ -400,20 +455,25 @@ static bezel_status http_redirect(char **out_url, http_call *call, bezel_error *
     if (!next)
         return bz_fail(err, BEZEL_ERR_DENIED, ORIGIN, "%s redirects to something that is no address to go to", call->url);
     bezel_status st = http_check_url(&from, call->url, err);
-    if (st == BEZEL_OK) st = http_check_url(&to, next, err);
-    if (st != BEZEL_OK) goto done;
+    if (st == BEZEL_OK)
+        st = http_check_url(&to, next, err);
+    if (st != BEZEL_OK)
+        goto done;
     old_scheme = http_part(from, CURLUPART_SCHEME);
     new_scheme = http_part(to, CURLUPART_SCHEME);
     if (!old_scheme || !new_scheme || (strcmp(old_scheme, "https") == 0 && strcmp(new_scheme, "https") != 0)) {
         st = http_denied(next, "a redirect leads from https to http", err);
         goto done;
     }
-    if (!http_same_origin(from, to)) call->send_headers = 0;
+    if (!http_same_origin(from, to))
+        call->send_headers = 0;
     int is_post = call->body && (!call->method || strcmp(call->method, "POST") == 0);
     int is_head = call->method && strcmp(call->method, "HEAD") == 0;
-    if ((code == 303 && !is_head) || ((code == 301 || code == 302) && is_post)) call->body = call->method = NULL;
+    if ((code == 303 && !is_head) || ((code == 301 || code == 302) && is_post))
+        call->body = call->method = NULL;
     *out_url = bz_text_dup(w, next, SIZE_MAX);
-    if (!*out_url) st = bz_fail_memory(err, ORIGIN, "address", strlen(next));
+    if (!*out_url)
+        st = bz_fail_memory(err, ORIGIN, "address", strlen(next));
 done:
     curl_free(old_scheme);
     curl_free(new_scheme);
@@ -423,52 +483,65 @@ done:
 }
 
 /* Ends every header line with NUL in place, for bezel_http_response_header. */
-static void http_split_headers(bz_strbuf *headers) {
+static void http_split_headers(bz_strbuf *headers)
+{
     for (size_t i = 0; i < headers->size; i++)
-        if (headers->data[i] == '\r' || headers->data[i] == '\n') headers->data[i] = 0;
+        if (headers->data[i] == '\r' || headers->data[i] == '\n')
+            headers->data[i] = 0;
 }
 
 /* Hop after hop until an answer is no redirect; its address stays in response->url. */
-static bezel_status http_perform(http_call *call, const char *url, bezel_error *err) {
+static bezel_status http_perform(http_call *call, const char *url, bezel_error *err)
+{
     bezel_http_response *response = call->response;
     CURLU *parsed = NULL;
     bezel_status st = http_check_url(&parsed, url, err);
     curl_url_cleanup(parsed);
-    if (st != BEZEL_OK) return st;
+    if (st != BEZEL_OK)
+        return st;
     response->url = bz_text_dup(response->world, url, SIZE_MAX);
     call->curl = response->url ? curl_easy_init() : NULL;
-    if (!call->curl) return bz_fail_memory(err, ORIGIN, "request", 0);
+    if (!call->curl)
+        return bz_fail_memory(err, ORIGIN, "request", 0);
     for (uint32_t hop = 0;; hop++) {
         char *next = NULL;
         call->url = response->url;
         st = http_hop(call, err);
-        if (st != BEZEL_OK || !http_is_redirect(call)) break;
+        if (st != BEZEL_OK || !http_is_redirect(call))
+            break;
         if (hop >= call->options->max_redirects)
             st = bz_fail(err, BEZEL_ERR_LIMIT, ORIGIN, "%s redirects more than %u times", url, call->options->max_redirects);
         else
             st = http_redirect(&next, call, err);
-        if (st != BEZEL_OK) break;
+        if (st != BEZEL_OK)
+            break;
         bz_free(response->world, response->url);
         response->url = next;
     }
-    if (st == BEZEL_OK) response->status = (int32_t)http_code(call);
+    if (st == BEZEL_OK)
+        response->status = (int32_t)http_code(call);
     curl_easy_cleanup(call->curl);
     http_split_headers(&response->headers);
     return st;
 }
 
 bezel_status bezel_http_request(bezel_http_response **out, bezel_engine *engine, const char *url,
-                                const bezel_http_options *options, bezel_error *err) {
-    if (!out || !engine || !url) return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "out, engine and url are required");
+                                const bezel_http_options *options, bezel_error *err)
+{
+    if (!out || !engine || !url)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "out, engine and url are required");
     bezel_http_options o;
     *out = NULL;
     bezel_http_options_init(&o);
     bezel_status st = bz_options_read(&o, sizeof o, options, ORIGIN, err);
-    if (st == BEZEL_OK) st = http_check_options(&o, err);
-    if (st != BEZEL_OK) return st;
+    if (st == BEZEL_OK)
+        st = http_check_options(&o, err);
+    if (st != BEZEL_OK)
+        return st;
     const bezel_world *w = bezel_engine_world(engine);
     bezel_http_response *response = bz_zalloc(w, sizeof *response);
-    if (!response) return bz_fail_memory(err, ORIGIN, "response", sizeof *response);
+    if (!response)
+        return bz_fail_memory(err, ORIGIN, "response", sizeof *response);
     response->world = w;
     bz_strbuf_init(&response->body, w, o.max_size < SIZE_MAX - 1 ? (size_t)o.max_size + 1 : 0);
     bz_strbuf_init(&response->headers, w, HEADERS_LIMIT);
@@ -488,24 +561,35 @@ bezel_status bezel_http_request(bezel_http_response **out, bezel_engine *engine,
 
 /* --- Reading ------------------------------------------------------------------------------ */
 
-void bezel_http_response_free(bezel_http_response *response) {
-    if (!response) return;
+void bezel_http_response_free(bezel_http_response *response)
+{
+    if (!response)
+        return;
     bz_strbuf_free(&response->body);
     bz_strbuf_free(&response->headers);
     bz_free(response->world, response->url);
     bz_free(response->world, response);
 }
 
-int32_t bezel_http_response_status(const bezel_http_response *response) { return response->status; }
+int32_t bezel_http_response_status(const bezel_http_response *response)
+{
+    return response->status;
+}
 
-const char *bezel_http_response_body(const bezel_http_response *response, size_t *out_size) {
-    if (out_size) *out_size = response->body.size;
+const char *bezel_http_response_body(const bezel_http_response *response, size_t *out_size)
+{
+    if (out_size)
+        *out_size = response->body.size;
     return bz_strbuf_cstr(&response->body);
 }
 
-const char *bezel_http_response_url(const bezel_http_response *response) { return response->url; }
+const char *bezel_http_response_url(const bezel_http_response *response)
+{
+    return response->url;
+}
 
-const char *bezel_http_response_header(const bezel_http_response *response, const char *name) {
+const char *bezel_http_response_header(const bezel_http_response *response, const char *name)
+{
     size_t n;
     return name && *name ? http_find_header(&n, &response->headers, name) : NULL;
 }
