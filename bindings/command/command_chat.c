@@ -79,7 +79,6 @@ static void chat_turn(chat_state *chat, const char *line) {
         fprintf(stderr, "(stopped)\n");
     else if (st != BEZEL_OK)
         cmd_host_fail(&chat->host);
-    fflush(stdout);
 }
 
 static void chat_loop(chat_state *chat) {
@@ -88,6 +87,7 @@ static void chat_loop(chat_state *chat) {
     if (isatty(STDIN_FILENO)) printf("%s. /help for help.\n", bezel_model_name(chat->host.model));
     while (!quit && (line = chat_line()) != NULL) {
         if (*line && !chat_command(chat, line, &quit)) chat_turn(chat, line);
+        fflush(stdout); /* whoever reads a pipe waits for it */
         free(line);
     }
 }
@@ -99,8 +99,8 @@ static int chat_open(chat_state *chat) {
     if (status != CMD_OK) return status;
     if (o->conversation)
         snprintf(chat->conversation, sizeof chat->conversation, "%s", o->conversation);
-    else if (chat->host.store && bezel_store_begin(chat->conversation, chat->host.store, o->title ? o->title : "chat",
-                                                   o->user, &chat->host.error) != BEZEL_OK)
+    else if (chat->host.store && bezel_store_begin(chat->conversation, chat->host.store, o->title, o->user,
+                                                   &chat->host.error) != BEZEL_OK) /* no title: the first question is one */
         return cmd_host_fail(&chat->host);
     status = cmd_talk_agent(&chat->agent, &chat->host, o, NULL, chat->conversation[0] ? chat->conversation : NULL);
     if (status == CMD_OK && o->conversation && chat->host.store)
