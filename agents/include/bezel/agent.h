@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* bezel_agent: a conversation that may call tools. Without tools it is a plain chat.
  *
+ *     bezel_agent_options_init(&options);
+ *     options.system = "Answer briefly.";
+ *     options.tools = tools;                                   // or NULL
  *     bezel_agent_new(&agent, model, &options, &err);
  *     bezel_agent_send(agent, "Will it rain in Paris?", SIZE_MAX, &err);
  *     while ((st = bezel_agent_step(agent, 4000, &err)) > 0 && st != BEZEL_DONE)
  *         while (bezel_agent_event_next(agent, &event)) show(&event);
  *     bezel_agent_result(agent, &turn, &err);
+ *     bezel_agent_free(agent);
  *
  * The loop: model turn, calls, results, model turn, ... until text, a limit or an error. Text is never lost in silence:
- * what is dropped, cut or refused is an event and a field of the turn. */
+ * what is dropped, cut or refused is an event and a field of the turn. A turn that failed is no part of the
+ * conversation that goes on; only a cancelled answer stays as far as it came. */
 #ifndef BEZEL_AGENT_H
 #define BEZEL_AGENT_H
 
@@ -19,104 +24,248 @@
 extern "C" {
 #endif
 
-typedef struct bezel_agent bezel_agent; /* Thread: confined, but for bezel_agent_cancel */
+/* A conversation with its session.
+ *   Thread   confined, but for bezel_agent_cancel */
+typedef struct bezel_agent bezel_agent;
 
-enum { BEZEL_OVERFLOW_DROP_OLDEST = 0, BEZEL_OVERFLOW_ERROR = 1 };
+/* --- Options ------------------------------------------------------------------------------ */
 
+/* What happens when the history does not fit the context any more. */
+enum {
+    /* whole exchanges are left out, oldest first, until the prompt takes at most half of the context; then, in a long
+     * turn, older calls with their results. The question, the tools and the system text are never left out. The history
+     * itself keeps everything */
+    BEZEL_OVERFLOW_DROP_OLDEST = 0,
+    /* the turn fails with BEZEL_ERR_FULL */
+    BEZEL_OVERFLOW_ERROR = 1
+};
+
+/* How an agent is made. Fill it with bezel_agent_options_init, then set what you need. */
 typedef struct bezel_agent_options {
-    uint32_t size;             /* set by bezel_agent_options_init */
-    uint32_t max_steps;        /* model calls with tools in a turn, then one that must answer in text; default 6 */
-    uint32_t max_calls;        /* calls run in one model turn; default 8 */
-    uint32_t max_result_tokens; /* of one result; default the smaller of 1000 and an eighth of the context */
-    uint32_t overflow;         /* BEZEL_OVERFLOW_... */
-    uint32_t background;       /* 1: the model works on the engine's worker; step polls. Tools still run in step */
-    const char *system;        /* system text, or NULL; copied */
-    const char *context;       /* R15's "Context:", or NULL; copied */
-    const bezel_toolset *tools; /* borrowed, or NULL */
-    const bezel_profile *profile;           /* NULL = bezel_profile_of(model) */
-    const bezel_tool_profile *tool_profile; /* NULL = bezel_tool_profile_of(profile) */
+    /* set by bezel_agent_options_init */
+    uint32_t size;
+    /* model calls with tools in a turn, then one that must answer in text; at least 1; default 6 */
+    uint32_t max_steps;
+    /* calls run in one model turn, at least 1; default 8. Further ones are refused, which the model is told */
+    uint32_t max_calls;
+    /* tokens of one result, at least 16; 0 (default) = the smaller of 1000 and an eighth of the context. A longer one
+     * keeps its head and tail */
+    uint32_t max_result_tokens;
+    /* BEZEL_OVERFLOW_...; default DROP_OLDEST */
+    uint32_t overflow;
+    /* 1: the model works on the engine's worker and step polls or waits; tools still run in step. Default 0 */
+    uint32_t background;
+    /* system text, or NULL (default); copied */
+    const char *system;
+    /* facts for the model such as date and place, shown behind "Context: ", or NULL (default); copied */
+    const char *context;
+    /* borrowed, or NULL (default); the set may get more tools between turns, and a turn shows those it has at send */
+    const bezel_toolset *tools;
+    /* form of the messages, borrowed; NULL (default) = bezel_profile_of the model */
+    const bezel_profile *profile;
+    /* form of tools and results, borrowed; NULL (default) = bezel_tool_profile_of the profile */
+    const bezel_tool_profile *tool_profile;
+    /* of the agent's own session; default bezel_session_options_init */
     bezel_session_options session;
-    bezel_generate_options generate; /* for each model call; default greedy, max_tokens 512 */
-    const bezel_journal *journal;    /* copied; NULL = none */
-    const char *conversation;        /* id for the journal, or NULL; copied */
-    const char *user;                /* for the journal, or NULL; copied */
+    /* for each model call; default greedy, max_tokens 512. Stop strings and biases are copied, at most 64 with those of
+     * the profiles, and 256 */
+    bezel_generate_options generate;
+    /* where turns are kept; copied, its ud must outlive the agent; NULL (default) = nowhere */
+    const bezel_journal *journal;
+    /* id for the journal, or NULL (default): without it a store keeps numbers only; copied */
+    const char *conversation;
+    /* name for the journal, or NULL (default); copied */
+    const char *user;
 } bezel_agent_options;
 
+/* Fills the options with the defaults above.
+ * out must not be NULL.
+ *   Thread   any
+ *   Since    0.1 */
 BEZEL_API void bezel_agent_options_init(bezel_agent_options *out);
 
-/* Owns     *out is the caller's, free with bezel_agent_free before model, tools and journal */
+/* --- Create and free ---------------------------------------------------------------------- */
+
+/* Makes an agent with an empty history and a session of its own; options NULL are the defaults.
+ *   Owns     *out is the caller's, free with bezel_agent_free before model, tools and journal
+ *   Thread   any
+ *   Errors   RANGE for an option; ARGUMENT for a journal of another size or a NULL stop string; MISSING when no profile
+ *            fits; IO when background finds no descriptor; those of bezel_session_new. *out is NULL. Options of the
+ *            generation are checked by the first model call
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_new(bezel_agent **out, bezel_model *model, const bezel_agent_options *options,
                                        bezel_error *err);
+
+/* Frees an agent with its session, history and events; NULL is fine. A turn that runs is dropped without the journal;
+ * the call waits until the worker lets go of it. Pending tools may still answer, nobody listens.
+ *   Thread   that of the agent, not from inside one of its tools
+ *   Since    0.1 */
 BEZEL_API void bezel_agent_free(bezel_agent *agent);
 
 /* --- A turn ------------------------------------------------------------------------------- */
 
+/* Starts a turn with a question; size SIZE_MAX means strlen(text). Nothing is computed yet: step does that. The events
+ * and the result of the turn before are gone.
+ *   Owns     text is copied
+ *   Thread   that of the agent
+ *   Errors   BUSY while a turn runs; LIMIT for a system text or tools over 1 GiB. The history is as it was, no turn
+ *            runs
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_agent_send(bezel_agent *agent, const char *text, size_t size, bezel_error *err);
+
+/* Works for about budget_us microseconds: 0 does one unit, a negative budget works until there is an event or the end
+ * (see bezel_job_step). With background it waits for the worker that long instead; 0 only looks.
+ * Returns BEZEL_MORE; BEZEL_TOKEN when there are new events; BEZEL_TOOL_PENDING, at once, while a tool has not
+ * answered; BEZEL_DONE after the journal has the turn; or the error that ended it. After the end it returns the same
+ * again. Tools run inside this call, on this thread, as long as they take. A tool without code ends the turn after its
+ * calls: they stand in the result without result and error, and the host goes on by bezel_agent_append and send.
+ * The same call is not run twice in a turn: the model gets the answer that is there.
+ *   Units    microseconds
+ *   Thread   that of the agent
+ *   Errors   LOOP when the model only repeats calls or never answers; PARSE when its calls cannot be read twice;
+ *            CALLBACK, or what the tool said, when a tool fails again after its error was told; FULL when the question
+ *            does not fit; CANCELLED; NUMERIC, MEMORY, RANGE and so on of the model call; the journal's own. The turn
+ *            is over and taken out of the history (but see bezel_agent_cancel); bezel_agent_result has what there was.
+ *            ARGUMENT before the first send, BUSY from inside a tool: nothing changes
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_agent_step(bezel_agent *agent, int64_t budget_us, bezel_error *err);
+
+/* What happened in a turn. */
 enum {
-    BEZEL_AGENT_TEXT = 1,       /* a piece of the model's text (of an answer or around calls) */
-    BEZEL_AGENT_CALL = 2,       /* a call is about to run: name, arguments */
-    BEZEL_AGENT_RESULT = 3,     /* it is done: name, result or error */
-    BEZEL_AGENT_PARSE_ERROR = 4, /* a call that could not be read: code, error */
-    BEZEL_AGENT_DROPPED = 5,    /* history did not fit: count tokens in text's sentence */
-    BEZEL_AGENT_NOTE = 6        /* a limit was reached, a repeated call was not run, a result was cut: sentence in text */
+    /* a piece of the model's text (of an answer or around calls), for the user at once */
+    BEZEL_AGENT_TEXT = 1,
+    /* a call is about to run: name, arguments */
+    BEZEL_AGENT_CALL = 2,
+    /* it is done: name, arguments, result; or code and text when it failed. Comes for a repeated call, too */
+    BEZEL_AGENT_RESULT = 3,
+    /* a call that could not be read: code, text, and the name if there was one */
+    BEZEL_AGENT_PARSE_ERROR = 4,
+    /* history did not fit: count tokens, a sentence in text */
+    BEZEL_AGENT_DROPPED = 5,
+    /* a limit was reached, a repeated call was not run, a result was cut, a journal failed: a sentence in text */
+    BEZEL_AGENT_NOTE = 6
 };
 
+/* What bezel_agent_event_next gives. Members that do not apply are NULL or 0. */
 typedef struct bezel_agent_event {
-    uint32_t size; /* sizeof(bezel_agent_event), set by the caller */
+    /* sizeof(bezel_agent_event), set by the caller */
+    uint32_t size;
+    /* BEZEL_AGENT_... */
     uint32_t type;
-    uint32_t step; /* model call it belongs to */
+    /* model call it belongs to, 0-based */
+    uint32_t step;
+    /* 0 */
     uint32_t reserved;
-    const char *text; /* all pointers live until the next call on the agent */
+    /* NUL-terminated; as all pointers here it lives until the next call on the agent */
+    const char *text;
+    /* bytes */
     size_t text_size;
+    /* of the tool */
     const char *name;
+    /* as in bezel_journal_call */
     const char *code;
+    /* a map */
     const bezel_value *arguments;
-    const bezel_value *result; /* NULL when it failed */
+    /* NULL when it failed */
+    const bezel_value *result;
+    /* DROPPED: tokens */
     uint64_t count;
 } bezel_agent_event;
 
-/* Starts a turn. Errors   BEZEL_ERR_BUSY while one runs */
-BEZEL_API bezel_status bezel_agent_send(bezel_agent *agent, const char *text, size_t size, bezel_error *err);
-/* Works for about budget_us microseconds (see bezel_job_step). BEZEL_MORE, BEZEL_TOKEN (an event waits),
- * BEZEL_TOOL_PENDING, BEZEL_DONE after the journal has the turn, or an error that ended the turn. A tool without code ends
- * the turn after its calls: they stand in the result without result and error.
- *   Errors   BEZEL_ERR_LOOP when the model only repeats calls or never answers, BEZEL_ERR_PARSE when its calls cannot be
- *            read twice, BEZEL_ERR_CALLBACK (or what the tool said) when a tool fails again after its error was told, BEZEL_ERR_FULL when the question does not fit, BEZEL_ERR_CANCELLED, the journal's own */
-BEZEL_API bezel_status bezel_agent_step(bezel_agent *agent, int64_t budget_us, bezel_error *err);
-BEZEL_API int32_t bezel_agent_event_next(bezel_agent *agent, bezel_agent_event *out); /* 1, or 0 when none waits */
-/* background: a descriptor that is readable when step has something to do; ask again before each wait, because every
- * model call has its own. -1 without background. Belongs to the agent. */
+/* The next event: 1, or 0 when none waits, a parameter is NULL or out->size is not set.
+ * Events that are not taken wait until the next send and hold nothing up.
+ *   Owns     the agent's, see bezel_agent_event
+ *   Thread   that of the agent
+ *   Since    0.1 */
+BEZEL_API int32_t bezel_agent_event_next(bezel_agent *agent, bezel_agent_event *out);
+
+/* background: a descriptor that is readable when step has something to do; -1 without background or for NULL.
+ * Ask again before each wait, because every model call has its own. While a tool is pending it is readable all the
+ * time: wait for the tool's own source then.
+ *   Owns     the agent's; only wait on it
+ *   Thread   that of the agent
+ *   Since    0.1 */
 BEZEL_API int32_t bezel_agent_fd(bezel_agent *agent);
-/* Any thread. step then returns BEZEL_ERR_CANCELLED; the result has what there is, and text that was written stays in the
- * history. Any other failure, that of the journal too, takes the turn out of the history; the journal has both. */
+
+/* Asks the turn to end and returns at once; the next step ends it with BEZEL_ERR_CANCELLED. A tool that runs is not
+ * interrupted. What the model had written of an answer stays in the history and in the result; when it had written
+ * none, or calls, the whole turn leaves the history. The journal has it either way. Between turns it does nothing.
+ *   Thread   any, before bezel_agent_free; not from a signal handler
+ *   Since    0.1 */
 BEZEL_API void bezel_agent_cancel(bezel_agent *agent);
 
-/* The last finished turn. Pointers live until the next send. */
+/* What the last turn was, ended well or not. */
 typedef struct bezel_agent_turn {
-    uint32_t size; /* sizeof(bezel_agent_turn), set by the caller */
-    uint32_t stop_reason;     /* of the last model call */
-    const char *text;         /* the answer */
+    /* sizeof(bezel_agent_turn), exactly, set by the caller */
+    uint32_t size;
+    /* BEZEL_STOP_... of the last model call */
+    uint32_t stop_reason;
+    /* the answer without calls, NUL-terminated; of a failed turn what there was, or "" */
+    const char *text;
+    /* bytes */
     size_t text_size;
-    const bezel_value *calls; /* list of {name, arguments, result | error, code, repeated, step, duration_ms} */
-    uint32_t n_steps;         /* model calls */
+    /* list of {name, arguments, result | error, code, repeated, step, duration_ms}; keys that do not apply are absent.
+     * NULL when memory had run out */
+    const bezel_value *calls;
+    /* model calls */
+    uint32_t n_steps;
+    /* 0 */
     uint32_t reserved;
-    uint64_t n_prompt, n_cached, n_generated, n_dropped; /* tokens over all model calls */
+    /* tokens over all model calls: sent, of these found in the cache, written, of the history left out */
+    uint64_t n_prompt, n_cached, n_generated, n_dropped;
+    /* microseconds from send to the first text or call (-1 = there was none) and to the end, the host's pauses
+     * included */
     int64_t first_token_us, total_us;
 } bezel_agent_turn;
+
+/* The last turn, once step has told its end.
+ *   Units    microseconds, bytes, tokens
+ *   Owns     pointers are the agent's and live until the next send
+ *   Thread   that of the agent
+ *   Errors   ARGUMENT when no turn has ended or out->size is wrong; *out is as it was
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_result(bezel_agent *agent, bezel_agent_turn *out, bezel_error *err);
 
 /* --- History ------------------------------------------------------------------------------ */
 
-/* Messages so far as a list of {role, text}. Owns     *out lives in tree */
+/* Messages so far as a list of {role, text}; while a turn runs its own are among them. The system text is none of them.
+ *   Owns     *out lives in tree
+ *   Thread   that of the agent and the tree
+ *   Errors   that of the tree when it has no room; *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_history(bezel_value **out, bezel_tree *tree, const bezel_agent *agent,
                                            bezel_error *err);
-/* Adds messages at the end without asking the model: to resume a conversation or to prepare one. */
+
+/* Adds messages at the end without asking the model: to resume a conversation, to prepare one, or to give the results
+ * of tools without code (bezel_result_render). All or none. Order is not checked here but by the next prompt.
+ *   Owns     messages are copied
+ *   Thread   that of the agent
+ *   Errors   BUSY while a turn runs; FORMAT for a role that is not user, assistant or tool; ARGUMENT for a message of
+ *            another size. The history is as it was
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_append(bezel_agent *agent, const bezel_message *messages, size_t count,
                                           bezel_error *err);
+
+/* Empties the history; options stay. Does nothing while a turn runs, or for NULL.
+ *   Thread   that of the agent
+ *   Since    0.1 */
 BEZEL_API void bezel_agent_clear(bezel_agent *agent);
-/* The exact prompt that send(text) would give to the model; text NULL renders the history as it stands.
- *   Owns     *out is the caller's, free with bezel_prompt_free */
+
+/* The exact prompt that send(text) would give to the model; text NULL renders the history as it stands. Changes
+ * nothing.
+ *   Owns     *out is the caller's, free with bezel_prompt_free before the model
+ *   Thread   that of the agent
+ *   Errors   BUSY while a turn runs; ARGUMENT when there is no message; FULL; FORMAT for messages in a wrong order.
+ *            *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_prompt(bezel_prompt **out, bezel_agent *agent, const char *text, size_t size,
                                           bezel_error *err);
+
+/* The agent's session, to look at it or to save it between turns; NULL for NULL. What the host changes in its timeline
+ * costs only time: each model call sets it to the prompt.
+ *   Owns     the agent's
+ *   Thread   that of the agent
+ *   Since    0.1 */
 BEZEL_API bezel_session *bezel_agent_session(bezel_agent *agent);
 
 #ifdef __cplusplus

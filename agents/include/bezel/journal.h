@@ -22,19 +22,29 @@
 extern "C" {
 #endif
 
-/* One message that the turn added to the history. */
+/* --- What one turn is made of ------------------------------------------------------------- */
+/* These structs are filled by the agent. A host that replays or imports turns may fill them itself and hand them to a
+ * journal, as long as counts and lists agree and every call has a name. */
+
+/* One message that the turn added to the history.
+ * The system text and the declarations of tools are not among them: they follow from the options.
+ *   Since    0.1 */
 typedef struct bezel_journal_message {
     /* BEZEL_ROLE_..., never SYSTEM: the system text is an option of the agent */
     uint32_t role;
     /* model call it belongs to, 0-based; the question has 0 */
     uint32_t step;
-    /* as it stands in the history: what the model wrote verbatim, calls included */
+    /* as it stands in the history: the question as it was sent, what the model wrote verbatim with its calls, result
+     * lines as the model read them */
     const char *text;
     /* bytes */
     size_t text_size;
 } bezel_journal_message;
 
-/* One call that the model asked for, run or not. */
+/* One call that the model asked for, run or not.
+ * A call without result and error_code is one of a tool without code, whose answer is the host's matter, or one that
+ * the end of the turn came before.
+ *   Since    0.1 */
 typedef struct bezel_journal_call {
     /* model call that asked for it, 0-based */
     uint32_t step;
@@ -49,21 +59,26 @@ typedef struct bezel_journal_call {
     /* NULL on success; a code of bezel_parse_event for a call that could not be read, "too_many_calls" or "not_run" for
      * one that was refused, else the status name of the failure: "callback", "timeout", "parse" */
     const char *error_code;
-    /* sentence that the model was told, NULL on success */
+    /* sentence that the model was told, NULL on success; it may quote arguments, so it is content as they are */
     const char *error;
-    /* microseconds its function took; 0 when it was not run */
+    /* microseconds from its start to its answer, or to the moment it was found to be late; 0 when it was not run */
     int64_t duration_us;
 } bezel_journal_call;
 
-/* One model call. */
+/* One model call.
+ * A turn without calls has one; each round of calls and results adds one.
+ * Speed of the answer is n_generated - 1 tokens in total_us - first_token_us.
+ *   Since    0.1 */
 typedef struct bezel_journal_usage {
     /* 0-based */
     uint32_t step;
-    /* BEZEL_STOP_...; NONE when it failed */
+    /* BEZEL_STOP_...; NONE when it broke off with an error or could not begin.
+     * bezel_stop_name gives the word for it */
     uint32_t stop_reason;
     /* tokens sent, those found in the cache included */
     uint64_t n_prompt;
-    /* of these, found in the cache */
+    /* of these, found in the cache: they cost nothing. After the first model call of a turn nearly all are, unless
+     * messages were left out */
     uint64_t n_cached;
     /* tokens of its answer */
     uint64_t n_generated;
@@ -71,15 +86,20 @@ typedef struct bezel_journal_usage {
     uint64_t n_dropped;
     /* microseconds to the first token; 0 = there was none */
     int64_t first_token_us;
-    /* microseconds in all */
+    /* microseconds from its first unit to its end, the host's pauses between steps included */
     int64_t total_us;
     /* status name when the model call failed, else NULL */
     const char *error;
 } bezel_journal_usage;
 
-/* One turn, from the question to the answer or failure. */
+/* --- The record --------------------------------------------------------------------------- */
+
+/* One turn, from the question to the answer or failure.
+ * Numbers are always there; whether content may be kept is the journal's to decide.
+ *   Owns     every pointer is the agent's and ends with the call of write: copy what is to stay
+ *   Since    0.1 */
 typedef struct bezel_journal_turn {
-    /* sizeof(bezel_journal_turn) */
+    /* sizeof(bezel_journal_turn); a journal that was built for an older header refuses another size */
     uint32_t size;
     /* messages: question, then what the model wrote and the tools answered; also those that a failure takes out of the
      * agent's history */
@@ -92,7 +112,8 @@ typedef struct bezel_journal_turn {
     const char *model;
     /* NULL, or the sentence why the turn failed */
     const char *error;
-    /* wall clock at bezel_agent_send, milliseconds since 1970 */
+    /* wall clock at bezel_agent_send, milliseconds since 1970, UTC; it may jump: durations are measured with another
+     * clock and never negative */
     int64_t started_ms;
     /* microseconds from there to the end, the host's pauses between steps included */
     int64_t duration_us;
@@ -113,8 +134,14 @@ typedef struct bezel_journal_turn {
     uint32_t reserved;
 } bezel_journal_turn;
 
+/* --- The journal -------------------------------------------------------------------------- */
+
 /* Where turns go. An agent copies the struct; what ud points to must outlive the agent.
- *   Thread   one call at a time, inside bezel_agent_step, on the host's thread */
+ * Several agents may share one journal when they run on one thread, or when write locks for itself; that of a store
+ * does not, since a store belongs to one thread.
+ *   Owns     what ud points to is the host's; nothing here frees it
+ *   Thread   one call at a time for an agent, inside bezel_agent_step, on the host's thread: a slow write delays step
+ *   Since    0.1 */
 typedef struct bezel_journal {
     /* sizeof(bezel_journal), exactly */
     uint32_t size;
