@@ -1,13 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* bezel_store: conversations, calls and usage in one SQLite file that people may open with any tool.
  *
+ *     bezel_store *store = NULL;
+ *     char id[32];
  *     bezel_store_open(&store, engine, "bezel.db", NULL, &err);
- *     bezel_store_begin(&id, store, "Trip to Tokyo", "ann", &err);   // a conversation
- *     options.journal = bezel_store_journal(store);
+ *     bezel_store_begin(id, store, "Trip to Tokyo", "ann", &err);   // a conversation
+ *     options.journal = bezel_store_journal(store);                 // of an agent
  *     options.conversation = id;
+ *     ... turns of the agent are kept ...
+ *     bezel_agent_free(agent);
+ *     bezel_store_close(store);
  *
- * WAL, one transaction a turn, several processes at once. A call that returned BEZEL_OK after a write survives a kill of
- * the process at any moment. */
+ * Write-ahead log, one transaction a turn, several processes at once. A call that returned BEZEL_OK after a write
+ * survives a kill of the process at any moment; a power loss only with `durable`. The file is created for the owner
+ * only.
+ *
+ * Errors that every call here may give: BUSY when another process holds the file longer than busy_ms, or when the
+ * connection was lost with a failing disk (the next write opens it again); IO for a full or failing disk; FORMAT for a
+ * damaged file; LIMIT for a text over 64 MiB; DENIED for a protected file and for writes to a read-only store; STORE
+ * with SQLite's words. err names the file, and what was kept before is safe. A write that fails is undone as a whole.
+ * Memory of SQLite itself is not the world's, and its process-wide settings are the host's. */
 #ifndef BEZEL_STORE_H
 #define BEZEL_STORE_H
 
@@ -18,60 +30,141 @@
 extern "C" {
 #endif
 
-typedef struct bezel_store bezel_store; /* Thread: one connection, one thread */
+/* An open store: one connection.
+ *   Thread   confined; open the file again for another thread */
+typedef struct bezel_store bezel_store;
 
+/* --- Open and close ----------------------------------------------------------------------- */
+
+/* How a store is opened. Fill it with bezel_store_options_init, then set what you need. */
 typedef struct bezel_store_options {
-    uint32_t size;      /* set by bezel_store_options_init */
-    int32_t read_only;  /* 1: nothing is written, migrated or created */
-    int32_t durable;    /* 1: synchronous=FULL, survives power loss, too; 0 (default): NORMAL, survives a kill */
-    int32_t keep_content; /* 1 (default): texts of named conversations are kept; 0: numbers only */
-    int64_t busy_ms;    /* how long a write waits for another process; default 5000 */
+    /* set by bezel_store_options_init */
+    uint32_t size;
+    /* 1: nothing is written, migrated or created; default 0 */
+    int32_t read_only;
+    /* 1: synchronous=FULL, survives power loss, too; 0 (default): NORMAL, survives a kill */
+    int32_t durable;
+    /* 1 (default): texts, arguments and results of named conversations are kept; 0: numbers only, no titles */
+    int32_t keep_content;
+    /* milliseconds a write waits for another process, 0 to 3,600,000, others are taken as the nearest; default 5000 */
+    int64_t busy_ms;
 } bezel_store_options;
 
+/* Fills the options with the defaults above.
+ * out must not be NULL.
+ *   Thread   any
+ *   Since    0.1 */
 BEZEL_API void bezel_store_options_init(bezel_store_options *out);
 
-/* Opens or creates. Errors   BEZEL_ERR_FORMAT for a file of another program, BEZEL_ERR_VERSION for a newer schema,
- * BEZEL_ERR_STORE with SQLite's words. Of all calls here: BEZEL_ERR_BUSY when another process holds the file longer than
- * busy_ms, BEZEL_ERR_IO for a full or failing disk, BEZEL_ERR_FORMAT for a damaged file, BEZEL_ERR_LIMIT for a text over
- * 64 MiB; err names the file. Memory of SQLite itself is not the world's. */
+/* Opens a store, or creates it; options NULL are the defaults.
+ * An older schema is brought to this version in one transaction; a file of another program or of a newer Bezel is
+ * refused and not changed. A file up to 64 MiB whose last user did not close it is checked first. The content of a file
+ * is not trusted: its triggers and functions are not run. Needs a local disk: network file systems lack what the log
+ * needs.
+ *   Owns     *out is the caller's, free with bezel_store_close after the agents that write to it and before the engine
+ *   Thread   any
+ *   Errors   FORMAT for a file of another program, or an empty one when read_only; VERSION for a newer schema, or an
+ *            older one when read_only; IO when the folder is not there; those of all calls. *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_store_open(bezel_store **out, bezel_engine *engine, const char *path,
                                         const bezel_store_options *options, bezel_error *err);
+
+/* Closes a store; NULL is fine. Its journal must not be used any more.
+ *   Thread   that of the store
+ *   Since    0.1 */
 BEZEL_API void bezel_store_close(bezel_store *store);
 
-/* Journal of this store; lives as long as the store. */
+/* The journal to give to agents; NULL for NULL.
+ * Each turn is one transaction. A turn without conversation, or in a store without keep_content, leaves numbers only:
+ * names of tools, durations, tokens, codes of errors. The first question becomes the title of a conversation that has
+ * none. An unknown conversation is MISSING.
+ *   Owns     the store's; lives as long as it
+ *   Thread   that of the store: the agents must run on it
+ *   Since    0.1 */
 BEZEL_API const bezel_journal *bezel_store_journal(bezel_store *store);
 
 /* --- Conversations ------------------------------------------------------------------------ */
 
-/* Starts a conversation. out_id takes its id: 26 characters that sort by time.
- * user may be NULL. */
+/* Starts a conversation. out_id takes its id: 26 characters and a NUL that sort by time, also among processes.
+ * title and user may be NULL; a title is not kept without keep_content.
+ *   Thread   that of the store
+ *   Errors   those of all calls; out_id is ""
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_store_begin(char out_id[32], bezel_store *store, const char *title, const char *user,
                                          bezel_error *err);
-/* Newest first: list of {id, title, user, model, created, updated, messages, tokens}. Owns     *out lives in tree */
+
+/* Conversations, the one used last first: list of {id, title, user, model, created, updated, messages, tokens}.
+ * Times are texts such as "2026-01-31T12:00:00.000Z"; title, user and model may be null; tokens are those sent and
+ * written in all its model calls.
+ *   Units    limit and offset in rows; limit 0 gives none
+ *   Owns     *out lives in tree
+ *   Thread   that of the store and the tree
+ *   Errors   those of all calls; LIMIT over 100,000 rows; that of the tree. *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_store_conversations(bezel_value **out, bezel_tree *tree, bezel_store *store,
                                                  uint32_t limit, uint32_t offset, bezel_error *err);
-/* Messages, oldest first: list of {role, text, created, step}: what bezel_agent_append wants to go on with the
- * conversation. Those of turns that failed are not among them; the view conversation_text has them.
- *   Errors   BEZEL_ERR_MISSING for an unknown id */
+
+/* Messages of a conversation, oldest first: list of {role, text, created, step}: what bezel_agent_append wants to go on
+ * with it. Those of turns that failed are not among them; the view conversation_text has them. text is null where
+ * content was not kept.
+ *   Owns     *out lives in tree
+ *   Thread   that of the store and the tree
+ *   Errors   MISSING for an unknown id; those of all calls; LIMIT over 100,000 rows; that of the tree. *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_store_messages(bezel_value **out, bezel_tree *tree, bezel_store *store, const char *id,
                                             bezel_error *err);
-/* Full-text search: list of {conversation, title, role, snippet, created}, best first. Any text is a valid query. */
+
+/* Full-text search: list of {conversation, title, role, snippet, created}, best first. The found words stand in [ ] in
+ * the snippet.
+ * Any text is a valid query. All of its words (the first 32) must occur; each also finds longer ones that begin with
+ * it, case and accents do not count. When that finds nothing, the query is looked for as a part of the text, newest
+ * first: scripts without blanks between words are found so. An empty query finds nothing. Messages of failed turns are
+ * found, too.
+ *   Units    limit in rows; 0 gives none
+ *   Owns     *out lives in tree
+ *   Thread   that of the store and the tree
+ *   Errors   those of all calls; that of the tree. *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_store_search(bezel_value **out, bezel_tree *tree, bezel_store *store, const char *query,
                                           uint32_t limit, bezel_error *err);
-/* Deletes a conversation with its messages and calls; usage numbers stay. */
+
+/* Deletes a conversation with its messages, calls and the sentences of its errors; usage numbers stay, without its id.
+ * What it held is overwritten in the file and taken out of the word index. The log is emptied when no other process
+ * reads; else that happens later.
+ *   Thread   that of the store
+ *   Errors   MISSING for an unknown id; those of all calls; nothing is deleted then
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_store_delete(bezel_store *store, const char *id, bezel_error *err);
 
 /* --- Queries ------------------------------------------------------------------------------ */
 
-/* Rows of a read-only statement as a list of maps. params (a list or NULL) fills ?1, ?2, ...; at most 100 000 rows.
- * Errors   BEZEL_ERR_DENIED for a statement that would write; BEZEL_ERR_LIMIT for too many rows or a query that does not
- *          end; BEZEL_ERR_STORE with SQLite's words */
+/* Rows of a read-only statement as a list of maps, column name to value. Safe for statements that a model wrote.
+ * params (a list of scalars, or NULL) fills ?1, ?2, ... and must have as many; a bool is 0 or 1. Blobs become texts,
+ * invalid UTF-8 in them U+FFFD. A column whose name an earlier one has gets ":" and its number behind it.
+ * Limits: one statement of 100,000 bytes, 100 columns and parameters, 100,000 rows, some seconds of work.
+ *   Owns     *out lives in tree
+ *   Thread   that of the store and the tree
+ *   Errors   DENIED for a statement that would write, attach, set a pragma, or a second one; LIMIT for too many rows or
+ *            a query that does not end; ARGUMENT for a wrong number of params or an empty query; TYPE for a list or map
+ *            in params; STORE with SQLite's words; those of all calls; that of the tree. *out is NULL
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_store_query(bezel_value **out, bezel_tree *tree, bezel_store *store, const char *sql,
                                          const bezel_value *params, bezel_error *err);
-/* Names of the views for people, NULL-terminated: "usage_by_day", "usage_by_model", ... Static. */
+
+/* Names of the views for people, NULL-terminated: usage_by_day, usage_by_model, usage_by_user, usage_by_tool,
+ * recent_turns, slowest_turns, recent_errors, conversation_text, otel_genai (OpenTelemetry's names for spans of
+ * generative AI). Read one with bezel_store_query: SELECT * FROM usage_by_day.
+ *   Owns     static
+ *   Thread   any
+ *   Since    0.1 */
 BEZEL_API const char *const *bezel_store_views(void);
-/* Copy through SQLite's backup interface while others write. Errors   BEZEL_ERR_DENIED when path exists: nothing is
- * overwritten */
+
+/* Writes a copy of the whole store to a new file, through SQLite's backup interface, while others write.
+ * The copy appears under its name only when it is complete. Works on a read-only store, too.
+ *   Thread   that of the store; blocks until the copy is there
+ *   Errors   DENIED when path, or its log, is a file with something in it: it is not overwritten (an empty one is);
+ *            those of all calls. What was written of the copy is removed
+ *   Since    0.1 */
 BEZEL_API bezel_status bezel_store_backup(bezel_store *store, const char *path, bezel_error *err);
 
 #ifdef __cplusplus
