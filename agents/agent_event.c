@@ -8,6 +8,7 @@
 #include "agent_impl.h"
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 
 static const char *event_copy(char **at, const char *text, size_t size)
 {
@@ -60,7 +61,7 @@ bezel_status bz_agent_note(bezel_agent *a, bezel_error *err, const char *format,
     va_start(args, format);
     int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    size_t size = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    size_t size = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : bz_utf8_cut(text, sizeof text - 1);
     return bz_agent_emit_text(a, BEZEL_AGENT_NOTE, text, size, 0, err);
 }
 
