@@ -4,8 +4,8 @@
 package.path = "tests/lint/?.lua;" .. package.path
 local lint = require "lint"
 
--- 60 is the house rule; this is where the headers stand, and it only goes up.
-local min_share = 28
+-- The house rule: the public header is the manual.
+local min_share = 60
 
 local seen = {}
 for _, path in ipairs(lint.files("core tools agents store bindings examples tests", "%.[ch]$")) do
@@ -44,10 +44,10 @@ for _, path in ipairs(lint.files("core/include tools/include agents/include stor
   end
   local share = 100 * comment / lines
   if share < lowest then lowest, lowest_path = share, path end
+  if share < min_share then lint.report("comment", path, ("is %.1f %% comment, at least %d"):format(share, min_share)) end
   all_comment, all_lines = all_comment + comment, all_lines + lines
   if os.getenv "LINT_SHARES" then print(("%5.1f %% %s"):format(share, path)) end
 end
 local share = 100 * all_comment / all_lines
 print(("lint: public headers are %.0f %% comment, the lowest is %s with %.0f %%"):format(share, lowest_path, lowest))
-if share < min_share then lint.report("comment", "core/include", ("public headers are %.1f %% comment, at least %d"):format(share, min_share)) end
 lint.finish "headers"

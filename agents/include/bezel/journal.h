@@ -52,7 +52,7 @@ typedef struct bezel_journal_call {
     int32_t repeated;
     /* of the tool; "" for a call that could not be read so far */
     const char *name;
-    /* JSON object; NULL for a call that could not be read */
+    /* JSON object with the defaults that the schema filled in, on one line; NULL for a call that could not be read */
     const char *arguments;
     /* JSON ("null" for one that JSON cannot say); NULL on failure, when it was not run, and for a tool without code */
     const char *result;
@@ -108,7 +108,8 @@ typedef struct bezel_journal_turn {
     const char *conversation;
     /* whose turn it was, as the options say; NULL = unknown */
     const char *user;
-    /* bezel_model_name */
+    /* bezel_model_name, which a file chooses for itself:
+     * two files may have the same */
     const char *model;
     /* NULL, or the sentence why the turn failed */
     const char *error;
@@ -119,9 +120,10 @@ typedef struct bezel_journal_turn {
     int64_t duration_us;
     /* [n_messages] */
     const bezel_journal_message *messages;
-    /* [n_calls] in the order in which they were read */
+    /* [n_calls] in the order in which they were read, repeated and refused ones among them */
     const bezel_journal_call *calls;
-    /* [n_usages] in order of steps */
+    /* [n_usages] in order of steps; a step has one row at most, and a turn that failed before its first model call may
+     * have none */
     const bezel_journal_usage *usages;
     /* calls of all model calls */
     uint32_t n_calls;

@@ -121,7 +121,7 @@ enum {
     BEZEL_ERR_NETWORK = -25,
     /* the bytes do not have the hash that was asked for */
     BEZEL_ERR_CHECKSUM = -26,
-    /* text of a model or user cannot be read as what it should be */
+    /* text of a model cannot be read as what it should be: a call, or the arguments of one */
     BEZEL_ERR_PARSE = -27,
     /* a broken promise inside Bezel; please report it */
     BEZEL_ERR_INTERNAL = -28

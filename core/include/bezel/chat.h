@@ -2,8 +2,8 @@
 /* Messages and the form in which a model reads them: chat template or transcript, one profile each.
  *
  *     bezel_message list[2] = {
- *         {sizeof(bezel_message), BEZEL_ROLE_SYSTEM, "Answer in one sentence.", SIZE_MAX}, {sizeof(bezel_message),
- *         BEZEL_ROLE_USER, "Why is the sky blue?", SIZE_MAX}};
+ *         {sizeof(bezel_message), BEZEL_ROLE_SYSTEM, "Answer in one sentence.", SIZE_MAX},
+ *         {sizeof(bezel_message), BEZEL_ROLE_USER, "Why is the sky blue?", SIZE_MAX}};
  *     bezel_prompt *prompt = NULL;
  *     bezel_prompt_render(&prompt, model, NULL, list, 2, 1, &err);
  *     const int32_t *ids = bezel_prompt_ids(prompt, &n);

@@ -59,8 +59,7 @@ BEZEL_API void bezel_store_options_init(bezel_store_options *out);
 /* Opens a store, or creates it; options NULL are the defaults.
  * An older schema is brought to this version in one transaction; a file of another program or of a newer Bezel is
  * refused and not changed. A file up to 64 MiB whose last user did not close it is checked first. The content of a file
- * is not trusted: its triggers and functions are not run. Needs a local disk: network file systems lack what the log
- * needs.
+ * is not trusted: its triggers are not run. Needs a local disk: network file systems lack what the log needs.
  *   Owns     *out is the caller's, free with bezel_store_close after the agents that write to it and before the engine
  *   Thread   any
  *   Errors   FORMAT for a file of another program, or an empty one when read_only; VERSION for a newer schema, or an

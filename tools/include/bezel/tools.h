@@ -41,9 +41,12 @@ typedef struct bezel_call bezel_call;
  *
  *     static bezel_status get_weather(void *ud, bezel_call *call, bezel_error *err)
  *     {
- *         const char *city = bezel_value_text(bezel_value_get(bezel_call_arguments(call), "city"), NULL); if
- *         (strcmp(city, "Atlantis") == 0) { bezel_call_fail(call, "no such city"); return BEZEL_OK; }
- *         bezel_call_finish(call, bezel_tree_text(bezel_call_tree(call), "sunny", SIZE_MAX)); return BEZEL_OK;
+ *         const char *city = bezel_value_text(bezel_value_get(bezel_call_arguments(call), "city"), NULL);
+ *         if (strcmp(city, "Atlantis") == 0)
+ *             bezel_call_fail(call, "no such city");
+ *         else
+ *             bezel_call_finish(call, bezel_tree_text(bezel_call_tree(call), "sunny", SIZE_MAX));
+ *         return BEZEL_OK;
  *     }
  *
  * A negative status (sentence in err) is a failure like bezel_call_fail: the model reads it and may try something else;
@@ -327,7 +330,8 @@ enum {
  *
  *     bezel_parser_new(&parser, tools, 1, &err);
  *     while (next_piece(&text, &size)) {
- *         bezel_parser_push(parser, text, size, &err); while (bezel_parser_event(parser, &event)) handle(&event);
+ *         bezel_parser_push(parser, text, size, &err);
+ *         while (bezel_parser_event(parser, &event)) handle(&event);
  *     }
  *     bezel_parser_finish(parser, BEZEL_STOPPED_END, &err);   // then take the last events
  *
