@@ -2,7 +2,8 @@
 /* The only file that calls Lua from C. A tool runs in its own coroutine, protected, under a count hook that ends it at
  * its deadline and cannot be swallowed by the tool's own pcall (coroutines that the tool makes inherit the hook). A tool
  * that yields is an error the model can read.
- * Does not: stop a tool inside a C function (a pattern over a long text, io.read, os.execute). What comes from the model is
+ * Does not: stop a tool inside a C function (a pattern over a long text, io.read, os.execute) or in a message handler of its
+ * own that the hook's error has entered; tools are the host's code, their arguments are not. What comes from the model is
  * at most 64 KiB a call; maxLength in a tool's parameters makes that less. */
 #include "lbezel.h"
 

@@ -77,8 +77,9 @@ end)
 
 t.test("large documents go both ways", function()
   local list = bezel.list()
-  for i = 1, 20000 do list[i] = { i = i, s = ("x"):rep(i % 50) } end
+  local n = t.stress and 500 or 20000
+  for i = 1, n do list[i] = { i = i, s = ("x"):rep(i % 50) } end
   local back = assert(json.decode(assert(json.encode(list))))
-  t.eq(#back, 20000)
-  t.eq(back[19999].s, ("x"):rep(19999 % 50))
+  t.eq(#back, n)
+  t.eq(back[n - 1].s, ("x"):rep((n - 1) % 50))
 end)

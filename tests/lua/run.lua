@@ -8,7 +8,7 @@
 local build = arg[1] or "build"
 package.cpath = build .. "/?.so;" .. package.cpath
 
-local t = { build = build, passed = 0, failed = 0 }
+local t = { build = build, passed = 0, failed = 0, pass = 1 }
 local folder = os.tmpname()
 os.remove(folder)
 os.execute("mkdir -m 700 '" .. folder .. "'")
@@ -59,7 +59,7 @@ function t.code(code, value, message, found)
   end
 end
 
-function t.path(name) return folder .. "/" .. name end
+function t.path(name) return folder .. "/" .. t.pass .. name end
 
 local function run(command)
   if not os.execute(command) then error("cannot run: " .. command, 3) end
@@ -99,12 +99,14 @@ local function run_all()
   end
 end
 
-if os.getenv "BEZEL_LUA_GC" == "stress" then
+t.stress = os.getenv "BEZEL_LUA_GC" == "stress"
+if t.stress then
   collectgarbage "incremental"
   collectgarbage("setpause", 0)
   collectgarbage("setstepmul", 1000)
   run_all()
   collectgarbage "generational"
+  t.pass = 2
 end
 run_all()
 print(("lua: %d passed, %d failed"):format(t.passed, t.failed))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The test server as a program, for tests in Lua: prints its URL, serves until whoever started it ends (or five minutes). */
+/* The test server as a program, for tests in Lua: prints its URL, serves until /quit is asked
+ * for or whoever started it ends, five minutes at most. */
 #include "support/http_server.h"
 
 #include <signal.h>
@@ -16,6 +17,8 @@ int main(void)
     printf("%s\n", server.url);
     fflush(stdout);
     alarm(300);
-    pause();
+    while (!atomic_load(&server.stop))
+        usleep(20000);
+    http_server_stop(&server);
     return 0;
 }

@@ -185,6 +185,9 @@ static void server_answer(http_server *s, int fd, const server_request *r)
         answer(fd, accepts ? 200 : 406, accepts ? "Content-Encoding: gzip\r\n" : "", zeros_gz, sizeof zeros_gz);
     } else if (strncmp(t, "/header?", 8) == 0) {
         answer_header(fd, argument(r));
+    } else if (strcmp(t, "/quit") == 0) {
+        answer(fd, 200, "", "bye", 3);
+        atomic_store(&s->stop, 1);
     } else if (strncmp(t, "/v1/", 4) == 0) {
         int status = weather_answer(body, sizeof body, t);
         answer(fd, status, "Content-Type: application/json; charset=utf-8\r\n", body, strlen(body));

@@ -13,6 +13,7 @@
  *     /cut?N             promises N bytes and sends half, the rest when Range asks for it
  *     /gzip              100 000 zeros, compressed to about 130 bytes
  *     /header?N          header lines of N bytes in all
+ *     /quit              ends the server
  *     /v1/search?name=   Open-Meteo's geocoding (weather_server.c)
  *     /v1/forecast?...   Open-Meteo's forecast */
 #ifndef TEST_HTTP_SERVER_H

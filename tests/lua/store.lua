@@ -1,0 +1,87 @@
+-- SPDX-License-Identifier: MIT
+-- bezel.store: what a turn leaves there, queries as tables, resuming.
+local t = ...
+local bezel = require "bezel"
+
+local function open(name, options) return assert(bezel.store(t.path(name), options)) end
+
+t.test("a turn with a call is in the store, and the conversation goes on after a restart", function()
+  local model <close> = assert(bezel.load(t.model "pretrained"))
+  local store = open "turns.db"
+  local id = assert(store:begin("Trip", "ann"))
+  local c = assert(model:chat { store = store, conversation = id, user = "ann", tools = { {
+    name = "probe", run = function() return { seen = true } end, parameters = {
+      { name = "text", type = "string" }, { name = "count", type = "integer" } } } } })
+  assert(c:ask "How is it?")
+  c:close()
+  store:close()
+  store = open "turns.db"
+  local messages = assert(store:messages(id))
+  t.eq(messages[1].role, "user")
+  t.eq(messages[1].text, "How is it?")
+  t.match(messages[#messages].text, "forty%-two")
+  t.eq(store:conversations()[1].title, "Trip")
+  t.eq(store:search("how")[1].conversation, id)
+  local rows = assert(store:query("SELECT count(*) AS n FROM usage WHERE user = ?1", "ann"))
+  t.eq(rows[1].n, 2)
+  t.eq(store:view("usage_by_tool")[1].tool, "probe")
+  local again <close> = assert(model:chat { store = store, conversation = id })
+  assert(again:append(messages))
+  t.eq(#again:history(), #messages)
+  t.ok(store:backup(t.path "copy.db"))
+  t.eq(#assert(open("copy.db"):conversations()), 1)
+  t.ok(store:delete(id))
+  t.eq(#store:conversations(), 0)
+  t.code("missing", store:messages(id))
+end)
+
+t.test("queries take any parameter and write nothing", function()
+  local store <close> = open "queries.db"
+  local row = assert(store:query("SELECT ?1 AS a, ?2 AS b, ?3 AS c, ?4 AS d, ?5 AS e", 1, 2.5, "x", nil, true))[1]
+  t.eq(row.a, 1)
+  t.eq(row.b, 2.5)
+  t.eq(row.c, "x")
+  t.eq(row.d, nil)
+  t.eq(row.e, 1)
+  t.code("denied", store:query "DELETE FROM usage")
+  t.code("store", store:query "SELECT nonsense FROM nowhere")
+  t.raises("function cannot be a value", store.query, store, "SELECT ?1", print)
+  for _, view in ipairs(store:views()) do t.eq(type(assert(store:view(view))), "table", view) end
+  t.raises("is no view", store.view, store, "usage; DROP TABLE usage")
+end)
+
+t.test("files of others are refused", function()
+  local path = t.path "other.db"
+  local file = assert(io.open(path, "wb"))
+  file:write(("not a database"):rep(100))
+  file:close()
+  t.eq(bezel.store(path), nil)
+  t.eq(bezel.store "/no/such/folder/x.db", nil)
+  t.eq(bezel.store(t.path "none.db", { read_only = true }), nil)
+end)
+
+t.test("a store that is closed first is held by its chat", function()
+  local model = assert(bezel.load(t.model "pretrained"))
+  local store = open "held.db"
+  local c = assert(model:chat { store = store, conversation = assert(store:begin()) })
+  store:close()
+  model:close()
+  t.raises("bezel.store is closed", store.views, store)
+  t.ok(c:ask "?")
+  c:close()
+  t.eq(open("held.db"):view("usage_by_model")[1].turns, 1)
+end)
+
+t.test("misuse raises", function()
+  local store <close> = open "misuse.db"
+  t.raises("string expected", store.query, store)
+  t.raises("NUL byte", store.query, store, "SELECT 1\0")
+  t.raises("0%.%.100000 expected", store.conversations, store, -1)
+  t.raises("0 or more", store.conversations, store, 1, -1)
+  t.raises("0%.%.1000 expected", store.search, store, "x", 1001)
+  t.raises("string expected", store.begin, store, {})
+  t.raises("busy_ms: integer expected", bezel.store, t.path "x.db", { busy_ms = {} })
+  t.raises("a store expected, got table", function()
+    assert(bezel.load(t.model "pretrained")):chat { store = {} }
+  end)
+end)
