@@ -9,7 +9,8 @@
  * Rules that hold for all headers:
  * A function that can fail returns a bezel_status and takes an optional bezel_error as its last parameter.
  * An object that comes through an out-pointer is the caller's until its free function; that function takes NULL.
- * After a failure the out-pointer is NULL or as it was, so set it to NULL before the call.
+ * After a failure an out-pointer is NULL; only when a parameter was NULL it may be as it was, so set it to NULL before
+ * the call. A struct that is to be filled is as it was.
  * A plain pointer that is returned belongs to the object it came from.
  * Texts that are handed in are copied unless their comment says "borrowed".
  * A text with a size may be given with size SIZE_MAX, which means strlen(text), where the comment says so.

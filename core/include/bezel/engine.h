@@ -65,15 +65,15 @@ BEZEL_API void bezel_engine_options_init(bezel_engine_options *out);
 /* --- Create and free ---------------------------------------------------------------------- */
 
 /* Makes an engine; options NULL are the defaults.
- * Chooses the kernels and checks the BLAS, if the build has one, on a small product; a BLAS that fails is not used and
- * the log says so. An OpenBLAS with threads of its own is told to use one, which holds for the whole process. Worker
- * threads start with the first work that needs them, the background thread with the first job that is handed to it, so
- * an engine that only counts tokens has no threads.
+ * Chooses the kernels and checks the BLAS, if the build has one, on a small product. A BLAS that fails is not used, nor
+ * an OpenBLAS that is set to several threads of its own (OPENBLAS_NUM_THREADS=1 is what it wants); the log says so.
+ * Worker threads start with the first work that needs them, the background thread with the first job that is handed to
+ * it, so an engine that only counts tokens has no threads.
  *   Owns     *out is the caller's, free with bezel_engine_free after everything that was made with it
  *   Thread   locked by itself: models and sessions of one engine may live on different threads. When several compute at
  *            once, one has the pool and the others compute on their own thread alone
  *   Errors   UNSUPPORTED for an instruction set that is not there; RANGE for threads or log_level; ARGUMENT for an
- *            unknown isa or value of BEZEL_ISA; *out is as it was
+ *            unknown isa or value of BEZEL_ISA; *out is NULL
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_engine_new(bezel_engine **out, const bezel_engine_options *options, bezel_error *err);
 
@@ -128,7 +128,7 @@ BEZEL_API void bezel_engine_memory(const bezel_engine *engine, uint64_t *out_now
  *   Units    bytes
  *   Owns     *out lives in tree
  *   Thread   that of the tree
- *   Errors   that of the tree when it has no room; *out is as it was
+ *   Errors   that of the tree when it has no room; *out is NULL
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_engine_describe(bezel_value **out, bezel_tree *tree, bezel_engine *engine,
                                              bezel_error *err);

@@ -76,7 +76,7 @@ typedef struct bezel_http_response bezel_http_response;
  * Any HTTP status is a success of the call: 404 is an answer. Only http and https to ports 80, 443 and 1024 up; a URL
  * with a user name or of over 16 KiB is refused; so is a redirect from https to http. Certificates are checked as
  * libcurl does. libcurl's global settings are the host's: one that starts with requests on several threads and an old
- * libcurl calls curl_global_init first.
+ * libcurl calls curl_global_init first. A broken connection raises no SIGPIPE in the host.
  *   Units    milliseconds, bytes
  *   Owns     *out is the caller's, free with bezel_http_response_free before the engine
  *   Thread   any

@@ -76,7 +76,7 @@ BEZEL_API void bezel_session_free(bezel_session *session);
 
 /* --- Timeline ----------------------------------------------------------------------------- */
 /* All give BEZEL_ERR_BUSY while a generation is not finished. After an error the session is as before, but for
- * bezel_session_load as its comment says. None computes, so none takes long. */
+ * bezel_session_load as its comment says. None computes anything. */
 
 /* Adds tokens at the end. They are computed by the next generation.
  *   Shapes   ids [count] i32

@@ -9,7 +9,8 @@
  *     bezel_detokenize(&back, NULL, model, ids, n, 0, &err);                          // without BOS: the text again
  *     bezel_text_free(engine, back);
  *
- * The ids of any bytes, decoded, give the same bytes; what is no UTF-8 becomes byte tokens. */
+ * The ids of any bytes, decoded, give the same bytes; what is no UTF-8 becomes byte tokens. A file that asks for a
+ * space before each text (those of Gemma do not) has it in the ids and gives it back. */
 #ifndef BEZEL_TOKENIZER_H
 #define BEZEL_TOKENIZER_H
 

@@ -50,7 +50,7 @@ enum {
 /* Makes an empty tree.
  *   Owns     *out is the caller's, free with bezel_tree_free before the engine
  *   Thread   any
- *   Errors   that of the world's random source, which seeds the hashing of keys; *out is as it was
+ *   Errors   that of the world's random source, which seeds the hashing of keys; *out is NULL
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_tree_new(bezel_tree **out, bezel_engine *engine, bezel_error *err);
 
@@ -203,8 +203,8 @@ BEZEL_API int32_t bezel_value_equal(const bezel_value *a, const bezel_value *b);
  *   Thread   that of the tree
  *   Errors   FORMAT, TRUNCATED, DUPLICATE; RANGE for an integer beyond 2^53 or a number no double can hold; LIMIT for
  *            depth over 64 and sizes.
- *            err->offset is the byte. The tree stays usable and *out as it was; a tree that has failed before gives its
- *            own status
+ *            err->offset is the byte. The tree stays usable, *out is NULL; a tree that has failed before gives its own
+ *            status
  *   Source   RFC 8259
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_json_read(bezel_value **out, bezel_tree *tree, const char *json, size_t size,
@@ -215,7 +215,7 @@ BEZEL_API bezel_status bezel_json_read(bezel_value **out, bezel_tree *tree, cons
  *   Units    *out_size in bytes, without the NUL at the end
  *   Owns     *out is the caller's, free with bezel_text_free
  *   Thread   any, while the value does not change
- *   Errors   NUMERIC for NaN and infinity; LIMIT over 1 GiB; *out is as it was
+ *   Errors   NUMERIC for NaN and infinity; LIMIT over 1 GiB; *out is NULL
  *   Source   RFC 8259
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_json_write(char **out, size_t *out_size, bezel_engine *engine, const bezel_value *value,
