@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static const char chat_help[] = "/help      this list\n"
-                                "/clear     forget the conversation (the store keeps it)\n"
+                                "/clear     begin a new conversation (the store keeps the old one)\n"
                                 "/history   show it\n"
                                 "/quit      leave (Ctrl-D, too)\n"
                                 "Ctrl-C stops an answer.\n";
@@ -19,6 +19,7 @@ typedef struct chat_state {
     cmd_options options;
     bezel_agent *agent;
     char conversation[32]; /* empty: not kept */
+    int status;            /* exit status: a failed turn of piped input is not forgotten */
 } chat_state;
 
 /* A line without its newline; NULL at the end of input. Owns: free(). */
@@ -55,6 +56,32 @@ static void chat_history(chat_state *chat) {
     bezel_tree_free(tree);
 }
 
+/* A new stored conversation (without a store: none) and its agent. The first question becomes its title. */
+static int chat_begin(chat_state *chat) {
+    const cmd_options *o = &chat->options;
+    chat->conversation[0] = 0;
+    if (chat->host.store &&
+        bezel_store_begin(chat->conversation, chat->host.store, o->title, o->user, &chat->host.error) != BEZEL_OK)
+        return cmd_host_fail(&chat->host);
+    return cmd_talk_agent(&chat->agent, &chat->host, o, NULL, chat->conversation[0] ? chat->conversation : NULL);
+}
+
+/* The agent of --conversation with its messages. */
+static int chat_resume(chat_state *chat) {
+    const cmd_options *o = &chat->options;
+    snprintf(chat->conversation, sizeof chat->conversation, "%s", o->conversation);
+    int status = cmd_talk_agent(&chat->agent, &chat->host, o, NULL, chat->conversation);
+    if (status == CMD_OK && chat->host.store) status = cmd_talk_resume(chat->agent, &chat->host, o->conversation);
+    return status;
+}
+
+/* What was said so far stays in the store under its own id; the next question begins another conversation. */
+static int chat_clear(chat_state *chat) {
+    bezel_agent_free(chat->agent);
+    chat->agent = NULL;
+    return chat_begin(chat);
+}
+
 /* 1 when the line was a command; *out_quit tells whether to leave. */
 static int chat_command(chat_state *chat, const char *line, int *out_quit) {
     if (line[0] != '/') return 0;
@@ -63,7 +90,7 @@ static int chat_command(chat_state *chat, const char *line, int *out_quit) {
     else if (strcmp(line, "/help") == 0)
         fputs(chat_help, stdout);
     else if (strcmp(line, "/clear") == 0)
-        bezel_agent_clear(chat->agent);
+        *out_quit = (chat->status = chat_clear(chat)) != CMD_OK;
     else if (strcmp(line, "/history") == 0)
         chat_history(chat);
     else
@@ -78,7 +105,7 @@ static void chat_turn(chat_state *chat, const char *line) {
     if (st == BEZEL_ERR_CANCELLED)
         fprintf(stderr, "(stopped)\n");
     else if (st != BEZEL_OK)
-        cmd_host_fail(&chat->host);
+        chat->status = cmd_host_fail(&chat->host);
 }
 
 static void chat_loop(chat_state *chat) {
@@ -92,22 +119,6 @@ static void chat_loop(chat_state *chat) {
     }
 }
 
-/* Begins a stored conversation, or goes on with --conversation. */
-static int chat_open(chat_state *chat) {
-    const cmd_options *o = &chat->options;
-    int status = cmd_host_store(&chat->host, o);
-    if (status != CMD_OK) return status;
-    if (o->conversation)
-        snprintf(chat->conversation, sizeof chat->conversation, "%s", o->conversation);
-    else if (chat->host.store && bezel_store_begin(chat->conversation, chat->host.store, o->title, o->user,
-                                                   &chat->host.error) != BEZEL_OK) /* no title: the first question is one */
-        return cmd_host_fail(&chat->host);
-    status = cmd_talk_agent(&chat->agent, &chat->host, o, NULL, chat->conversation[0] ? chat->conversation : NULL);
-    if (status == CMD_OK && o->conversation && chat->host.store)
-        status = cmd_talk_resume(chat->agent, &chat->host, o->conversation);
-    return status;
-}
-
 int cmd_chat(int argc, char **argv) {
     chat_state chat = {.options = {.subcommand = "chat", .usage = "chat [--system TEXT] [--conversation ID]"}};
     int status = cmd_options_read(&chat.options, argc, argv,
@@ -115,9 +126,11 @@ int cmd_chat(int argc, char **argv) {
                                                      " store no-store user conversation system profile overflow");
     if (status != CMD_OK) return status;
     if ((status = cmd_host_model(&chat.host, &chat.options)) != CMD_OK) goto done;
-    if ((status = chat_open(&chat)) != CMD_OK) goto done;
+    if ((status = cmd_host_store(&chat.host, &chat.options)) != CMD_OK) goto done;
+    if ((status = chat.options.conversation ? chat_resume(&chat) : chat_begin(&chat)) != CMD_OK) goto done;
     cmd_interrupt_watch();
     chat_loop(&chat);
+    if (!isatty(STDIN_FILENO)) status = chat.status;
     if (chat.conversation[0] && isatty(STDIN_FILENO))
         printf("go on with: bezel chat --conversation %s\n", chat.conversation);
 done:

@@ -47,7 +47,9 @@ int cmd_talk_resume(bezel_agent *agent, cmd_host *host, const char *conversation
         bezel_message m = {.size = sizeof m};
         m.role = bezel_role_from_name(bezel_value_text(bezel_value_get(item, "role"), NULL));
         m.text = bezel_value_text(bezel_value_get(item, "text"), &m.text_size);
-        if (bezel_agent_append(agent, &m, 1, &host->error) != BEZEL_OK) status = cmd_host_fail(host);
+        if (bezel_value_type(bezel_value_get(item, "text")) != BEZEL_TEXT)
+            status = cmd_error("conversation %s was stored without its texts and cannot be resumed", conversation);
+        else if (bezel_agent_append(agent, &m, 1, &host->error) != BEZEL_OK) status = cmd_host_fail(host);
     }
     bezel_tree_free(tree);
     return status;

@@ -11,10 +11,10 @@ local options = { timeout_ms = 4000, allow_private = os.getenv "BEZEL_GEOCODING_
 local folder = debug.getinfo(1, "S").source:match "^@(.*)[/\\]" or "."
 
 local words = { -- WMO weather codes
-  [0] = "clear", "mostly clear", "partly cloudy", "cloudy", [45] = "fog", [48] = "freezing fog", [51] = "light drizzle",
-  [53] = "drizzle", [55] = "heavy drizzle", [61] = "light rain", [63] = "rain", [65] = "heavy rain",
-  [71] = "light snow", [73] = "snow", [75] = "heavy snow", [80] = "light showers", [81] = "showers",
-  [82] = "violent showers", [95] = "thunderstorm", [96] = "thunderstorm with hail", [99] = "thunderstorm with heavy hail",
+  [0] = "clear", "mostly clear", "partly cloudy", "cloudy", [45] = "fog", [51] = "light drizzle", [53] = "drizzle",
+  [61] = "light rain", [63] = "rain", [65] = "heavy rain", [71] = "light snow", [73] = "snow", [75] = "heavy snow",
+  [80] = "light showers", [81] = "showers", [82] = "violent showers", [95] = "thunderstorm",
+  [96] = "thunderstorm with hail", [99] = "thunderstorm with heavy hail",
 }
 
 local function sample(part)
@@ -22,10 +22,8 @@ local function sample(part)
     io.stderr:write "(no network: sample answers from weather_sample.json)\n"
     M.offline = true
   end
-  local file = assert(io.open(folder .. "/weather_sample.json", "rb"))
-  local text = file:read "a"
-  file:close()
-  return assert(bezel.json.decode(text))[part]
+  local file <close> = assert(io.open(folder .. "/weather_sample.json", "rb"))
+  return assert(bezel.json.decode(file:read "a"))[part]
 end
 
 -- The decoded answer, or the sample's part when nobody answers at all.
@@ -44,9 +42,7 @@ local function place(location)
   local url = geocoding .. "/v1/search?count=1&name=" .. bezel.http.escape(location)
   local answer, message = fetch(url, "geocoding")
   if not answer then return nil, message end
-  local found = answer.results and answer.results[1]
-  if not found then return nil, "no place named " .. location end
-  return found
+  return answer.results and answer.results[1], "no place named " .. location
 end
 
 -- Daily table of a place, and its name.
@@ -56,9 +52,8 @@ local function daily(location, days, units)
   local url = ("%s/v1/forecast?latitude=%s&longitude=%s&timezone=auto&forecast_days=%d&temperature_unit=%s&daily=%s")
     :format(forecast, found.latitude, found.longitude, days, units,
       "weather_code,temperature_2m_max,temperature_2m_min,precipitation_sum,wind_gusts_10m_max")
-  local answer
-  answer, message = fetch(url, "forecast")
-  if not answer then return nil, message end
+  local answer, reason = fetch(url, "forecast")
+  if not answer then return nil, reason end
   if type(answer.daily) ~= "table" or type(answer.daily.time) ~= "table" then return nil, "the forecast has no days" end
   return answer.daily, M.offline and location or found.name
 end
@@ -107,19 +102,17 @@ function M.alerts(args)
   end
   local kind = args.severity == "severe" and "severe " or ""
   if #lines == 0 then return ("no %swarnings for %s"):format(kind, name) end
-  return ("%d %swarnings for %s: %s"):format(#lines, kind, name, table.concat(lines, "; "))
+  return ("%d %swarning%s for %s: %s"):format(#lines, kind, #lines == 1 and "" or "s", name, table.concat(lines, "; "))
 end
 
 M.tools = {
   { name = "get_weather_forecast", description = "Weather forecast for a place", permission = "read", run = M.forecast,
-    examples = examples.forecast,
-    parameters = {
+    examples = examples.forecast, parameters = {
       { name = "location", type = "string", description = "City", maxLength = 80 },
       { name = "days", type = "integer", minimum = 1, maximum = 7, optional = true },
       { name = "units", type = "string", enum = { "celsius", "fahrenheit" }, optional = true } } },
   { name = "get_weather_alerts", description = "Severe weather warnings for a place", permission = "read", run = M.alerts,
-    examples = examples.alerts,
-    parameters = {
+    examples = examples.alerts, parameters = {
       { name = "location", type = "string", description = "City", maxLength = 80 },
       { name = "severity", type = "string", enum = { "all", "moderate", "severe" }, optional = true } } },
 }
