@@ -54,6 +54,8 @@ typedef struct bezel_sampling {
     uint32_t reserved;
     /* [n_bias], borrowed for the call that takes the options, which copies it; NULL when n_bias is 0 */
     const bezel_logit_bias *bias;
+    /* 0: room for members to come, because this struct lies inside others */
+    uint64_t spare[4];
 } bezel_sampling;
 
 /* Fills in the model's recommendation: temperature 1, top_k 64, top_p 0.95, no penalty.

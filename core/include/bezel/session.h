@@ -51,6 +51,8 @@ typedef struct bezel_session_options {
     uint32_t chunk;
     /* BEZEL_ACTIVATIONS_...; default AUTO */
     uint32_t activations;
+    /* 0: room for members to come, because this struct lies inside others */
+    uint64_t spare[4];
 } bezel_session_options;
 
 /* Fills the options with the defaults above.
@@ -199,6 +201,8 @@ typedef struct bezel_generate_options {
     uint32_t n_stops;
     /* likeliest tokens to report at each position of the answer, at most 64; 0 (default) = none and no logprobs */
     uint32_t n_logprobs;
+    /* 0: room for members to come, because this struct lies inside others */
+    uint64_t spare[4];
 } bezel_generate_options;
 
 /* Fills the options with the defaults above.
