@@ -82,6 +82,7 @@ void cmd_write_text(const char *text, size_t size);
 char *cmd_model_path(const cmd_options *o);
 char *cmd_store_path(const cmd_options *o); /* --store, BEZEL_STORE, the data folder (made when missing) */
 char *cmd_cache_folder(void);
+void cmd_make_folders(char *path); /* every missing one, private to the user; path is as it was afterwards */
 #define CMD_DEMO_MODEL "gemma-3-270m-q4_k_m.gguf"
 
 /* 1 after Ctrl-C since the last call of cmd_interrupt_reset. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,57 +79,81 @@ static int hash_file(char out[65], const char *path) {
     crypto_hash_sha256_init(&state);
     while ((n = fread(buffer, 1, sizeof buffer, in)) > 0) crypto_hash_sha256_update(&state, buffer, n);
     crypto_hash_sha256_final(&state, digest);
+    int bad = ferror(in);
     fclose(in);
+    if (bad) return cmd_error("%s cannot be read", path);
     sodium_bin2hex(out, 65, digest, sizeof digest);
     return CMD_OK;
 }
 
-/* Requests the rest of the file after `have` bytes and appends it. */
-static int get_rest(cmd_host *host, const char *url, const char *part, uint64_t have) {
+/* Requests what is missing behind d->done bytes and appends it. */
+static int get_rest(cmd_host *host, const char *url, download *d) {
     bezel_http_options options;
     bezel_http_response *response = NULL;
-    download d = {.show = isatty(STDERR_FILENO)};
-    d.file = fopen(part, have ? "ab" : "wb");
-    if (!d.file) return cmd_error("%s cannot be written: %s", part, strerror(errno));
     bezel_http_options_init(&options);
     options.timeout_ms = 0;
     options.max_size = (uint64_t)1 << 42;
+    options.max_redirects = 10;
     options.allow_private = 1; /* the person at the keyboard chose the address */
-    options.resume_from = have;
+    options.resume_from = d->done;
     options.on_body = download_bytes;
-    options.ud = &d;
+    options.ud = d;
     bezel_status st = bezel_http_request(&response, host->engine, url, &options, &host->error);
     int32_t code = st == BEZEL_OK ? bezel_http_response_status(response) : 0;
     bezel_http_response_free(response);
-    if (fclose(d.file) != 0) return cmd_error("%s cannot be written: %s", part, strerror(errno));
-    if (d.show) fputc('\n', stderr);
+    if (d->show) fputc('\n', stderr);
     if (cmd_interrupted()) return cmd_error("interrupted; the same command goes on where it was");
+    if (ferror(d->file)) return cmd_error("the file cannot be written: %s", strerror(errno));
     if (st != BEZEL_OK) return cmd_host_fail(host);
-    if (code == 416 && have) return CMD_OK; /* nothing is left to fetch */
-    if (code >= 400 || (have && code == 200)) {
-        unlink(part); /* what was written is an error page, or a whole file behind a part */
-        if (code == 200) return get_rest(host, url, part, 0);
-        return cmd_error("%s answered with status %d", url, (int)code);
-    }
+    if (code == 416 && options.resume_from) return CMD_OK; /* nothing is left to fetch */
+    if (code < 200 || code >= 300) return cmd_error("%s answered with status %d", url, (int)code);
     return CMD_OK;
+}
+
+/* Opens the part for this process alone and fetches into it. */
+static int get_part(cmd_host *host, const char *url, const char *part) {
+    download d = {.show = isatty(STDERR_FILENO), .percent = -1};
+    struct stat info;
+    int status;
+    d.file = fopen(part, "ab");
+    if (!d.file || fstat(fileno(d.file), &info) != 0) {
+        status = cmd_error("%s cannot be written: %s", part, strerror(errno));
+    } else if (flock(fileno(d.file), LOCK_EX | LOCK_NB) != 0) {
+        status = cmd_error("another process is fetching %s", part);
+    } else {
+        d.done = (uint64_t)info.st_size;
+        status = get_rest(host, url, &d);
+    }
+    if (d.file && fclose(d.file) != 0 && status == CMD_OK)
+        status = cmd_error("%s cannot be written: %s", part, strerror(errno));
+    return status;
 }
 
 static int is_sha256(const char *text) { return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64; }
 
+/* Where the file goes: --output, else the last part of the URL's path in the cache folder, which is made. */
+static int get_target(char out[4096], const cmd_options *o, const char *url) {
+    size_t end = strcspn(url, "?#"), begin = end;
+    int n;
+    if (o->output) {
+        n = snprintf(out, 4096, "%s", o->output);
+    } else {
+        while (begin > 0 && url[begin - 1] != '/') begin--;
+        if (begin == end || url[begin] == '.') return cmd_error("%s names no file; --output FILE does", url);
+        char *folder = cmd_cache_folder();
+        if (!folder) return cmd_error("out of memory");
+        cmd_make_folders(folder);
+        n = snprintf(out, 4096, "%s/%.*s", folder, (int)(end - begin), url + begin);
+        free(folder);
+    }
+    return n > 0 && n < 4096 ? CMD_OK : cmd_error("the name of the file is too long, or empty");
+}
+
 static int get_url(cmd_host *host, const cmd_options *o, const char *url) {
     char part[4200], target[4096], hash[65];
     struct stat info;
-    const char *name = strrchr(url, '/');
-    char *folder = cmd_cache_folder();
-    int status = CMD_OK;
-    if (!folder) return cmd_error("out of memory");
-    if (o->output)
-        snprintf(target, sizeof target, "%s", o->output);
-    else
-        snprintf(target, sizeof target, "%s/%.*s", folder, (int)strcspn(name ? name + 1 : "model", "?#"),
-                 name ? name + 1 : "model");
-    if (!o->output) mkdir(folder, 0700);
-    free(folder);
+    int status = get_target(target, o, url);
+    if (status != CMD_OK) return status;
     snprintf(part, sizeof part, "%s.part", target);
     if (stat(target, &info) == 0) {
         if ((status = hash_file(hash, target)) != CMD_OK) return status;
@@ -136,8 +161,7 @@ static int get_url(cmd_host *host, const cmd_options *o, const char *url) {
         printf("%s\n", target);
         return CMD_OK;
     }
-    status = get_rest(host, url, part, stat(part, &info) == 0 ? (uint64_t)info.st_size : 0);
-    if (status != CMD_OK) return status;
+    if ((status = get_part(host, url, part)) != CMD_OK) return status;
     if ((status = hash_file(hash, part)) != CMD_OK) return status;
     if (strcmp(hash, o->sha256) != 0) {
         unlink(part);

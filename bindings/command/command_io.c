@@ -174,8 +174,7 @@ char *cmd_model_path(const cmd_options *o) {
     return NULL;
 }
 
-/* Makes every missing folder of path, private to the user. */
-static void make_folders(char *path) {
+void cmd_make_folders(char *path) {
     for (char *p = path + 1; (p = strchr(p, '/')) != NULL; p++) {
         *p = 0;
         mkdir(path, 0700);
@@ -189,7 +188,7 @@ char *cmd_store_path(const cmd_options *o) {
     if (named && *named) return duplicate(named);
     char *folder = xdg_folder("XDG_DATA_HOME", ".local/share");
     if (!folder) return NULL;
-    make_folders(folder);
+    cmd_make_folders(folder);
     char *path = path_join(folder, "bezel.db");
     free(folder);
     return path;

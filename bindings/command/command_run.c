@@ -36,6 +36,10 @@ static int run_script(lua_State *L) {
 
 int cmd_run(int argc, char **argv) {
     cmd_options o = {.subcommand = "run", .usage = "run SCRIPT.lua [arguments]"};
+    if (argc >= 3 && argv[2][0] == '-' && argv[2][1] == '-') { /* before the script's name stand only options of ours */
+        int read = cmd_options_read(&o, argc, argv, "");
+        return read == CMD_OK ? cmd_usage(&o, "a script is needed") : read;
+    }
     if (argc < 3) return cmd_usage(&o, "a script is needed");
     /* Scripts find the cached model and the user's store as the command does. */
     char *model = cmd_model_path(&o), *store = cmd_store_path(&o);

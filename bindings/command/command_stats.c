@@ -39,13 +39,13 @@ static void print_table(const bezel_value *rows) {
     for (size_t c = 0; c < n_columns; c++) {
         const char *key = bezel_value_key(first, c, NULL);
         widths[c] = column_width(rows, key);
-        printf("%-*s%s", widths[c], key, c + 1 < n_columns ? "  " : "\n");
+        printf("%-*s%s", c + 1 < n_columns ? widths[c] : 0, key, c + 1 < n_columns ? "  " : "\n");
     }
     for (size_t i = 0; i < bezel_value_count(rows); i++)
         for (size_t c = 0; c < n_columns; c++) {
             const char *key = bezel_value_key(first, c, NULL);
             cell_text(bezel_value_get(bezel_value_at(rows, i), key), cell);
-            printf("%-*s%s", widths[c], cell, c + 1 < n_columns ? "  " : "\n");
+            printf("%-*s%s", c + 1 < n_columns ? widths[c] : 0, cell, c + 1 < n_columns ? "  " : "\n");
         }
 }
 

@@ -1,0 +1,439 @@
+-- SPDX-License-Identifier: MIT
+-- The command `bezel` from outside: every subcommand, exit statuses, the stable JSON forms, Ctrl-C, downloads.
+--
+--     lua5.4 tests/command/run.lua BUILD
+--
+-- BUILD holds bezel, bezel.so (for its JSON), tests/script_model and tests/http_server. Prints one line of totals.
+local build = arg[1] or "build"
+package.cpath = build .. "/?.so;" .. package.cpath
+local bezel = require "bezel"
+local json = bezel.json
+local only = os.getenv "BEZEL_COMMAND_TEST"
+
+local folder = os.tmpname()
+os.remove(folder)
+os.execute("mkdir -m 700 '" .. folder .. "'")
+local passed, failed = 0, 0
+
+local function path(name) return folder .. "/" .. name end
+local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
+
+local function write(name, text)
+  local file = assert(io.open(path(name), "wb"))
+  file:write(text)
+  file:close()
+  return path(name)
+end
+
+local function read(name)
+  local file = assert(io.open(path(name), "rb"))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+-- Nothing of the caller's environment reaches the command.
+local environment = "env -i PATH=/usr/bin:/bin HOME=" .. folder .. " XDG_CACHE_HOME=" .. folder .. "/cache XDG_DATA_HOME="
+  .. folder .. "/data " .. (os.getenv "ASAN_OPTIONS" and "ASAN_OPTIONS=" .. os.getenv "ASAN_OPTIONS" .. " " or "")
+
+-- Runs bezel with a list of arguments; standard output, status, standard error.
+local function run(arguments, input, extra)
+  local words = {}
+  for i, word in ipairs(arguments) do words[i] = quote(word) end
+  local stdin = input and write("stdin", input) or "/dev/null"
+  local ok, how, status = os.execute(("%s %s '%s/bezel' %s <%s >%s 2>%s"):format(
+    environment, extra or "", build, table.concat(words, " "), stdin, path "out", path "err"))
+  return read "out", (ok and 0) or (how == "exit" and status) or 128 + status, read "err"
+end
+
+local function eq(found, expected, what)
+  if found ~= expected then
+    error(("%sfound %s, expected %s"):format(what and what .. ": " or "", tostring(found), tostring(expected)), 2)
+  end
+end
+local function match(text, pattern)
+  if not text:find(pattern) then error(("'%s' does not match '%s'"):format(text, pattern), 2) end
+end
+
+-- Decoded standard output of a run that must succeed.
+local function object(arguments, input)
+  local out, status, err = run(arguments, input)
+  if status ~= 0 then error("status " .. status .. ": " .. err, 2) end
+  if not out:find "^[{].*}\n$" then error("not one line of JSON: " .. out, 2) end
+  return assert(json.decode(out))
+end
+
+local function keys(map)
+  local list = {}
+  for key in pairs(map) do list[#list + 1] = key end
+  table.sort(list)
+  return table.concat(list, " ")
+end
+
+local function test(name, fn)
+  if only and not name:find(only, 1, true) then return end
+  local ok, message = xpcall(fn, debug.traceback)
+  if ok then passed = passed + 1 else
+    failed = failed + 1
+    io.stderr:write("FAILED command: ", name, "\n", message, "\n")
+  end
+end
+
+local function script(name, kind, call, answer)
+  local file = path(name)
+  assert(os.execute(("'%s/tests/script_model' %s %s %s %s"):format(build, file, kind, quote(call), quote(answer))))
+  return file
+end
+
+local P = script("p.gguf", "pretrained", 'probe(text="hi", count=3)', "The answer is forty-two.")
+local I = script("i.gguf", "instruct", 'probe(text="hi", count=3)', "The answer is forty-two.")
+local tiny = "tests/golden/tiny_gemma3.gguf"
+local tools = write("tools.json", [=[[{"name":"probe","description":"Looks","parameters":{"type":"object","properties":
+  {"text":{"type":"string"},"count":{"type":"integer","minimum":1,"maximum":9}},"required":["text"]}}]]=])
+local wrapped = write("wrapped.json", [=[[{"type":"function","function":{"name":"probe","description":"Looks","parameters":
+  {"type":"dict","properties":{"text":{"type":"string"},"count":{"type":"integer"}},"required":["text"]}}}]]=])
+local results = write("results.json", '{"probe":{"seen":true}}')
+
+-- --- Wrong use and errors -------------------------------------------------------------------
+
+test("wrong use has status 2 and says what is right, on standard error", function()
+  local rows = { {}, { "frobnicate" }, { "tokenize", "--frob" }, { "complete", "--max-tokens" }, { "complete", "--max-tokens", "x" },
+    { "complete", "--max-tokens", "0" }, { "complete", "--json=1" }, { "ask", "--results", results, "x" }, { "parse", "x" },
+    { "parse", "--tools", tools, "--stopped", "maybe", "x" }, { "get", "http://127.0.0.1/x" },
+    { "get", "http://127.0.0.1/x", "--sha256", "zz" }, { "run" }, { "stats", "no_view" }, { "score", "--top", "65", "x" },
+    { "complete", "--isa", "mmx", "--model", P, "x" }, { "complete", "--activations", "q4", "--model", P, "x" },
+    { "ask", "--profile", "alpaca", "--model", P, "x" } }
+  for _, row in ipairs(rows) do
+    local out, status, err = run(row)
+    eq(status, 2, table.concat(row, " "))
+    eq(out, "")
+    match(err, "bezel")
+  end
+end)
+
+test("errors have status 1, a sentence and a hint on standard error, nothing on standard output", function()
+  local rows = { { "info" }, { "tokenize", "--model", "/no/such.gguf", "x" }, { "info", "--model", tools },
+    { "parse", "--tools", "/no/such.json", "x" }, { "parse", "--tools", P, "x" }, { "detokenize", "--model", P, "[1,2" },
+    { "detokenize", "--model", P, "[99999999]" }, { "detokenize", "--model", P, '["a"]' }, { "score", "--model", P, "--ids", "[1.5]" },
+    { "render", "--model", P, "{}" }, { "render", "--model", P, '{"messages":[{"role":"user"}]}' },
+    { "ask", "--model", P, "--tools", tools, "--results", tools, "x" }, { "run", "/no/such.lua" },
+    { "complete", "--model", P, "--n-ctx", "8", "a text that is longer than that" } }
+  for _, row in ipairs(rows) do
+    local out, status, err = run(row)
+    eq(status, 1, table.concat(row, " "))
+    eq(out, "", table.concat(row, " "))
+    match(err, "^bezel: ")
+  end
+end)
+
+test("help and version", function()
+  match(run { "--version" }, "^bezel %d+%.%d+%.%d+\n$")
+  local out, status = run { "--help" }
+  eq(status, 0)
+  for name in out:gmatch "\n  (%l+)  " do
+    local help, code = run { name, "--help" }
+    eq(code, 0, name)
+    match(help, "^usage: bezel " .. name)
+    local page = io.open("docs/bezel.1"):read "a"
+    match(page, name)
+  end
+end)
+
+-- --- Tokens ---------------------------------------------------------------------------------
+
+test("tokenize and detokenize go both ways, byte for byte", function()
+  local text = "Hello \u{e9}\0\xff\r\n  <end_of_turn>\n"
+  local r = object({ "tokenize", "--model", tiny }, text)
+  eq(keys(r), "ids")
+  local out = run({ "detokenize", "--model", tiny }, json.encode(r))
+  eq(out, text)
+  eq(run({ "detokenize", "--model", tiny }, json.encode(r.ids)), text)
+  eq(#object({ "tokenize", "--model", tiny }, "").ids, 0)
+  eq(json.encode(object { "tokenize", "--model", tiny, "--bos", "" }), '{"ids":[2]}')
+  eq(#object({ "tokenize", "--model", tiny, "--special", "<end_of_turn>" }).ids, 1)
+  eq(json.encode(object { "tokenize", "--model", tiny, "a", "b" }), json.encode(object { "tokenize", "--model", tiny, "a b" }))
+  eq(json.encode(object { "tokenize", "--model", tiny, "--", "--bos" }), json.encode(object({ "tokenize", "--model", tiny }, "--bos")))
+end)
+
+-- --- Numbers --------------------------------------------------------------------------------
+
+test("score has an entry a token, the first without logprob", function()
+  local r = object { "score", "--model", tiny, "--top", "3", "--isa", "scalar", "--activations", "f32", "abc" }
+  eq(keys(r), "positions")
+  eq(r.positions[1].id, 2)
+  eq(r.positions[1].logprob, bezel.null)
+  for i, p in ipairs(r.positions) do
+    eq(keys(p), "id logprob top")
+    eq(#p.top, 3)
+    for k, best in ipairs(p.top) do
+      eq(keys(best), "id logprob")
+      assert(best.logprob <= 0 and (k == 1 or best.logprob <= p.top[k - 1].logprob))
+    end
+    local next_one = r.positions[i + 1]
+    if next_one then assert(next_one.logprob <= p.top[1].logprob + 1e-6) end
+  end
+  local ids = {}
+  for i = 2, #r.positions do ids[i - 1] = r.positions[i].id end
+  local plain = object { "score", "--model", tiny, "--ids", json.encode(bezel.list(ids)) }
+  eq(plain.positions[1].id, ids[1]) -- no BOS is added
+  eq(plain.positions[1].logprob, bezel.null)
+  eq(#plain.positions[1].top, 0)
+  eq(#object { "score", "--model", tiny, "<end_of_turn>" }.positions, 2)
+  assert(#object { "score", "--model", tiny, "--plain", "<end_of_turn>" }.positions > 2)
+end)
+
+test("complete gives text, ids without the end token, why it stopped and timings", function()
+  local r = object { "complete", "--model", P, "--max-tokens", "20", "--temperature", "0", "Result: probe = 1\nAssistant:" }
+  eq(keys(r), "ids stop_reason text timings")
+  eq(r.text, " The answer is forty-two.")
+  eq(r.stop_reason, "eos")
+  eq(#r.ids, 4)
+  eq(run({ "detokenize", "--model", P }, json.encode(r.ids)), r.text)
+  r = object { "complete", "--model", P, "--max-tokens", "3", "forever:" }
+  eq(r.stop_reason, "max_tokens")
+  eq(r.text, " and and and")
+  eq(r.timings.generated_tokens, 3)
+  r = object { "complete", "--model", P, "--stop", "zzz", "--stop", " forty", "Result: probe = 1\nAssistant:" }
+  eq(r.text, " The answer is")
+  eq(r.stop_reason, "stop")
+  eq(object({ "complete", "--model", P, "--n-ctx", "32", "--max-tokens", "500" }, "forever:").stop_reason, "context")
+  local a = object { "complete", "--model", tiny, "--seed", "7", "--temperature", "2", "--max-tokens", "12", "--top-k", "0", "x" }
+  local b = object { "complete", "--model", tiny, "--seed", "7", "--temperature", "2", "--max-tokens", "12", "--top-k", "0",
+    "--threads", "1", "--chunk", "1", "x" }
+  eq(a.text, b.text)
+end)
+
+test("bench has a row a measurement", function()
+  local r = object { "bench", "--json", "--model", tiny, "--prompt", "20", "--generate", "5", "--rounds", "2", "--threads", "1" }
+  assert(r.resident_bytes > 1000000)
+  local seen = {}
+  for _, row in ipairs(r.rows) do
+    seen[row.test] = true
+    eq(row.threads, 1)
+    eq(#row.runs, 2)
+    assert(row.milliseconds > 0 and row.tokens_per_second >= 0)
+    eq(type(row.head), "string")
+    eq(math.type(row.context), "integer")
+  end
+  assert(seen.load and seen.prompt and seen.decode)
+end)
+
+-- --- Tools ----------------------------------------------------------------------------------
+
+test("parse needs no model, and its errors are part of the answer", function()
+  local r = object({ "parse", "--tools", tools }, 'Look:\nFUNCTION_CALL: probe(text="a", count="3")\nDone.')
+  eq(keys(r), "calls errors text warnings")
+  eq(r.text, "Look:\nDone.")
+  eq(json.encode(r.calls), '[{"arguments":{"count":3,"text":"a"},"name":"probe"}]')
+  eq(json.encode(r.errors), "[]")
+  r = object { "parse", "--tools", tools, 'FUNCTION_CALL: probe(text="a", count=10)' }
+  eq(json.encode(r.calls), "[]")
+  eq(keys(r.errors[1]), "code message offset parameter tool")
+  eq(r.errors[1].parameter, "count")
+  r = object { "parse", "--tools", tools, "FUNCTION_CALL: nobody()" }
+  eq(r.errors[1].code, "unknown_function")
+  r = object { "parse", "--tools", tools, "--stopped", "limit", 'FUNCTION_CALL: probe(text="a"' }
+  eq(#r.calls, 0)
+  eq(#object { "parse", "--tools", tools, "--repair-tail", 'FUNCTION_CALL: probe(text="a"' }.calls, 1)
+  eq(#object { "parse", "--tools", wrapped, 'FUNCTION_CALL: probe(text="a")' }.calls, 1)
+end)
+
+test("render gives the exact prompt, with --json its ids and stops", function()
+  local input = json.encode { messages = bezel.list { { role = "system", content = "Be brief." }, { role = "user", content = "Hi" },
+    { role = "assistant", content = "Yes?" }, { role = "user", content = "Go" } } }
+  local prompt = run({ "render", "--model", I }, input)
+  eq(prompt, "<bos><start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\nYes?<end_of_turn>\n"
+    .. "<start_of_turn>user\nGo<end_of_turn>\n<start_of_turn>model\n")
+  local r = object({ "render", "--json", "--model", I }, input)
+  eq(keys(r), "ids prompt stops")
+  eq(r.prompt, prompt)
+  eq(json.encode(r.ids), json.encode(object({ "tokenize", "--model", I, "--special" }, prompt).ids))
+  local with = json.encode { messages = bezel.list { { role = "user", content = "Hi" } }, context = "Berlin",
+    tools = json.decode(read "tools.json") }
+  match(run({ "render", "--model", P }, with), "probe: Looks\n.*Berlin.*User: Hi\nAssistant:")
+  assert(#object({ "render", "--json", "--model", P }, with).stops > 0)
+end)
+
+for name, model in pairs { pretrained = P, instruct = I } do
+  test("ask --json is the turn as one object: " .. name, function()
+    local r = object { "ask", "--json", "--model", model, "--tools", tools, "--results", results, "Probe it." }
+    eq(keys(r), "calls results stop_reason text usage")
+    eq(r.text, "The answer is forty-two.")
+    eq(json.encode(r.calls), '[{"arguments":{"count":3,"text":"hi"},"name":"probe"}]')
+    eq(json.encode(r.results), '[{"name":"probe","value":{"seen":true}}]')
+    eq(r.stop_reason, "eos")
+    eq(r.usage.steps, 2)
+    r = object { "ask", "--json", "--model", model, "--tools", tools, "Probe it." } -- no code: the turn ends after the calls
+    eq(#r.calls, 1)
+    eq(json.encode(r.results), "[]")
+    eq(r.usage.steps, 1)
+    r = object { "ask", "--json", "--model", model, "--tools", tools, "--results", write("none.json", "{}"), "Probe it." }
+    eq(keys(r.results[1]), "error name")
+  end)
+end
+
+test("ask for people streams text; calls and notes go to standard error", function()
+  local out, status, err = run { "ask", "--model", P, "--tools", tools, "--results", results, "Probe it." }
+  eq(status, 0)
+  match(out, "The answer is forty%-two%.\n$")
+  match(err, "probe")
+  eq((out .. err):find "\27", nil)
+  out = run { "ask", "--model", P, "--tools", tools, "--show-prompt", "Probe it." }
+  match(out, "User: Probe it%.\nAssistant:$")
+  eq(run({ "ask", "--model", P, "--tools", tools, "--show-prompt" }, "Probe it."), out)
+end)
+
+-- --- Store ----------------------------------------------------------------------------------
+
+test("stats show what was asked, and --no-store keeps nothing", function()
+  local db = path "stats.db"
+  for _ = 1, 2 do object { "ask", "--json", "--model", P, "--store", db, "--user", "ann", "--tools", tools, "--results", results, "?" } end
+  object { "ask", "--json", "--model", P, "--store", db, "--no-store", "?" }
+  local r = object { "stats", "--json", "--store", db }
+  eq(r.usage_by_model[1].turns, 2)
+  eq(r.usage_by_tool[1].tool, "probe")
+  eq(keys(object { "stats", "--json", "--store", db, "usage_by_user" }), "usage_by_user")
+  local out = run { "stats", "--store", db }
+  match(out, "usage_by_model\nmodel")
+  match(out, "Script model")
+end)
+
+test("chat reads lines, keeps them, and goes on later", function()
+  local db = path "chat.db"
+  local out, status = run({ "chat", "--model", P, "--store", db }, "one\n/history\n/nonsense\n/clear\n/history\ntwo\n/quit\nnever\n")
+  eq(status, 0)
+  match(out, "user: one")
+  eq(out:find "never", nil)
+  local store = assert(bezel.store(db))
+  local id = store:conversations()[1].id
+  eq(#store:messages(id), 4)
+  store:close()
+  out = run({ "chat", "--model", P, "--store", db, "--conversation", id }, "/history\n")
+  match(out, "user: one.*user: two")
+  local _, bad = run({ "chat", "--model", P, "--store", db, "--conversation", "nobody" }, "x\n")
+  eq(bad, 1)
+end)
+
+-- --- Ctrl-C ---------------------------------------------------------------------------------
+
+-- Starts bezel in the background, sends a signal after it has written something; status and output.
+local function interrupted(command, input)
+  local file = write("interrupt.sh", ([[
+%s '%s/bezel' %s <%s >%s 2>%s &
+pid=$!
+i=0
+while [ ! -s %s ] && [ $i -lt 200 ]; do sleep 0.05; i=$((i+1)); done
+sleep 0.1
+kill -INT $pid
+i=0
+while kill -0 $pid 2>/dev/null && [ $i -lt 200 ]; do sleep 0.05; i=$((i+1)); done
+kill -9 $pid 2>/dev/null && echo "had to be killed"
+wait $pid
+echo "status $?"
+]]):format(environment, build, command, input, path "out", path "err", path "out"))
+  -- bash: a background job of sh ignores SIGINT; exec resets nothing, the handler of the command does
+  local pipe = io.popen("bash " .. file)
+  local said = pipe:read "a"
+  pipe:close()
+  return said, read "out", read "err"
+end
+
+test("Ctrl-C stops the answer of chat, not the program", function()
+  local input = write("lines", "forever\n/history\nhello\n")
+  local said, out, err = interrupted("chat --no-store --n-ctx 4096 --max-tokens 100000 --model " .. P, input)
+  match(said, "status 0")
+  match(err, "stopped")
+  match(out, "user: forever")
+  match(out, "hello" and "FUNCTION_CALL")
+end)
+
+test("Ctrl-C ends ask with status 1", function()
+  local said, _, err = interrupted("ask --no-store --n-ctx 8000 --max-tokens 100000 --model " .. P, write("lines", "forever"))
+  match(said, "status 1")
+  match(err, "cancelled")
+end)
+
+-- --- Files ----------------------------------------------------------------------------------
+
+test("info and doctor", function()
+  local r = object { "info", "--json", "--model", P }
+  eq(r.kind, "pretrained")
+  eq(r.name, "Script model")
+  eq(object({ "info", "--json", "--check", I }).kind, "instruct")
+  match(run { "info", "--model", P }, "Script model")
+  local out, status = run { "doctor", "--model", P, "--store", path "doctor.db" }
+  eq(status, 0)
+  match(out, "ok  model")
+  out, status = run { "doctor" }
+  eq(status, 1)
+  match(out, "!!  model")
+end)
+
+test("run has the module ready, arguments, and a traceback", function()
+  local file = write("script.lua", 'local b = require "bezel"\nprint(b.version, arg[0] ~= nil, arg[1], ...)\nprint(os.getenv "BEZEL_STORE")')
+  local out, status = run { "run", file, "one", "--two" }
+  eq(status, 0)
+  match(out, "^%d+%.%d+%.%d+\ttrue\tone\tone\t%-%-two\n.*bezel.db\n$")
+  local _, bad, err = run { "run", write("bad.lua", "local function f() error 'oh no' end\nf()") }
+  eq(bad, 1)
+  match(err, "oh no.*stack traceback")
+  _, bad, err = run { "run", write("bytes.luac", string.dump(function() end)) }
+  eq(bad, 1)
+  match(err, "binary")
+end)
+
+local function sha256(name)
+  local pipe = io.popen("sha256sum " .. quote(path(name)))
+  local hash = pipe:read "a":match "^%x+"
+  pipe:close()
+  return hash
+end
+
+test("get fetches, checks, resumes and refuses", function()
+  local pipe = assert(io.popen("exec '" .. build .. "/tests/http_server'"))
+  local url = assert(pipe:read "l")
+  local whole = assert(bezel.http.get(url .. "/bytes?200000", { allow_private = true })).body
+  write("whole", whole)
+  local hash = sha256 "whole"
+  local out, status = run { "get", url .. "/bytes?200000", "--sha256", hash, "--output", path "a" }
+  eq(status, 0)
+  eq(out, path "a" .. "\n")
+  eq(read "a", whole)
+  eq(select(2, run { "get", url .. "/status/500", "--sha256", hash, "--output", path "a" }), 0) -- it is there already
+  -- cut in the middle, then resumed
+  eq(select(2, run { "get", url .. "/cut?200000", "--sha256", hash, "--output", path "b" }), 1)
+  eq(#read "b.part", 100000)
+  eq(select(2, run { "get", url .. "/status/503", "--sha256", hash, "--output", path "b" }), 1)
+  eq(#read "b.part", 100000) -- an error page does not cost what is there
+  eq(select(2, run { "get", url .. "/cut?200000", "--sha256", hash, "--output", path "b" }), 0)
+  eq(read "b", whole)
+  -- a server that cannot resume
+  write("c.part", whole:sub(1, 70000))
+  eq(select(2, run { "get", url .. "/whole?200000", "--sha256", hash, "--output", path "c" }), 0)
+  eq(read "c", whole)
+  -- the part is whole already
+  write("d.part", whole)
+  eq(select(2, run { "get", url .. "/bytes?200000", "--sha256", hash, "--output", path "d" }), 0)
+  -- another hash
+  local _, wrong, err = run { "get", url .. "/bytes?1000", "--sha256", hash, "--output", path "e" }
+  eq(wrong, 1)
+  match(err, "hash")
+  eq(io.open(path "e"), nil)
+  eq(io.open(path "e.part"), nil)
+  _, wrong, err = run { "get", url .. "/bytes?1000", "--sha256", hash, "--output", path "a" }
+  eq(wrong, 0) -- the right file is there
+  _, wrong, err = run { "get", url .. "/bytes?1000", "--sha256", ("0"):rep(64), "--output", path "a" }
+  eq(wrong, 1)
+  match(err, "another hash")
+  eq(read "a", whole)
+  -- into the cache folder, which is made
+  out, status = run { "get", url .. "/bytes/model.gguf?200000", "--sha256", hash }
+  eq(status, 0)
+  eq(out, folder .. "/cache/bezel/model.gguf\n")
+  bezel.http.get(url .. "/quit", { allow_private = true })
+  pipe:close()
+end)
+
+print(("command: %d passed, %d failed"):format(passed, failed))
+os.execute("rm -rf '" .. folder .. "'")
+os.exit(failed == 0, true)
