@@ -28,27 +28,6 @@ static void note(bz_site_call *call, const char *code, const char *parameter, co
     call->code = code;
 }
 
-/* A name from the output for a message: one line, no control characters, whole characters. */
-static void clean_name(char *out, size_t capacity, const char *s, size_t n)
-{
-    size_t size = 0;
-    for (size_t i = 0; i < n;) {
-        uint32_t cp = 0;
-        size_t step = bz_utf8_decode(&cp, s + i, n - i);
-        if (size + 4 >= capacity)
-            break;
-        if (step == 0 || cp < 0x20 || (cp >= 0x7F && cp < 0xA0)) {
-            out[size++] = '?';
-            i += step == 0 ? 1 : step;
-        } else {
-            memcpy(out + size, s + i, step);
-            size += step;
-            i += step;
-        }
-    }
-    out[size] = '\0';
-}
-
 /* --- Names -------------------------------------------------------------------------------- */
 
 /* identifier (("." | "-" | ":") identifier)* */
@@ -70,7 +49,7 @@ static size_t name_size(bz_scan *scan, size_t i)
 void bz_call_describe_unknown(bz_site_call *call, const bezel_toolset *tools)
 {
     char name[72];
-    clean_name(name, sizeof name, call->name, call->name_size);
+    bz_utf8_show(name, sizeof name, call->name, call->name_size);
     note(call, "unknown_function", NULL, "there is no function %s; available:", name);
     size_t size = strlen(call->message);
     for (size_t i = 0; i < tools->count; i++) {
@@ -212,7 +191,7 @@ static void scan_argument(bz_site *site, bz_site_call *call, int *complete)
     int separator = scan_argument_key(site, call->tool, &key, &size, &value);
     if (bz_scan_stuck(scan))
         return;
-    clean_name(shown, sizeof shown, key != NULL && separator ? key : "", separator ? size : 0);
+    bz_utf8_show(shown, sizeof shown, key != NULL && separator ? key : "", separator ? size : 0);
     if (value == NULL) {
         bz_value_place place = {BZ_IN_ARGUMENTS, call->tool, separator, 0, NULL, 0};
         bz_scan_blanks(scan, 1);
@@ -486,7 +465,7 @@ static void name_arguments(bz_site_call *call, bz_scan *scan, bz_raw *out)
         }
         const bz_raw *before = find_bound(out, item->key, item->key_size);
         if (before != NULL) {
-            clean_name(shown, sizeof shown, item->key, item->key_size);
+            bz_utf8_show(shown, sizeof shown, item->key, item->key_size);
             if (!same_value(before, item))
                 note(call, "duplicate_parameter", shown, "%s is given twice with different values", shown);
             scan->warnings[BZ_WARN_REPEATED]++;

@@ -119,7 +119,6 @@ static bezel_status read_object(bz_schema_compiler *c, uint32_t node, const beze
         s->nodes[node].item = item;
         s->nodes[node].flags |= flags;
         s->n_properties += count;
-        warn_required(c, value);
     }
     bz_free(s->world, list);
     return status;
@@ -156,6 +155,7 @@ static bezel_status read_array(bz_schema_compiler *c, uint32_t node, const bezel
         bz_schema_warn(c, "items", "not a schema, any item is taken");
     }
     counts.item = item;
+    counts.flags |= bezel_value_bool(bezel_value_get(value, "uniqueItems")) ? BZ_SCHEMA_UNIQUE : 0u;
     if (status == BEZEL_OK)
         c->schema->nodes[node] = counts;
     return status;
@@ -309,8 +309,10 @@ static bezel_status fill_kind(bz_schema_compiler *c, uint32_t node, const bezel_
     const bezel_value *format = bezel_value_get(value, "format");
     if (bezel_value_type(format) == BEZEL_TEXT)
         at->format = bezel_value_text(format, NULL);
-    if (at->kind == BZ_SCHEMA_OBJECT)
+    if (at->kind == BZ_SCHEMA_OBJECT) {
+        warn_required(c, value);
         return read_object(c, node, value, depth);
+    }
     bezel_status status = bz_schema_read_enum(c, at, value);
     if (status != BEZEL_OK)
         return status;
@@ -358,16 +360,73 @@ static bezel_status fill_type_list(bz_schema_compiler *c, uint32_t node, const b
     return store_links(c, node, links, n);
 }
 
-/* allOf is only a way to write one object in parts; anything else is reported and its first part taken. */
-static bezel_status fill_all_of(bz_schema_compiler *c, uint32_t node, const bezel_value *list, uint32_t depth)
+enum { MERGED_MAX = 4 * BZ_SCHEMA_MAX_NODES }; /* properties of a table with merged objects: parts may be shared */
+
+/* Gives `node` the properties of `part`, too; of two with one name the first counts, and it is required if either is. */
+static bezel_status merge_object(bz_schema_compiler *c, uint32_t node, uint32_t part)
 {
-    uint32_t link;
-    if (bezel_value_type(list) != BEZEL_LIST || bezel_value_count(list) == 0)
+    bz_schema *s = c->schema;
+    uint32_t count = s->nodes[node].count, more = s->nodes[part].count;
+    if (s->n_properties + count + more > MERGED_MAX)
+        return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "allOf", "more than 16,384 properties in one tool");
+    if (!bz_schema_grow(s->world, (void *)&s->properties, &s->properties_capacity, s->n_properties, count + more,
+                        sizeof *s->properties))
+        return bz_schema_no_memory(c);
+    bz_schema_property *out = s->properties + s->n_properties;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = s->properties[s->nodes[node].first + i];
+    for (uint32_t i = 0; i < more; i++) {
+        const bz_schema_property *p = &s->properties[s->nodes[part].first + i];
+        uint32_t k = 0;
+        while (k < count && (out[k].name_size != p->name_size || memcmp(out[k].name, p->name, p->name_size) != 0))
+            k++;
+        if (k < count)
+            out[k].required |= p->required;
+        else
+            out[count++] = *p;
+    }
+    s->nodes[node].first = s->n_properties;
+    s->nodes[node].count = count;
+    s->n_properties += count;
+    s->nodes[node].flags |= s->nodes[part].flags & BZ_SCHEMA_OPEN_ASKED;
+    if (!(s->nodes[part].flags & BZ_SCHEMA_OPEN))
+        s->nodes[node].flags &= ~(uint32_t)(BZ_SCHEMA_OPEN | BZ_SCHEMA_OPEN_ASKED);
+    if (s->nodes[node].item == BZ_SCHEMA_NONE)
+        s->nodes[node].item = s->nodes[part].item;
+    return BEZEL_OK;
+}
+
+/* allOf is only a way to write one object in parts, beside properties of its own or not; of anything else the first part
+ * is taken. Closed if one part is, but all parts' properties are known then: that is what those who write it mean. */
+static bezel_status fill_all_of(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
+{
+    const bezel_value *list = bezel_value_get(value, "allOf");
+    uint32_t links[UNION_MAX], n = (uint32_t)bezel_value_count(list), objects = 0;
+    bezel_status status = BEZEL_OK;
+    if (bezel_value_type(list) != BEZEL_LIST || n == 0)
         return bz_schema_refuse(c, BEZEL_ERR_FORMAT, "allOf", "not a list with at least one schema");
-    if (bezel_value_count(list) > 1)
-        bz_schema_warn(c, "allOf", "only its first schema is checked");
-    bezel_status status = compile_node(c, &link, bezel_value_at(list, 0), depth + 1);
-    return status == BEZEL_OK ? store_links(c, node, &link, 1) : status;
+    if (bezel_value_count(list) > UNION_MAX)
+        return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "allOf", "more than 32 schemas");
+    c->schema->nodes[node].kind = BZ_SCHEMA_OBJECT;
+    status = read_object(c, node, value, depth);
+    for (uint32_t i = 0; i < n && status == BEZEL_OK; i++) {
+        status = compile_node(c, &links[i], bezel_value_at(list, i), depth + 1);
+        if (status == BEZEL_OK && c->schema->nodes[links[i]].kind == BZ_SCHEMA_OBJECT && links[i] != node) {
+            status = merge_object(c, node, links[i]);
+            objects++;
+        }
+    }
+    if (status != BEZEL_OK)
+        return status;
+    if (objects < n && (objects > 0 || n > 1))
+        bz_schema_warn(c, "allOf", objects > 0 ? "what is no object is not checked" : "only its first schema is checked");
+    if (objects == 0 && c->schema->nodes[node].count == 0)
+        return store_links(c, node, links, 1);
+    for (uint32_t i = 0; i < c->schema->nodes[node].count; i++) {
+        bz_schema_property *p = &c->schema->properties[c->schema->nodes[node].first + i];
+        p->required |= (uint32_t)is_required(value, p->name, p->name_size);
+    }
+    return BEZEL_OK;
 }
 
 static bezel_status fill_node(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
@@ -380,8 +439,11 @@ static bezel_status fill_node(bz_schema_compiler *c, uint32_t node, const bezel_
     bz_schema_warn_unknown(c, value);
     if (any != NULL)
         return read_alternatives(c, node, any, depth);
-    if (all != NULL && type == NULL && bezel_value_get(value, "properties") == NULL)
-        return fill_all_of(c, node, all, depth);
+    uint32_t beside = type == NULL                          ? guess_kind(value)
+                      : bezel_value_type(type) == BEZEL_LIST ? BZ_SCHEMA_UNION
+                                                             : bz_schema_kind_of(bezel_value_text(type, NULL));
+    if (all != NULL && (beside == BZ_SCHEMA_OBJECT || (type == NULL && beside == BZ_SCHEMA_ANY)))
+        return fill_all_of(c, node, value, depth);
     if (all != NULL)
         bz_schema_warn(c, "allOf", "beside other keywords, ignored");
     if (bezel_value_type(type) == BEZEL_LIST)

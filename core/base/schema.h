@@ -31,7 +31,8 @@ enum { /* flags of a node */
     BZ_SCHEMA_MIN_EXCLUSIVE = 8, /* the bound itself is outside; never set for integers, where it is folded in */
     BZ_SCHEMA_MAX_EXCLUSIVE = 16,
     BZ_SCHEMA_OPEN = 32,         /* object: unknown keys are allowed */
-    BZ_SCHEMA_OPEN_ASKED = 64    /* object: ... because the schema says so, not by default */
+    BZ_SCHEMA_OPEN_ASKED = 64,   /* object: ... because the schema says so, not by default */
+    BZ_SCHEMA_UNIQUE = 128       /* array: no item twice */
 };
 
 #define BZ_SCHEMA_NONE UINT32_MAX
@@ -134,7 +135,7 @@ typedef struct bz_schema_check {
 
 /* Checks a value against a node and builds the result: converted, defaults filled in, declared properties first.
  * Codes: missing_parameter, unknown_parameter, duplicate_parameter, bad_type, bad_enum, out_of_range, too_long, too_short,
- * pattern, too_deep. BEZEL_OK, BEZEL_ERR_PARSE (see problem) or BEZEL_ERR_MEMORY. */
+ * duplicate_item, pattern, too_deep. BEZEL_OK, BEZEL_ERR_PARSE (see problem) or BEZEL_ERR_MEMORY. */
 bezel_status bz_schema_apply(bezel_value **out, bz_schema_check *check, uint32_t node, const bz_raw *raw);
 /* The same for a typed value (coerce is forced to 0); scratch memory comes from the arena. */
 bezel_status bz_schema_apply_value(bezel_value **out, bz_schema_check *check, uint32_t node, bz_arena *arena,

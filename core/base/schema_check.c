@@ -19,30 +19,6 @@ static bezel_status apply_node(bezel_value **out, bz_schema_check *k, uint32_t i
 
 /* --- Problems ----------------------------------------------------------------------------- */
 
-/* Bytes a model wrote, fit for one line of a log: control characters and broken UTF-8 become "?". */
-static void clean_text(char *out, size_t capacity, const char *s, size_t n)
-{
-    size_t size = 0;
-    for (size_t i = 0; i < n;) {
-        uint32_t cp = 0;
-        size_t step = bz_utf8_decode(&cp, s + i, n - i);
-        if (size + 5 >= capacity) {
-            memcpy(out + size, "...", 3);
-            size += 3;
-            break;
-        }
-        if (step == 0 || cp < 0x20 || (cp >= 0x7F && cp < 0xA0)) {
-            out[size++] = '?';
-            i += step == 0 ? 1 : step;
-        } else {
-            memcpy(out + size, s + i, step);
-            size += step;
-            i += step;
-        }
-    }
-    out[size] = '\0';
-}
-
 static void show_raw(char *out, size_t capacity, const bz_raw *raw)
 {
     char text[40];
@@ -57,7 +33,7 @@ static void show_raw(char *out, size_t capacity, const bz_raw *raw)
     case BEZEL_LIST: snprintf(out, capacity, "a list"); break;
     case BEZEL_MAP: snprintf(out, capacity, "an object"); break;
     default:
-        clean_text(text, sizeof text, raw->text, raw->size);
+        bz_utf8_show(text, sizeof text, raw->text, raw->size);
         snprintf(out, capacity, raw->kind == BEZEL_TEXT ? "\"%s\"" : "%s", text);
     }
 }
@@ -95,7 +71,7 @@ static size_t enter_key(bz_schema_check *k, const char *key, size_t size, size_t
     size_t before = k->path_size;
     char name[68];
     if (key != NULL)
-        clean_text(name, sizeof name, key, size);
+        bz_utf8_show(name, sizeof name, key, size);
     else
         snprintf(name, sizeof name, "[%zu]", i);
     if (before == 0)
@@ -310,6 +286,21 @@ static bezel_status apply_enum(bezel_value **out, bz_schema_check *k, uint32_t i
 
 /* --- Lists and objects -------------------------------------------------------------------- */
 
+/* Quadratic, so each comparison counts as work. */
+static bezel_status check_unique(bz_schema_check *k, const bezel_value *list, const bz_raw *raw)
+{
+    for (size_t i = 1; i < bezel_value_count(list); i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (++k->work > CHECK_WORK)
+                return problem(k, raw, "too_long", "has too many items to compare");
+            if (bezel_value_equal(bezel_value_at(list, i), bezel_value_at(list, j)))
+                return problem(k, raw, "duplicate_item", "must not have the same item twice (items %zu and %zu)", j + 1,
+                               i + 1);
+        }
+    }
+    return BEZEL_OK;
+}
+
 static bezel_status apply_items(bezel_value **out, bz_schema_check *k, uint32_t index, const bz_raw *raw)
 {
     const bz_schema_node *node = bz_schema_at(k->schema, index);
@@ -332,7 +323,7 @@ static bezel_status apply_items(bezel_value **out, bz_schema_check *k, uint32_t 
         bezel_value_append(k->tree, list, value);
     }
     *out = list;
-    return BEZEL_OK;
+    return node->flags & BZ_SCHEMA_UNIQUE ? check_unique(k, list, raw) : BEZEL_OK;
 }
 
 /* The value a text of "[...]" or "{...}" spells, where the caller can read such text. */

@@ -105,7 +105,7 @@ uint32_t bz_schema_kind_of(const char *name)
 static int is_known_keyword(const char *key)
 {
     static const char *const known[] = {
-        "type", "enum", "const", "properties", "required", "additionalProperties", "items", "minItems", "maxItems",
+        "type", "enum", "const", "properties", "required", "additionalProperties", "items", "minItems", "maxItems", "uniqueItems",
         "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
         "anyOf", "oneOf", "allOf", "$ref", "$defs", "definitions", "nullable", "default", "format",
         /* annotations: nothing to check */

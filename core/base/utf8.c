@@ -3,6 +3,8 @@
  * Reads no byte past n. Knows nothing of normal forms, case or display width. */
 #include "base/utf8.h"
 
+#include <string.h>
+
 /* Length that a lead byte announces, 0 for a byte that cannot lead. */
 static size_t utf8_lead_length(unsigned char c)
 {
@@ -132,4 +134,27 @@ size_t bz_utf8_incomplete_tail(const char *s, size_t n)
 size_t bz_utf8_cut(const char *s, size_t n)
 {
     return n - bz_utf8_incomplete_tail(s, n);
+}
+
+void bz_utf8_show(char *out, size_t capacity, const char *s, size_t n)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < n;) {
+        uint32_t cp = 0;
+        size_t step = bz_utf8_decode(&cp, s + i, n - i);
+        if (size + (step == 0 ? 1 : step) + 4 > capacity) { /* the character, "..." and the NUL must fit */
+            memcpy(out + size, "...", 3);
+            size += 3;
+            break;
+        }
+        if (step == 0 || cp < 0x20 || (cp >= 0x7F && cp < 0xA0)) {
+            out[size++] = '?';
+            i += step == 0 ? 1 : step;
+        } else {
+            memcpy(out + size, s + i, step);
+            size += step;
+            i += step;
+        }
+    }
+    out[size] = '\0';
 }

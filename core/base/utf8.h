@@ -16,5 +16,8 @@ size_t bz_utf8_count(const char *s, size_t n); /* code points; an invalid byte c
 size_t bz_utf8_incomplete_tail(const char *s, size_t n);
 /* Largest m <= n at which s can be cut without splitting a character. */
 size_t bz_utf8_cut(const char *s, size_t n);
+/* Text from outside for a message of one line: control characters and broken bytes become "?", and "..." ends what is cut.
+ * capacity is at least 8, with the NUL. */
+void bz_utf8_show(char *out, size_t capacity, const char *s, size_t n);
 
 #endif

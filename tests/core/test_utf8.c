@@ -108,6 +108,24 @@ START_TEST(the_tail_of_all_strings_of_three_bytes_keeps_its_promise)
 }
 END_TEST
 
+START_TEST(text_for_a_message_is_one_line_of_whole_characters)
+{
+    static const struct {
+        const char *text, *expected;
+    } rows[] = {{"plain", "plain"},
+                {"a\nb\x1b[0m", "a?b?[0m"},
+                {"\xC2\x85|\xFF|", "?|?|"},
+                {"\xC3\xA9t\xC3\xA9", "\xC3\xA9t\xC3\xA9"},
+                {"0123456789abcdef", "0123456789ab..."},
+                {"0123456789\xF0\x9F\x98\x80\xF0\x9F\x98\x80", "0123456789..."}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char out[16];
+        bz_utf8_show(out, sizeof out, rows[i].text, strlen(rows[i].text));
+        ck_assert_str_eq(out, rows[i].expected);
+    }
+}
+END_TEST
+
 Suite *utf8_suite(void)
 {
     Suite *s = suite_create("utf8");
@@ -118,6 +136,7 @@ Suite *utf8_suite(void)
     tcase_add_test(t, the_incomplete_tail_is_what_more_bytes_would_complete);
     tcase_add_test(t, bytes_that_nothing_can_complete_are_no_tail);
     tcase_add_test(t, the_tail_of_all_strings_of_three_bytes_keeps_its_promise);
+    tcase_add_test(t, text_for_a_message_is_one_line_of_whole_characters);
     suite_add_tcase(s, t);
     return s;
 }

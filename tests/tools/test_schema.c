@@ -193,6 +193,9 @@ START_TEST(ranges_lengths_patterns_and_members_are_enforced)
         {"{\"type\":\"string\",\"pattern\":\"b\"}", "\"abc\"", "\"abc\"", 0},
         {"{\"type\":\"array\",\"minItems\":1}", "[]", "too_short", 0},
         {"{\"type\":\"array\",\"maxItems\":1}", "[1,2]", "too_long", 0},
+        {"{\"type\":\"array\",\"uniqueItems\":true}", "[1,\"1\",2]", "[1,\"1\",2]", 0},
+        {"{\"type\":\"array\",\"uniqueItems\":true}", "[1,2,1.0]", "duplicate_item", 0},
+        {"{\"type\":\"array\",\"uniqueItems\":false}", "[1,1]", "[1,1]", 0},
         {"{\"const\":\"x\"}", "\"y\"", "bad_enum", 0},
         {"{\"enum\":[true,3,\"a\"]}", "3", "3", 0},
         {"{\"type\":\"string\",\"enum\":[\"a\",null]}", "null", "null", 0},
@@ -273,6 +276,37 @@ START_TEST(an_unknown_keyword_is_a_warning_with_its_path)
     ck_assert_ptr_nonnull(strstr(warnings, "parameters.z/pattern: "));
     ck_assert_ptr_nonnull(strstr(warnings, "parameters/required: "));
     bz_schema_free(s);
+}
+END_TEST
+
+/* The value is shown in the sentence for the model: 34 bytes and a character of 4 end where the room for it ends. */
+START_TEST(a_wrong_value_of_any_characters_is_cut_where_it_is_shown)
+{
+    char value[128];
+    for (int n = 30; n < 40; n++) {
+        snprintf(value, sizeof value, "\"%.*s\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\"", n,
+                 "0123456789012345678901234567890123456789");
+        ck_assert_str_eq(apply_x("{\"type\":\"integer\"}", value, 0), "bad_type");
+    }
+}
+END_TEST
+
+START_TEST(the_parts_of_an_allof_are_one_object)
+{
+    static const char schema[] = "{\"allOf\":[{\"$ref\":\"#/$defs/place\"},{\"properties\":{\"days\":{\"type\":\"integer\"}}},"
+                                 "{\"properties\":{\"city\":{\"type\":\"integer\"}},\"required\":[\"city\"]}],"
+                                 "\"type\":\"object\",\"properties\":{\"unit\":{\"enum\":[\"c\",\"f\"]}},\"required\":[\"days\"],"
+                                 "\"$defs\":{\"place\":{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"}},"
+                                 "\"additionalProperties\":false}}}";
+    ck_assert_str_eq(apply(schema, "{\"days\":2,\"city\":\"Oslo\"}", 0), "{\"city\":\"Oslo\",\"days\":2}");
+    ck_assert_str_eq(apply(schema, "{\"city\":\"Oslo\"}", 0), "missing_parameter");
+    ck_assert_str_eq(apply(schema, "{\"days\":2}", 0), "missing_parameter");
+    ck_assert_str_eq(apply(schema, "{\"days\":2,\"city\":\"Oslo\",\"unit\":\"k\"}", 0), "bad_enum");
+    ck_assert_str_eq(apply(schema, "{\"days\":2,\"city\":\"Oslo\",\"more\":1}", 0), "unknown_parameter");
+    ck_assert_str_eq(warnings, "");
+    ck_assert_str_eq(apply_x("{\"allOf\":[{\"type\":\"integer\"},{\"minimum\":3}]}", "2", 0), "{\"x\":2}");
+    ck_assert_ptr_nonnull(strstr(warnings, "parameters.x/allOf: "));
+    ck_assert_str_eq(apply("{\"properties\":{\"a\":{\"type\":\"integer\"}},\"allOf\":[{\"$ref\":\"#\"}]}", "{\"a\":1}", 0), "{\"a\":1}");
 }
 END_TEST
 
@@ -411,7 +445,8 @@ static bezel_status compile_and_apply(test_world *tw, void *ctx)
 START_TEST(failing_memory_is_an_error_without_leak)
 {
     char s[] = "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"pattern\":\"^[a-c]+$\",\"default\":\"a\"},"
-               "\"b\":{\"anyOf\":[{\"enum\":[1,2,3]},{\"type\":\"array\",\"items\":{\"$ref\":\"#/properties/a\"}}]}}}";
+               "\"b\":{\"anyOf\":[{\"enum\":[1,2,3]},{\"type\":\"array\",\"items\":{\"$ref\":\"#/properties/a\"}}]},"
+               "\"c\":{\"allOf\":[{\"properties\":{\"d\":{\"type\":\"integer\"}}},{\"properties\":{\"e\":{\"type\":\"array\"}}}]}}}";
     test_world tw;
     test_world_init(&tw);
     test_world_sweep(&tw, compile_and_apply, s, BEZEL_OK);
@@ -431,6 +466,8 @@ Suite *schema_suite(void)
     tcase_add_test(t, defaults_are_filled_in_and_null_is_absent);
     tcase_add_test(t, an_impossible_schema_is_refused_with_tool_and_path);
     tcase_add_test(t, an_unknown_keyword_is_a_warning_with_its_path);
+    tcase_add_test(t, a_wrong_value_of_any_characters_is_cut_where_it_is_shown);
+    tcase_add_test(t, the_parts_of_an_allof_are_one_object);
     tcase_add_test(t, a_recursive_schema_is_followed_and_bounded);
     tcase_add_test(t, a_pattern_that_backtracks_stops_at_its_limit);
     tcase_add_test(t, depth_and_count_of_a_schema_are_limited);
