@@ -256,8 +256,8 @@ bezel_status bezel_agent_send(bezel_agent *agent, const char *text, size_t size,
 
 static bezel_status agent_final(const bezel_agent *a, bezel_error *err)
 {
-    if (a->final < 0 && err)
-        *err = a->error;
+    if (a->final < 0)
+        bz_error_copy(err, &a->error);
     return a->final;
 }
 
@@ -308,24 +308,26 @@ void bezel_agent_cancel(bezel_agent *agent)
 
 bezel_status bezel_agent_result(bezel_agent *agent, bezel_agent_turn *out, bezel_error *err)
 {
-    if (!agent || !out || out->size != sizeof *out)
-        return bz_fail(err, BEZEL_ERR_ARGUMENT, "agent", "bezel_agent_result needs an agent and a bezel_agent_turn");
+    if (!agent || !out || !bz_struct_sized(out))
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "agent",
+                       "bezel_agent_result needs an agent and a bezel_agent_turn whose size is set");
     if (agent->state != BZ_AGENT_FINISHED)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "agent", "no turn is finished");
-    *out = (bezel_agent_turn){.size = sizeof *out,
-                              .stop_reason = agent->stop_reason,
-                              .text = bz_strbuf_cstr(&agent->answer),
-                              .text_size = agent->answer.size,
-                              .calls = agent->call_list,
-                              .n_steps = agent->step,
-                              .first_token_us = agent->first_token_us,
-                              .total_us = agent->total_us};
+    bezel_agent_turn turn = {.size = sizeof turn,
+                             .stop_reason = agent->stop_reason,
+                             .text = bz_strbuf_cstr(&agent->answer),
+                             .text_size = agent->answer.size,
+                             .calls = agent->call_list,
+                             .n_steps = agent->step,
+                             .first_token_us = agent->first_token_us,
+                             .total_us = agent->total_us};
     for (size_t i = 0; i < agent->n_usages; i++) {
-        out->n_prompt += agent->usages[i].n_prompt;
-        out->n_cached += agent->usages[i].n_cached;
-        out->n_generated += agent->usages[i].n_generated;
-        out->n_dropped += agent->usages[i].n_dropped;
+        turn.n_prompt += agent->usages[i].n_prompt;
+        turn.n_cached += agent->usages[i].n_cached;
+        turn.n_generated += agent->usages[i].n_generated;
+        turn.n_dropped += agent->usages[i].n_dropped;
     }
+    bz_struct_give(out, &turn, sizeof turn);
     return BEZEL_OK;
 }
 

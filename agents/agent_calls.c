@@ -107,7 +107,7 @@ static bezel_status calls_settle(bezel_agent *a, bz_agent_call *call, bezel_stat
         call->status = st;
         call->code = bezel_status_name(st);
         if (st == BEZEL_ERR_MEMORY) { /* no fact about the question that a model could do something with */
-            *err = *why;
+            bz_error_copy(err, why);
             return st;
         }
         call->error = calls_text(a, why->text[0] ? why->text : call->code, SIZE_MAX);

@@ -8,6 +8,7 @@
 #include "agent_impl.h"
 
 #include "base/alloc.h"
+#include "base/options.h"
 #include "base/utf8.h"
 
 static const char *event_copy(char **at, const char *text, size_t size)
@@ -80,7 +81,7 @@ void bz_agent_events_clear(bezel_agent *a)
 
 int32_t bezel_agent_event_next(bezel_agent *agent, bezel_agent_event *out)
 {
-    if (!agent || !out || out->size < sizeof *out)
+    if (!agent || !out || !bz_struct_sized(out))
         return 0;
     bz_free(agent->world, agent->shown_event);
     agent->shown_event = agent->first_event;
@@ -91,6 +92,6 @@ int32_t bezel_agent_event_next(bezel_agent *agent, bezel_agent_event *out)
         agent->last_event = NULL;
         agent->fresh_events = 0;
     }
-    *out = agent->shown_event->event;
+    bz_struct_give(out, &agent->shown_event->event, sizeof agent->shown_event->event);
     return 1;
 }

@@ -5,6 +5,7 @@
 #include "base/job_impl.h"
 
 #include "base/alloc.h"
+#include "base/options.h"
 #include "base/status.h"
 
 #include <errno.h>
@@ -423,10 +424,8 @@ int32_t bezel_job_event(bezel_job *job, bezel_event *out)
 {
     bz_job_event_node *node;
     bezel_event event = {0};
-    uint32_t size;
-    if (job == NULL || out == NULL)
+    if (job == NULL || out == NULL || !bz_struct_sized(out))
         return 0;
-    size = out->size < sizeof event ? (uint32_t)sizeof event : out->size;
     job_forget_taken(job);
     bz_log_drain(job->log);
     bz_mutex_lock(job->mutex);
@@ -442,12 +441,11 @@ int32_t bezel_job_event(bezel_job *job, bezel_event *out)
     if (node == NULL)
         return 0;
     job->taken = node;
-    event.size = size;
     event.type = node->type;
     event.text = node->text;
     event.text_size = node->size;
     event.progress = node->progress;
-    memcpy(out, &event, sizeof event);
+    bz_struct_give(out, &event, sizeof event);
     return 1;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads an option struct of a caller that may have been built against an older or newer header.
+/* Reads and fills structs of a caller that may have been built against an older or newer header.
  * Never reads more than in->size bytes, never writes more than `known`. Says nothing about what the members mean. */
 #include "base/options.h"
 
@@ -34,4 +34,19 @@ bezel_status bz_options_read(void *out, size_t known, const void *in, const char
     memcpy(out, in, size < known ? size : known);
     memcpy(out, &own, sizeof own);
     return BEZEL_OK;
+}
+
+int bz_struct_sized(const void *out)
+{
+    uint32_t size;
+    memcpy(&size, out, sizeof size);
+    return size >= sizeof size;
+}
+
+void bz_struct_give(void *out, const void *from, size_t known)
+{
+    uint32_t size;
+    memcpy(&size, out, sizeof size);
+    memcpy(out, from, size < known ? size : known);
+    memcpy(out, &size, sizeof size);
 }

@@ -359,7 +359,7 @@ bezel_status bezel_generation_get(bezel_job *job, bezel_generation *out, bezel_e
     if (job->ops != &generate_ops)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "generate", "the job is a %s, expected one of bezel_generate",
                        job->ops->name);
-    if (out->size < sizeof out->size)
+    if (!bz_struct_sized(out))
         return bz_error_hint(err, bz_fail(err, BEZEL_ERR_ARGUMENT, "generate", "out->size is %u", (unsigned)out->size),
                              "set it to sizeof(bezel_generation)");
     const bezel_status now = bz_job_status(job);
@@ -369,7 +369,7 @@ bezel_status bezel_generation_get(bezel_job *job, bezel_generation *out, bezel_e
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "generate", "the generation failed (%s) and has no result",
                        bezel_status_name(now));
     const bz_generate_job *g = (const bz_generate_job *)job;
-    bezel_generation r = {.size = out->size,
+    bezel_generation r = {.size = sizeof r,
                           .stop_reason = g->stop_reason,
                           .text = bz_strbuf_cstr(&g->text),
                           .text_size = g->text.size,
@@ -385,6 +385,6 @@ bezel_status bezel_generation_get(bezel_job *job, bezel_generation *out, bezel_e
                           .logprobs = g->logprobs,
                           .top_ids = g->top_ids,
                           .top_logprobs = g->top_logprobs};
-    memcpy(out, &r, out->size < sizeof r ? out->size : sizeof r);
+    bz_struct_give(out, &r, sizeof r);
     return BEZEL_OK;
 }

@@ -3,6 +3,7 @@
 #include <bezel/agent.h>
 
 #include <check.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -590,6 +591,13 @@ START_TEST(a_failing_model_call_ends_the_turn_and_the_next_one_works)
     BEGIN(replies);
     assert_asked(BEZEL_ERR_NUMERIC, "Now?");
     ck_assert_int_eq(bezel_agent_step(agent, -1, &err), BEZEL_ERR_NUMERIC); /* says so as often as it is asked */
+    struct {
+        bezel_error err;
+        char newer[64];
+    } larger = {.err = BEZEL_ERROR_INIT};
+    larger.err.size = sizeof larger;
+    ck_assert_int_eq(bezel_agent_step(agent, -1, &larger.err), BEZEL_ERR_NUMERIC);
+    ck_assert_uint_eq(larger.err.size, sizeof larger);
     ck_assert_uint_eq(history_count(), 0);
     assert_asked(BEZEL_DONE, "Now?");
     ck_assert_str_eq(turn_result().text, "Yes.");
@@ -608,8 +616,19 @@ START_TEST(a_host_that_takes_no_events_reaches_the_end)
         ck_assert_int_lt(++steps, 1000);
     ck_assert_int_eq(st, BEZEL_DONE);
     ck_assert_int_gt(steps, 5);
-    bezel_agent_event event = {.size = sizeof event};
+    bezel_agent_event event = {0};
+    ck_assert_int_eq(bezel_agent_event_next(agent, &event), 0);
+    event.size = offsetof(bezel_agent_event, step); /* an older header's: type and no more */
+    event.step = 77;
     ck_assert_int_eq(bezel_agent_event_next(agent, &event), 1); /* they are still there */
+    ck_assert_uint_ne(event.type, 0);
+    ck_assert_uint_eq(event.step, 77);
+    bezel_agent_turn turn = {.n_steps = 77};
+    ck_assert_int_eq(bezel_agent_result(agent, &turn, &err), BEZEL_ERR_ARGUMENT);
+    turn.size = offsetof(bezel_agent_turn, n_steps);
+    ck_assert_int_eq(bezel_agent_result(agent, &turn, &err), BEZEL_OK);
+    ck_assert_uint_eq(turn.n_steps, 77);
+    ck_assert_str_ne(turn.text, "");
 }
 END_TEST
 

@@ -349,6 +349,8 @@ START_TEST(a_session_is_busy_until_its_generation_ends)
     ck_assert_int_eq(bezel_session_load(s, "/tmp/x", &err), BEZEL_ERR_BUSY);
     ck_assert_ptr_null(bezel_session_ids(s, &n));
     ck_assert_int_eq(bezel_generation_get(job, &g, &err), BEZEL_ERR_BUSY);
+    g.size = 0;
+    ck_assert_int_eq(bezel_generation_get(job, &g, &err), BEZEL_ERR_ARGUMENT);
     bezel_job_free(job);
     ck_assert_int_eq(bezel_session_append(s, &id, 1, &err), BEZEL_OK);
     bezel_session_free(s);

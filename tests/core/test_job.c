@@ -140,6 +140,9 @@ START_TEST(no_budget_stops_at_each_event_and_the_last_comes_before_the_end)
     ck_assert_int_eq(bezel_job_step(&c->job, -1, NULL), BEZEL_TOKEN);
     ck_assert_int_eq(c->at, 3);
     ck_assert_int_eq(bezel_job_poll(&c->job, NULL), BEZEL_TOKEN);
+    event.size = 0;
+    ck_assert_int_eq(bezel_job_event(&c->job, &event), 0); /* takes nothing */
+    event.size = sizeof event;
     ck_assert_int_eq(bezel_job_event(&c->job, &event), 1);
     ck_assert_uint_eq(event.type, BEZEL_EVENT_TEXT);
     ck_assert_str_eq(event.text, "abcd");

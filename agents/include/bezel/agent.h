@@ -148,7 +148,7 @@ enum {
 
 /* What bezel_agent_event_next gives. Members that do not apply are NULL or 0. */
 typedef struct bezel_agent_event {
-    /* sizeof(bezel_agent_event), set by the caller */
+    /* sizeof(bezel_agent_event), set by the caller; a smaller one of an older header gets its members */
     uint32_t size;
     /* BEZEL_AGENT_... */
     uint32_t type;
@@ -196,7 +196,7 @@ BEZEL_API void bezel_agent_cancel(bezel_agent *agent);
 
 /* What the last turn was, ended well or not. */
 typedef struct bezel_agent_turn {
-    /* sizeof(bezel_agent_turn), exactly, set by the caller */
+    /* sizeof(bezel_agent_turn), set by the caller; a smaller one of an older header gets its members */
     uint32_t size;
     /* BEZEL_STOP_... of the last model call */
     uint32_t stop_reason;
@@ -222,7 +222,7 @@ typedef struct bezel_agent_turn {
  *   Units    microseconds, bytes, tokens
  *   Owns     pointers are the agent's and live until the next send
  *   Thread   that of the agent
- *   Errors   ARGUMENT when no turn has ended or out->size is wrong; *out is as it was
+ *   Errors   ARGUMENT when no turn has ended or out->size is not set; *out is as it was
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_result(bezel_agent *agent, bezel_agent_turn *out, bezel_error *err);
 

@@ -36,7 +36,7 @@ enum {
 
 /* What bezel_job_event gives. */
 typedef struct bezel_event {
-    /* sizeof(bezel_event), set by the caller */
+    /* sizeof(bezel_event), set by the caller; a smaller one of an older header gets its members */
     uint32_t size;
     /* BEZEL_EVENT_... */
     uint32_t type;
@@ -48,7 +48,7 @@ typedef struct bezel_event {
     double progress;
 } bezel_event;
 
-/* Takes the next event: 1, or 0 when none waits or a parameter is NULL.
+/* Takes the next event: 1, or 0 when none waits, a parameter is NULL or out->size is not set.
  * Events come in order and stay until they are taken or the job is freed, also after its end. One that is not taken
  * holds nothing up.
  * Never blocks for the work.
