@@ -26,8 +26,8 @@ static bezel_status record_json(const char **out, journal_record *r, bezel_agent
         text = bz_text_dup(a->world, "null", SIZE_MAX);
         if (!text)
             st = bz_fail_memory(err, "agent", "the journal", 5);
-    } else if (st != BEZEL_OK && err) {
-        *err = why;
+    } else if (st != BEZEL_OK) {
+        bz_error_copy(err, &why);
     }
     if (st == BEZEL_OK) {
         r->texts[r->n_texts++] = text;
@@ -89,7 +89,8 @@ bezel_status bz_agent_journal_write(bezel_agent *a, int withdrawn, bezel_error *
                                .usages = a->usages,
                                .n_calls = (uint32_t)a->n_calls,
                                .n_usages = (uint32_t)a->n_usages,
-                               .withdrawn = withdrawn};
+                               .withdrawn = withdrawn,
+                               .status = a->final < 0 ? bezel_status_name(a->final) : NULL};
     st = a->journal.write(a->journal.ud, &turn, err);
     if (st > 0)
         st = BEZEL_OK;

@@ -38,8 +38,8 @@ static const char *const statement_texts[BZ_SQL_COUNT] = {
     [BZ_SQL_CONVERSATION_MESSAGES] =
         "SELECT m.role, m.text, " UTC("t.started_ms") " AS created, m.step"
         " FROM message m JOIN turn t ON t.id = m.turn WHERE m.conversation = ?1 AND t.withdrawn = 0 ORDER BY m.id",
-    [BZ_SQL_TURN_ADD] = "INSERT INTO turn(id, conversation, user, model, started_ms, duration_us, error, withdrawn)"
-                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [BZ_SQL_TURN_ADD] = "INSERT INTO turn(id, conversation, user, model, started_ms, duration_us, status, error,"
+                        " withdrawn) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [BZ_SQL_MESSAGE_ADD] = "INSERT INTO message(turn, conversation, step, role, bytes, text)"
                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [BZ_SQL_MESSAGE_INDEX] = "INSERT INTO message_words(rowid, text) VALUES (?1, ?2)",
@@ -209,26 +209,25 @@ bezel_status bz_store_row_run(bz_store_row *row, bezel_store *store, const char 
 
 /* --- Connection --------------------------------------------------------------------------- */
 
-int bz_store_file_exists(const bezel_world *world, const char *path, const char *suffix)
+bezel_status bz_store_file_look(int *out, const bezel_world *world, const char *path, const char *suffix)
 {
     bz_strbuf name;
+    *out = 0;
     bz_strbuf_init(&name, world, 0);
     bz_strbuf_text(&name, path);
     bz_strbuf_text(&name, suffix);
-    int exists = name.status == BEZEL_OK ? 0 : -1;
     bezel_file *file = NULL;
-    bezel_status st = BEZEL_ERR_MEMORY;
-    if (exists == 0)
+    bezel_status st = name.status;
+    if (st == BEZEL_OK)
         st = world->file_open(world->ud, &file, bz_strbuf_cstr(&name), BEZEL_FILE_READ);
     if (st == BEZEL_OK) {
-        bezel_file_info info;
-        exists = world->file_info(world->ud, file, &info) == BEZEL_OK && info.size > 0;
+        bezel_file_info info = {0};
+        st = world->file_info(world->ud, file, &info);
+        *out = st == BEZEL_OK && info.size > 0;
         world->file_close(world->ud, file);
-    } else if (st == BEZEL_ERR_MEMORY) {
-        exists = -1;
     }
     bz_strbuf_free(&name);
-    return exists;
+    return st == BEZEL_ERR_MISSING ? BEZEL_OK : st;
 }
 
 static void uri_add(bz_strbuf *uri, const char *path)
@@ -271,10 +270,13 @@ int bz_store_connect(sqlite3 **out, const bezel_world *world, const char *path, 
     bz_strbuf_init(&model, world, 0);
     bz_strbuf_text(&uri, path[0] == '/' ? "file://" : "file:");
     uri_add(&uri, path);
-    int create = flags & SQLITE_OPEN_CREATE ? bz_store_file_exists(world, path, "") : 1;
-    if (create < 0)
-        goto done;
-    create = !create;
+    int exists = 1, create = 0;
+    if (flags & SQLITE_OPEN_CREATE) {
+        bezel_status st = bz_store_file_look(&exists, world, path, "");
+        if (st == BEZEL_ERR_MEMORY)
+            goto done;
+        create = st == BEZEL_OK && !exists; /* SQLite finds the right words for what cannot be looked at */
+    }
     if (create) {
         uint64_t tail = 0;
         if (world->random(world->ud, &tail, sizeof tail) != BEZEL_OK)
@@ -334,8 +336,8 @@ static bezel_status connection_check(bezel_store *store, bezel_error *err)
 
 static bezel_status connection_open(bezel_store *store, int immutable, bezel_error *err)
 {
-    int unclean = immutable ? 0 : bz_store_file_exists(store->world, store->path, "-wal");
-    if (unclean < 0)
+    int unclean = 0;
+    if (!immutable && bz_store_file_look(&unclean, store->world, store->path, "-wal") == BEZEL_ERR_MEMORY)
         return bz_fail_memory(err, "store", "a name", 0);
     int flags = store->options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     int rc = bz_store_connect(&store->db, store->world, store->path, flags, immutable);
@@ -441,8 +443,10 @@ bezel_status bezel_store_open(bezel_store **out, bezel_engine *engine, const cha
         st = connection_open(store, 0, err);
     /* A store in a folder that may not be written cannot have its shared-memory file. Without a log beside it nobody
      * has anything to add to it, and it can be read as a file that does not change. */
+    int there = 0, log = 0;
     if ((st == BEZEL_ERR_IO || st == BEZEL_ERR_DENIED) && store->options.read_only &&
-        bz_store_file_exists(w, path, "") == 1 && bz_store_file_exists(w, path, "-wal") == 0)
+        bz_store_file_look(&there, w, path, "") == BEZEL_OK && there &&
+        bz_store_file_look(&log, w, path, "-wal") == BEZEL_OK && !log)
         st = connection_open(store, 1, err);
     if (st != BEZEL_OK) {
         bezel_store_close(store);

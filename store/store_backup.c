@@ -27,6 +27,37 @@ static bezel_status backup_copy(bezel_store *store, const char *path, bezel_erro
     return rc == SQLITE_OK ? BEZEL_OK : bz_store_fail(store, rc, "write the copy", err);
 }
 
+/* Nothing that is at path, or its log, may be lost. A link that leads nowhere reads like an absent file, but cannot be
+ * created: so the name is tried, too. */
+static bezel_status backup_check(const bezel_world *w, const char *path, bezel_error *err)
+{
+    bezel_file *file = NULL, *seen = NULL;
+    int exists = 0;
+    bezel_status st = bz_store_file_look(&exists, w, path, "");
+    if (st == BEZEL_OK && !exists)
+        st = bz_store_file_look(&exists, w, path, "-wal");
+    if (st == BEZEL_OK && !exists && w->file_open(w->ud, &seen, path, BEZEL_FILE_READ) == BEZEL_OK) {
+        w->file_close(w->ud, seen); /* an empty file */
+    } else if (st == BEZEL_OK && !exists) {
+        st = w->file_open(w->ud, &file, path, BEZEL_FILE_CREATE);
+        if (st == BEZEL_OK) {
+            w->file_close(w->ud, file);
+            w->file_remove(w->ud, path);
+        }
+    }
+    if (st == BEZEL_ERR_MEMORY)
+        return bz_fail_memory(err, "store", "a name", 0);
+    if (st == BEZEL_OK && !exists)
+        return BEZEL_OK;
+    if (st == BEZEL_OK)
+        st = bz_fail(err, BEZEL_ERR_DENIED, "store", "%s (or its log) exists and is not overwritten", path);
+    else
+        bz_fail(err, st, "store", "%s (or its log) can neither be read nor made (%s): it is left as it is", path,
+                bezel_status_name(st));
+    bz_error_hint(err, st, "choose a new name, or remove the file first");
+    return bz_error_place(err, st, "%s", path);
+}
+
 bezel_status bezel_store_backup(bezel_store *store, const char *path, bezel_error *err)
 {
     if (!store || !path || !path[0])
@@ -34,20 +65,12 @@ bezel_status bezel_store_backup(bezel_store *store, const char *path, bezel_erro
     const bezel_world *w = store->world;
     if (!store->db)
         return bz_fail(err, BEZEL_ERR_BUSY, "store", "the store cannot be copied now");
-    int exists = bz_store_file_exists(w, path, "");
-    if (exists == 0)
-        exists = bz_store_file_exists(w, path, "-wal");
-    if (exists < 0)
-        return bz_fail_memory(err, "store", "a name", 0);
-    if (exists) {
-        bezel_status st = bz_fail(err, BEZEL_ERR_DENIED, "store", "%s (or its log) exists and is not overwritten", path);
-        bz_error_hint(err, st, "choose a new name, or remove the file first");
-        return bz_error_place(err, st, "%s", path);
-    }
+    bezel_status st = backup_check(w, path, err);
+    if (st != BEZEL_OK)
+        return st;
     bz_strbuf part;
     uint64_t tail = 0;
     bz_strbuf_init(&part, w, 0);
-    bezel_status st = BEZEL_OK;
     if (w->random(w->ud, &tail, sizeof tail) != BEZEL_OK)
         st = bz_fail(err, BEZEL_ERR_IO, "store", "the random source of the world failed");
     bz_strbuf_format(&part, "%s.%016llx.part", path, (unsigned long long)tail);

@@ -69,8 +69,9 @@ bezel_status bz_store_write_begin(bezel_store *store, bezel_error *err);
 bezel_status bz_store_write_end(bezel_store *store, bezel_status st, bezel_error *err);
 /* New private connection to a file: limits and security settings on, nothing read yet. */
 int bz_store_connect(sqlite3 **out, const bezel_world *world, const char *path, int flags, int immutable);
-/* 1 when path + suffix is a file with something in it, 0 when not, -1 when memory is out. */
-int bz_store_file_exists(const bezel_world *world, const char *path, const char *suffix);
+/* *out: 1 when path + suffix is a file with something in it, 0 when there is none or an empty one. Else why it cannot be
+ * told, with *out 0: something is there, but no file that may be read. */
+bezel_status bz_store_file_look(int *out, const bezel_world *world, const char *path, const char *suffix);
 
 /* Fills a statement's parameters one after the other; the first failure sticks in rc. Texts are borrowed until the
  * statement was stepped. */

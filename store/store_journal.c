@@ -46,6 +46,7 @@ static bezel_status journal_turn_add(journal_turn *j, bezel_error *err)
     bz_store_row_text(&row, t->model);
     bz_store_row_integer(&row, t->started_ms);
     bz_store_row_integer(&row, t->duration_us);
+    bz_store_row_text(&row, t->status); /* a name without content: kept always */
     bz_store_row_text(&row, t->error && !j->keep ? "not kept" : t->error);
     bz_store_row_integer(&row, t->withdrawn != 0);
     return bz_store_row_run(&row, j->store, "keep a turn", err);

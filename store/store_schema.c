@@ -17,7 +17,7 @@
     "CREATE INDEX conversation_updated ON conversation(updated_ms);" \
     "CREATE TABLE turn(" \
     "  id TEXT PRIMARY KEY NOT NULL, conversation TEXT REFERENCES conversation(id), user TEXT, model TEXT," \
-    "  started_ms INTEGER NOT NULL, duration_us INTEGER NOT NULL, error TEXT," \
+    "  started_ms INTEGER NOT NULL, duration_us INTEGER NOT NULL, status TEXT, error TEXT," \
     "  withdrawn INTEGER NOT NULL) WITHOUT ROWID;" \
     "CREATE INDEX turn_conversation ON turn(conversation);" \
     "CREATE TABLE message(" \
@@ -90,16 +90,16 @@
     "  (SELECT count(*) FROM usage u WHERE u.turn = turn.id) AS model_calls," \
     "  (SELECT count(*) FROM tool_call k WHERE k.turn = turn.id) AS tool_calls," \
     "  (SELECT sum(prompt_tokens) FROM usage u WHERE u.turn = turn.id) AS prompt_tokens," \
-    "  (SELECT sum(generated_tokens) FROM usage u WHERE u.turn = turn.id) AS generated_tokens, error" \
+    "  (SELECT sum(generated_tokens) FROM usage u WHERE u.turn = turn.id) AS generated_tokens, status, error" \
     "  FROM turn ORDER BY duration_us DESC LIMIT 100;" \
     "CREATE VIEW recent_turns AS SELECT id AS turn, conversation, user, model, " UTC("started_ms") " AS started," \
     "  round(duration_us / 1e6, 3) AS seconds," \
     "  (SELECT text FROM message m WHERE m.turn = turn.id AND m.role = 'user' ORDER BY m.id LIMIT 1) AS question," \
     "  (SELECT group_concat(name, ', ') FROM tool_call k WHERE k.turn = turn.id) AS tools," \
     "  (SELECT text FROM message m WHERE m.turn = turn.id AND m.role = 'assistant' ORDER BY m.id DESC LIMIT 1)" \
-    "    AS answer, error FROM turn ORDER BY id DESC LIMIT 100;" \
+    "    AS answer, status, error FROM turn ORDER BY id DESC LIMIT 100;" \
     "CREATE VIEW recent_errors AS SELECT " UTC("t.started_ms") " AS started, t.id AS turn, t.user, t.model, u.step," \
-    "  u.stop_reason, u.error AS status, t.error" \
+    "  u.stop_reason, coalesce(u.error, t.status) AS status, t.error" \
     "  FROM turn t LEFT JOIN usage u ON u.turn = t.id AND u.error IS NOT NULL" \
     "  WHERE t.error IS NOT NULL OR u.error IS NOT NULL ORDER BY t.id DESC, u.id DESC LIMIT 100;"
 

@@ -32,7 +32,7 @@ typedef struct kept_turn {
     bezel_status answer; /* of write */
     int n_writes;
     uint32_t n_messages, n_calls, n_usages, roles[8];
-    char model[64], error[256], texts[8][160], call[64], arguments[64], result[64], code[32], usage_error[32];
+    char model[64], error[256], texts[8][160], call[64], arguments[64], result[64], code[32], usage_error[32], status[32];
     bezel_journal_usage usages[4];
     int64_t started_ms, duration_us;
     int withdrawn;
@@ -59,6 +59,7 @@ static bezel_status keep(void *ud, const bezel_journal_turn *t, bezel_error *e)
     }
     for (uint32_t i = 0; i < t->n_usages && i < 4; i++)
         k->usages[i] = t->usages[i];
+    snprintf(k->status, sizeof k->status, "%s", t->status ? t->status : "");
     k->usage_error[0] = 0;
     if (t->n_usages && t->usages[t->n_usages - 1].error)
         snprintf(k->usage_error, sizeof k->usage_error, "%s", t->usages[t->n_usages - 1].error);
@@ -190,6 +191,7 @@ START_TEST(a_failed_turn_is_in_the_journal_too)
     ck_assert_str_eq(kept.texts[1], "Half an answ");
     ck_assert_uint_eq(kept.n_usages, 1);
     ck_assert_str_eq(kept.usage_error, "numeric");
+    ck_assert_str_eq(kept.status, "numeric");
     ck_assert_int_eq(kept.withdrawn, 1);
     bezel_tree *tree = NULL;
     bezel_value *list = NULL;
@@ -456,7 +458,9 @@ START_TEST(the_error_policy_says_full_and_the_agent_goes_on)
     ck_assert_str_ne(err.hint, "");
     ck_assert_uint_eq(script.n_asked, 0);
     ck_assert_str_ne(kept.error, "");
+    ck_assert_str_eq(kept.status, "full");
     ck_assert_int_eq(ask("Short?"), BEZEL_DONE);
+    ck_assert_str_eq(kept.status, "");
 }
 END_TEST
 

@@ -299,6 +299,42 @@ START_TEST(a_backup_is_a_whole_store_and_replaces_nothing)
 }
 END_TEST
 
+START_TEST(a_backup_leaves_alone_what_it_cannot_look_at)
+{
+    static const char *const names[] = {"pipe", "link", "folder", "secret"};
+    bezel_store *store = open_store(NULL);
+    struct stat before, after;
+    char path[600], nowhere[600];
+    snprintf(nowhere, sizeof nowhere, "%s", temp_folder_file(&folder, "nowhere"));
+    ck_assert_int_eq(mkfifo(temp_folder_file(&folder, names[0]), 0600), 0);
+    ck_assert_int_eq(symlink(nowhere, temp_folder_file(&folder, names[1])), 0);
+    ck_assert_int_eq(mkdir(temp_folder_file(&folder, names[2]), 0700), 0);
+    FILE *secret = fopen(temp_folder_file(&folder, names[3]), "w");
+    ck_assert_int_ge(fputs("secret", secret), 0);
+    fclose(secret);
+    ck_assert_int_eq(chmod(temp_folder_file(&folder, names[3]), 0), 0); /* root reads it all the same: then DENIED, too */
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s", temp_folder_file(&folder, names[i]));
+        ck_assert_int_eq(lstat(path, &before), 0);
+        bezel_status st = bezel_store_backup(store, path, &err);
+        ck_assert_msg(st == BEZEL_ERR_IO || st == BEZEL_ERR_DENIED, "%s: %d", names[i], st);
+        ck_assert_int_eq(st, err.status);
+        ck_assert_ptr_nonnull(strstr(err.text, path));
+        ck_assert_str_eq(err.place, path);
+        ck_assert_int_eq(lstat(path, &after), 0);
+        ck_assert(before.st_ino == after.st_ino && before.st_mode == after.st_mode);
+    }
+    ck_assert_int_eq(access(nowhere, F_OK), -1);
+    ck_assert_int_eq(rmdir(temp_folder_file(&folder, names[2])), 0);
+    snprintf(path, sizeof path, "%s", temp_folder_file(&folder, "empty"));
+    fclose(fopen(path, "w"));
+    ck_assert_int_eq(bezel_store_backup(store, path, &err), BEZEL_OK); /* as store.h says */
+    snprintf(path, sizeof path, "%s", temp_folder_file(&folder, "none/copy.db"));
+    ck_assert_int_eq(bezel_store_backup(store, path, &err), BEZEL_ERR_MISSING);
+    bezel_store_close(store);
+}
+END_TEST
+
 /* --- Allocation --------------------------------------------------------------------------- */
 
 typedef struct sweep_context {
@@ -448,6 +484,7 @@ Suite *store_suite(void)
     tcase_add_test(t, a_read_only_store_that_is_not_there_is_an_error_and_is_not_created);
     tcase_add_test(t, wrong_arguments_are_refused);
     tcase_add_test(t, a_backup_is_a_whole_store_and_replaces_nothing);
+    tcase_add_test(t, a_backup_leaves_alone_what_it_cannot_look_at);
     tcase_add_test(t, a_failing_allocation_of_ours_is_an_error_and_nothing_leaks);
     tcase_add_test(t, a_failing_allocation_of_sqlite_is_an_error_and_the_next_write_works);
     suite_add_tcase(s, t);

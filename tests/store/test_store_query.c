@@ -216,6 +216,25 @@ START_TEST(a_failed_model_call_is_among_the_recent_errors)
 }
 END_TEST
 
+START_TEST(a_turn_without_a_model_call_or_content_still_says_why_it_failed)
+{
+    store_turn t;
+    store_turn_fill(&t, NULL, "q", ""); /* without a conversation no content is kept */
+    t.turn.n_usages = t.turn.n_calls = 0;
+    t.turn.status = "full";
+    t.turn.error = "a question that quotes content";
+    const bezel_journal *journal = bezel_store_journal(store);
+    ck_assert_int_eq(journal->write(journal->ud, &t.turn, &err), BEZEL_OK);
+    ck_assert_int_eq(query("SELECT * FROM recent_errors", NULL), BEZEL_OK);
+    ck_assert_uint_eq(bezel_value_count(rows), 1);
+    ck_assert_str_eq(bezel_value_text(cell(0, "status"), NULL), "full");
+    ck_assert_str_eq(bezel_value_text(cell(0, "error"), NULL), "not kept");
+    ck_assert_int_eq(query("SELECT status FROM recent_turns ORDER BY status IS NULL", NULL), BEZEL_OK);
+    ck_assert_str_eq(bezel_value_text(cell(0, "status"), NULL), "full");
+    ck_assert_uint_eq(bezel_value_type(cell(1, "status")), BEZEL_NULL);
+}
+END_TEST
+
 Suite *store_query_suite(void);
 Suite *store_query_suite(void)
 {
@@ -231,6 +250,7 @@ Suite *store_query_suite(void)
     tcase_add_test(t, every_view_answers);
     tcase_add_test(t, the_views_count_what_the_turn_had);
     tcase_add_test(t, a_failed_model_call_is_among_the_recent_errors);
+    tcase_add_test(t, a_turn_without_a_model_call_or_content_still_says_why_it_failed);
     suite_add_tcase(s, t);
     return s;
 }

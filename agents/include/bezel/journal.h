@@ -134,6 +134,9 @@ typedef struct bezel_journal_turn {
     int32_t withdrawn;
     /* 0 */
     uint32_t reserved;
+    /* NULL, or the status name of the failure: "loop", "full", "cancelled". Says why a turn failed where the sentence
+     * in `error`, which may quote content, is not kept, and where no model call could begin */
+    const char *status;
 } bezel_journal_turn;
 
 /* --- The journal -------------------------------------------------------------------------- */

@@ -161,8 +161,10 @@ BEZEL_API const char *const *bezel_store_views(void);
 /* Writes a copy of the whole store to a new file, through SQLite's backup interface, while others write.
  * The copy appears under its name only when it is complete. Works on a read-only store, too.
  *   Thread   that of the store; blocks until the copy is there
- *   Errors   DENIED when path, or its log, is a file with something in it: it is not overwritten (an empty one is);
- *            those of all calls. What was written of the copy is removed
+ *   Errors   DENIED when path, or its log, is a file with something in it: it is not overwritten (an empty one is). IO,
+ *            DENIED and so on when something is there that cannot be looked at (a pipe, a folder, a link that leads
+ *            nowhere, a file of somebody else), or the folder cannot be written: err->place is path. Those of all
+ *            calls. What was written of the copy is removed
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_store_backup(bezel_store *store, const char *path, bezel_error *err);
 
