@@ -12,13 +12,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/options.h"
 #include "base/utf8.h"
 #include "call_event.h"
 #include "call_site.h"
 
 #define ORIGIN "parser"
 
-enum { FOUND_NONE = 0, FOUND_MORE = 1, FOUND_TAKEN = 2, FOUND_MEMORY = 3 };
+enum { FOUND_NONE = 0, FOUND_MORE = 1, FOUND_TAKEN = 2, FOUND_FAILED = 3 };
 
 struct bezel_parser {
     bezel_engine *engine;
@@ -34,6 +35,7 @@ struct bezel_parser {
     bz_event_list events;
     uint32_t n_calls; /* and errors of calls */
     int finishing, cut, finished;
+    bezel_status failure; /* why a step was FOUND_FAILED */
     int stopped;      /* at a limit: nothing more is read */
     int skip_line;    /* behind a broken call: up to the end of its line */
     int whole_tried;  /* the reply as a whole is no call */
@@ -78,6 +80,12 @@ static void advance(bezel_parser *p, size_t to)
 static void end_group(bezel_parser *p)
 {
     p->in_group = p->bracket = p->tag = p->fence = p->report = p->decorated = p->json = 0;
+}
+
+static int failed(bezel_parser *p, bezel_status status)
+{
+    p->failure = status;
+    return FOUND_FAILED;
 }
 
 /* Errors and calls share one limit; the first one beyond it is reported, then nothing more is read. */
@@ -127,7 +135,7 @@ static int commit_calls(bezel_parser *p)
         p->n_calls = n_calls;
         p->events.broken = broken;
         p->stopped = 0;
-        return FOUND_MEMORY;
+        return failed(p, status);
     }
     for (int i = 0; i < BZ_WARN_COUNT; i++)
         p->events.warnings[i] += site->scan.warnings[i];
@@ -146,8 +154,9 @@ static int commit_failure(bezel_parser *p, size_t at)
         code = call->code; /* the wrong name is what matters, whatever follows it */
         reason = call->message;
     }
-    if (report_error(p, code, tool, reason, scan->base + at) != BEZEL_OK)
-        return FOUND_MEMORY;
+    bezel_status status = report_error(p, code, tool, reason, scan->base + at);
+    if (status != BEZEL_OK)
+        return failed(p, status);
     end_group(p);
     p->skip_line = 1;
     advance(p, scan->i > scan->n ? scan->n : scan->i);
@@ -159,7 +168,7 @@ static int settle(bezel_parser *p, int found, int report, size_t at)
 {
     bz_scan *scan = &p->site->scan;
     if (scan->failed)
-        return FOUND_MEMORY;
+        return failed(p, BEZEL_ERR_MEMORY);
     if (scan->more)
         return FOUND_MORE;
     if (scan->limit) {
@@ -167,9 +176,10 @@ static int settle(bezel_parser *p, int found, int report, size_t at)
             return FOUND_NONE;
         const bz_site_call *call = p->site->current;
         const char *tool = call == NULL ? NULL : call->tool != NULL ? call->tool->name : call->name;
-        if (report_error(p, "too_long", tool, "a call of more than 64 KiB; nothing behind it was read", scan->base + at) !=
-            BEZEL_OK)
-            return FOUND_MEMORY;
+        bezel_status status =
+            report_error(p, "too_long", tool, "a call of more than 64 KiB; nothing behind it was read", scan->base + at);
+        if (status != BEZEL_OK)
+            return failed(p, status);
         end_group(p);
         p->stopped = 1;
         return FOUND_TAKEN;
@@ -524,8 +534,9 @@ static int try_site(bezel_parser *p, size_t i)
     int is_f = (c == 'f' || c == 'F') && !bz_is_word(previous);
     if (p->think ? c != '<' : !(at_line || c == '<' || is_f))
         return FOUND_NONE;
-    if (flush_text(p, i) != BEZEL_OK)
-        return FOUND_MEMORY;
+    bezel_status status = flush_text(p, i);
+    if (status != BEZEL_OK)
+        return failed(p, status);
     if (too_soon(p))
         return FOUND_MORE;
     if (at_line && !p->think) {
@@ -552,7 +563,8 @@ static int step_text(bezel_parser *p)
     size_t end = p->buffer.size;
     if (!p->finishing)
         end -= bz_utf8_incomplete_tail(p->buffer.data + p->pos, end - p->pos);
-    return flush_text(p, end) == BEZEL_OK ? FOUND_MORE : FOUND_MEMORY;
+    bezel_status status = flush_text(p, end);
+    return status == BEZEL_OK ? FOUND_MORE : failed(p, status);
 }
 
 static int step_skip(bezel_parser *p)
@@ -607,8 +619,12 @@ static bezel_status run(bezel_parser *p, bezel_error *err)
     int result = FOUND_TAKEN;
     while (result == FOUND_TAKEN && p->pos < p->buffer.size)
         result = step(p);
-    if (result == FOUND_MEMORY)
+    if (result == FOUND_FAILED && p->failure == BEZEL_ERR_MEMORY)
         return bz_fail_memory(err, ORIGIN, "the output of a model", p->buffer.size);
+    if (result == FOUND_FAILED && p->failure == BEZEL_ERR_LIMIT)
+        return bz_fail(err, p->failure, ORIGIN, "more than 16 MiB of text outside of calls");
+    if (result == FOUND_FAILED)
+        return bz_fail(err, p->failure, ORIGIN, "a call could not be kept: %s", bezel_status_name(p->failure));
     /* drop what is decided, seldom enough to stay linear */
     if (p->pos == p->buffer.size || p->pos > p->buffer.size / 2) {
         p->base += p->pos;
@@ -690,18 +706,21 @@ bezel_status bezel_parser_finish(bezel_parser *parser, uint32_t stopped, bezel_e
 
 int32_t bezel_parser_event(bezel_parser *parser, bezel_parse_event *out)
 {
-    if (parser == NULL || out == NULL || parser->events.next == parser->events.count)
+    if (parser == NULL || out == NULL || !bz_struct_sized(out) || parser->events.next == parser->events.count)
         return 0;
     const bz_event *event = &parser->events.items[parser->events.next++];
     int is_text = event->type == BEZEL_PARSE_TEXT;
-    out->type = event->type;
-    out->text = is_text ? parser->events.text.data + event->from : event->message;
-    out->text_size = is_text ? event->to - event->from : event->message != NULL ? strlen(event->message) : 0;
-    out->tool = event->tool;
-    out->parameter = event->parameter;
-    out->code = event->code;
-    out->arguments = event->arguments;
-    out->offset = event->offset;
+    bezel_parse_event found = {.type = event->type,
+                               .text = is_text ? parser->events.text.data + event->from : event->message,
+                               .text_size = is_text                  ? event->to - event->from
+                                            : event->message != NULL ? strlen(event->message)
+                                                                     : 0,
+                               .tool = event->tool,
+                               .parameter = event->parameter,
+                               .code = event->code,
+                               .arguments = event->arguments,
+                               .offset = event->offset};
+    bz_struct_give(out, &found, sizeof found);
     return 1;
 }
 
@@ -750,7 +769,7 @@ bezel_status bezel_parser_result(bezel_value **out, bezel_tree *tree, const beze
     bezel_value_set(tree, map, "errors", errors);
     bezel_value_set(tree, map, "warnings", warnings);
     if (bezel_tree_status(tree) != BEZEL_OK)
-        return bz_fail_memory(err, ORIGIN, "the result of a parse", 0);
+        return bz_fail(err, bezel_tree_status(tree), ORIGIN, "the tree has no room for the result of a parse");
     *out = map;
     return BEZEL_OK;
 }

@@ -173,23 +173,22 @@ static void run_tool(bezel_call *call, const bz_tool *tool)
     end_call(call);
 }
 
-static bezel_call *new_call(const bezel_toolset *tools, const bz_tool *tool, bezel_error *err)
+static bezel_status new_call(bezel_call **out, const bezel_toolset *tools, const bz_tool *tool, bezel_error *err)
 {
     bezel_call *call = bz_zalloc(tools->world, sizeof *call);
-    if (call == NULL) {
-        bz_fail_memory(err, ORIGIN, "a call", sizeof *call);
-        return NULL;
-    }
+    if (call == NULL)
+        return bz_fail_memory(err, ORIGIN, "a call", sizeof *call);
     call->world = tools->world;
     call->references = 1;
     call->timeout_ms = tool->timeout_ms;
     call->error = (bezel_error)BEZEL_ERROR_INIT;
     memcpy(call->name, tool->name, strlen(tool->name) + 1);
-    if (bezel_tree_new(&call->tree, tools->engine, err) != BEZEL_OK) {
+    bezel_status status = bezel_tree_new(&call->tree, tools->engine, err);
+    if (status == BEZEL_OK)
+        *out = call;
+    else
         release_call(call);
-        return NULL;
-    }
-    return call;
+    return status;
 }
 
 bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *tools, const char *name,
@@ -201,10 +200,11 @@ bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *too
     const bz_tool *tool = bz_tool_find(tools, name, strlen(name));
     if (tool == NULL)
         return refuse_unknown(tools, name, err);
-    bezel_call *call = new_call(tools, tool, err);
-    if (call == NULL)
-        return BEZEL_ERR_MEMORY;
-    bezel_status status = validate(call, tool, arguments, err);
+    bezel_call *call = NULL;
+    bezel_status status = new_call(&call, tools, tool, err);
+    if (status != BEZEL_OK)
+        return status;
+    status = validate(call, tool, arguments, err);
     bezel_dispatch *dispatch = status == BEZEL_OK ? bz_zalloc(tools->world, sizeof *dispatch) : NULL;
     if (dispatch == NULL) {
         release_call(call);
@@ -238,11 +238,8 @@ bezel_status bezel_dispatch_poll(bezel_dispatch *dispatch, bezel_error *err)
     }
     if (!call->finished)
         return BEZEL_TOOL_PENDING;
-    if (call->error.status != BEZEL_OK) {
-        if (err != NULL)
-            *err = call->error;
-        return call->error.status;
-    }
+    if (call->error.status != BEZEL_OK)
+        return bz_error_copy(err, &call->error);
     return BEZEL_OK;
 }
 

@@ -8,7 +8,9 @@
 static const char *const profile_result_labels[] = {"FUNCTION_", NULL};
 static const char *const profile_transcript_labels[] = {"User:", "Assistant:", "Result:", "Available Functions", "FUNCTION_",
                                                         NULL};
-static const char *const profile_transcript_stops[] = {"\n\n", "\nUser:", "\nResult:", "\nAvailable Functions", NULL};
+/* "\n User:" is the label with the blank that the guard puts before it: a model copies what it reads. */
+static const char *const profile_transcript_stops[] = {"\n\n",      "\nUser:", "\n User:",
+                                                      "\nResult:", "\nAvailable Functions", NULL};
 
 /* None of the demo's functions occurs here: a small model would call what it saw. Both calls stand before their results
  * because the model then makes the second call, too; a number stands among the values because it otherwise copies the

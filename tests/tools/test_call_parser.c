@@ -3,6 +3,7 @@
 #include <bezel/tools.h>
 
 #include <check.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -658,6 +659,53 @@ START_TEST(mutated_cases_are_read_alike_in_any_pieces)
 }
 END_TEST
 
+START_TEST(text_over_its_limit_and_a_full_tree_are_told_as_they_are)
+{
+    enum { PIECE = 1 << 20 };
+    bezel_parser *p = NULL;
+    bezel_tree *tree = NULL;
+    bezel_value *result = NULL;
+    bezel_error err = BEZEL_ERROR_INIT;
+    char *text = malloc(PIECE);
+    memset(text, 'x', PIECE);
+    ck_assert_int_eq(bezel_parser_new(&p, tools, 0, NULL), BEZEL_OK);
+    for (int i = 0; i < 16; i++)
+        ck_assert_int_eq(bezel_parser_push(p, text, PIECE, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_parser_push(p, text, PIECE, &err), BEZEL_ERR_LIMIT);
+    ck_assert_int_eq(err.status, BEZEL_ERR_LIMIT);
+    ck_assert_int_eq(bezel_parser_finish(p, BEZEL_STOPPED_END, &err), BEZEL_ERR_LIMIT);
+    ck_assert_int_eq(bezel_tree_new(&tree, engine, NULL), BEZEL_OK);
+    bezel_value_append(tree, bezel_tree_map(tree), bezel_tree_null(tree)); /* a map takes no items: the tree has failed */
+    bezel_status failed = bezel_tree_status(tree);
+    ck_assert_int_lt(failed, 0);
+    ck_assert_int_ne(failed, BEZEL_ERR_MEMORY);
+    ck_assert_int_eq(bezel_parser_result(&result, tree, p, &err), failed);
+    ck_assert_int_eq(err.status, failed);
+    bezel_tree_free(tree);
+    bezel_parser_free(p);
+    free(text);
+}
+END_TEST
+
+START_TEST(an_event_goes_only_into_a_struct_whose_size_is_set)
+{
+    bezel_parser *p = NULL;
+    bezel_parse_event e = {0};
+    ck_assert_int_eq(bezel_parser_new(&p, tools, 0, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_parser_push(p, "Hello.", 6, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_parser_finish(p, BEZEL_STOPPED_END, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_parser_event(p, &e), 0);
+    e.size = offsetof(bezel_parse_event, tool); /* as an older header may have it */
+    e.offset = 77;
+    ck_assert_int_eq(bezel_parser_event(p, &e), 1);
+    ck_assert_uint_eq(e.type, BEZEL_PARSE_TEXT);
+    ck_assert_uint_eq(e.text_size, 6);
+    ck_assert_uint_eq(e.size, offsetof(bezel_parse_event, tool));
+    ck_assert_uint_eq(e.offset, 77);
+    bezel_parser_free(p);
+}
+END_TEST
+
 /* Memory fails at each point: an error, no leak, and another push of nothing goes on where it stopped. */
 static bezel_status parse_all(test_world *tw, void *ctx)
 {
@@ -764,6 +812,7 @@ Suite *call_parser_suite(void)
     tcase_add_test(rules, a_call_comes_as_soon_as_its_bracket_closes);
     tcase_add_test(rules, half_characters_are_never_given_out);
     tcase_add_test(rules, nothing_can_be_pushed_behind_the_end);
+    tcase_add_test(rules, an_event_goes_only_into_a_struct_whose_size_is_set);
     tcase_add_test(rules, trigger_words_inside_words_and_thoughts_are_text);
     tcase_add_test(rules, other_shapes_of_calls_are_read);
     tcase_add_test(rules, an_unquoted_text_keeps_its_commas);
@@ -779,6 +828,7 @@ Suite *call_parser_suite(void)
     tcase_add_test(hostile, sixteen_calls_are_read_and_the_rest_is_one_error);
     tcase_add_test(hostile, work_is_linear_in_the_output);
     tcase_add_test(hostile, mutated_cases_are_read_alike_in_any_pieces);
+    tcase_add_test(hostile, text_over_its_limit_and_a_full_tree_are_told_as_they_are);
     tcase_add_test(hostile, failing_memory_is_an_error_without_leak);
     tcase_add_test(hostile, a_parser_goes_on_after_memory_ran_out);
     suite_add_tcase(suite, table);

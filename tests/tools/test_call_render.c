@@ -138,6 +138,10 @@ START_TEST(a_profile_is_found_by_name_and_by_chat_form)
     ck_assert_str_eq(bezel_tool_profile_of(&chat)->name, "instruct");
     chat.label_guard = 1;
     ck_assert_str_eq(bezel_tool_profile_of(&chat)->name, "transcript");
+    int guarded = 0; /* the guard puts a blank before a label, and a model copies what it reads */
+    for (const char *const *stop = bezel_tool_profile_find("transcript")->stops; *stop; stop++)
+        guarded |= strcmp(*stop, "\n User:") == 0;
+    ck_assert_int_eq(guarded, 1);
 }
 END_TEST
 

@@ -230,6 +230,35 @@ static bezel_status run_call(test_world *world, void *ctx)
     return status;
 }
 
+START_TEST(a_failing_random_source_is_told_as_it_is)
+{
+    bezel_dispatch *d = NULL;
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_value *arguments = json("{\"a\":2}");
+    tw.random_status = BEZEL_ERR_IO;
+    ck_assert_int_eq(bezel_dispatch_start(&d, tools, "add", arguments, &err), BEZEL_ERR_IO);
+    ck_assert_int_eq(err.status, BEZEL_ERR_IO);
+    ck_assert_ptr_null(d);
+    ck_assert_int_eq(runs, 0);
+}
+END_TEST
+
+START_TEST(an_error_of_a_newer_header_keeps_its_size)
+{
+    struct {
+        bezel_error err;
+        char newer[64];
+    } larger = {.err = BEZEL_ERROR_INIT};
+    mode = FAIL_REASON;
+    bezel_dispatch *d = start("{\"a\":2}");
+    larger.err.size = sizeof larger;
+    ck_assert_int_eq(bezel_dispatch_poll(d, &larger.err), BEZEL_ERR_CALLBACK);
+    ck_assert_str_eq(larger.err.text, "no such city");
+    ck_assert_uint_eq(larger.err.size, sizeof larger);
+    bezel_dispatch_free(d);
+}
+END_TEST
+
 START_TEST(failing_memory_is_an_error_without_leak)
 {
     test_world world;
@@ -249,6 +278,8 @@ Suite *tool_dispatch_suite(void)
     tcase_add_test(t, a_pending_call_is_answered_later_and_timed_by_the_world);
     tcase_add_test(t, a_late_call_is_reported_and_may_still_answer);
     tcase_add_test(t, an_orphaned_call_lives_until_its_tool_answers);
+    tcase_add_test(t, a_failing_random_source_is_told_as_it_is);
+    tcase_add_test(t, an_error_of_a_newer_header_keeps_its_size);
     tcase_add_test(t, failing_memory_is_an_error_without_leak);
     suite_add_tcase(suite, t);
     return suite;

@@ -296,7 +296,7 @@ enum {
 
 /* What bezel_parser_event gives. Members that do not apply are NULL or 0. */
 typedef struct bezel_parse_event {
-    /* sizeof(bezel_parse_event), set by the caller */
+    /* sizeof(bezel_parse_event), set by the caller; a smaller one of an older header gets its members */
     uint32_t size;
     /* BEZEL_PARSE_... */
     uint32_t type;
@@ -309,8 +309,8 @@ typedef struct bezel_parse_event {
     /* ERROR: name of the parameter, or NULL */
     const char *parameter;
     /* ERROR, static: unknown_function, unknown_parameter, missing_parameter, duplicate_parameter, too_many_arguments,
-     * bad_type, bad_enum, out_of_range, too_long, too_short, pattern, nested_call, too_deep, too_many_calls, syntax,
-     * truncated */
+     * bad_type, bad_enum, out_of_range, too_long, too_short, duplicate_item, pattern, nested_call, too_deep,
+     * too_many_calls, syntax, truncated */
     const char *code;
     /* CALL: a map, converted and with defaults */
     const bezel_value *arguments;
@@ -360,20 +360,21 @@ BEZEL_API void bezel_parser_free(bezel_parser *parser);
 /* Takes bytes of the output, any number, cut anywhere, even inside a character.
  *   Units    bytes
  *   Thread   that of the parser
- *   Errors   MEMORY: the bytes are kept unless not even they found room (then nothing changed); a push of 0 bytes, or
- *            finish, goes on where it stopped. Text outside of calls over its limit is reported as MEMORY, too. LIMIT
- *            over 1 GiB that waits; ARGUMENT after finish
+ *   Errors   MEMORY, or IO of the random source: the bytes are kept unless not even they found room (then nothing
+ *            changed); a push of 0 bytes, or finish, goes on where it stopped. LIMIT over 16 MiB of text outside of
+ *            calls, where this parser reads no further, and over 1 GiB that waits; ARGUMENT after finish
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_parser_push(bezel_parser *parser, const char *text, size_t size, bezel_error *err);
 
 /* Says that the output is over; stopped is BEZEL_STOPPED_... . After a limit nothing unfinished counts as a call. A
  * second call does nothing.
  *   Thread   that of the parser
- *   Errors   MEMORY: call it again; ARGUMENT for another value of stopped
+ *   Errors   MEMORY, or IO of the random source: call it again; LIMIT as for push; ARGUMENT for another value of
+ *            stopped
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_parser_finish(bezel_parser *parser, uint32_t stopped, bezel_error *err);
 
-/* The next event: 1, or 0 when none waits or a parameter is NULL.
+/* The next event: 1, or 0 when none waits, a parameter is NULL or out->size is not set.
  *   Owns     what it points to lives until the next push, finish or free
  *   Thread   that of the parser
  *   Since    0.1 */
@@ -384,7 +385,7 @@ BEZEL_API int32_t bezel_parser_event(bezel_parser *parser, bezel_parse_event *ou
  * although it was not in canonical form.
  *   Owns     *out lives in tree
  *   Thread   that of the parser and the tree
- *   Errors   MEMORY whenever the tree has no room or has failed; *out is NULL
+ *   Errors   that of the tree when it has no room or has failed before; *out is NULL
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_parser_result(bezel_value **out, bezel_tree *tree, const bezel_parser *parser,
                                            bezel_error *err);
@@ -409,7 +410,8 @@ typedef struct bezel_dispatch bezel_dispatch;
  *   Owns     *out is the caller's, free with bezel_dispatch_free (a pending tool may still answer, nobody listens)
  *   Thread   that of the toolset
  *   Errors   DENIED for a name that is not exactly one of the set, the hint lists them; PARSE for arguments that the
- *            schema refuses, err->place is "tool.parameter". No function was run, *out is NULL
+ *            schema refuses, err->place is "tool.parameter"; IO when the random source of the world fails. No function
+ *            was run, *out is NULL
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *tools, const char *name,
                                             const bezel_value *arguments, bezel_error *err);
