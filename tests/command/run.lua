@@ -320,12 +320,13 @@ end)
 
 -- Starts bezel in the background, sends a signal after it has written something; status and output.
 local function interrupted(command, input)
+  write("out", "")
+  write("err", "")
   local file = write("interrupt.sh", ([[
 %s '%s/bezel' %s <%s >%s 2>%s &
 pid=$!
 i=0
-while [ ! -s %s ] && [ $i -lt 200 ]; do sleep 0.05; i=$((i+1)); done
-sleep 0.1
+while [ ! -s %s ] && [ $i -lt 500 ]; do sleep 0.02; i=$((i+1)); done
 kill -INT $pid
 i=0
 while kill -0 $pid 2>/dev/null && [ $i -lt 200 ]; do sleep 0.05; i=$((i+1)); done
@@ -341,8 +342,8 @@ echo "status $?"
 end
 
 test("Ctrl-C stops the answer of chat, not the program", function()
-  local input = write("lines", "forever\n/history\nhello\n")
-  local said, out, err = interrupted("chat --no-store --n-ctx 4096 --max-tokens 100000 --model " .. P, input)
+  local input = write("lines", "forever\n/history\n/clear\nhello\n")
+  local said, out, err = interrupted("chat --no-store --isa scalar --threads 1 --n-ctx 8192 --max-tokens 100000 --model " .. P, input)
   match(said, "status 0")
   match(err, "stopped")
   match(out, "user: forever")
@@ -350,7 +351,7 @@ test("Ctrl-C stops the answer of chat, not the program", function()
 end)
 
 test("Ctrl-C ends ask with status 1", function()
-  local said, _, err = interrupted("ask --no-store --n-ctx 8000 --max-tokens 100000 --model " .. P, write("lines", "forever"))
+  local said, _, err = interrupted("ask --no-store --isa scalar --threads 1 --n-ctx 8192 --max-tokens 100000 --model " .. P, write("lines", "forever"))
   match(said, "status 1")
   match(err, "cancelled")
 end)
