@@ -104,7 +104,7 @@ function model:chat(options) end
 ---@field run fun(args: table): any, string? result, or nil and a message
 ---@field permission? "pure"|"read"|"write"|"network"
 ---@field examples? string[] transcript lines for pretrained models
----@field timeout_ms? integer
+---@field timeout_ms? integer ends a Lua function; not a C function inside it (io.read, a pattern over a long text)
 
 ---@class bezel.chat_options: bezel.generate_options
 ---@field system? string
@@ -152,7 +152,8 @@ function chat:close() end
 ---@return string? message
 ---@return bezel.code? code
 function chat:ask(text, on_event) end
----`for text in chat:stream(question) do ... end`; raises when the turn fails; leaving the loop ends the turn.
+---`for text in chat:stream(question) do ... end`; raises when the turn fails; leaving the loop ends the turn. Without a
+---loop, call it until nil, or cancel and step.
 ---@param text string
 ---@return fun(): string?
 function chat:stream(text) end
@@ -185,8 +186,8 @@ function chat:history() end
 ---@return bezel.code? code
 function chat:append(messages) end
 function chat:clear() end
----The exact text that ask(text) would send.
----@param text string
+---The exact text that ask(text) would send; without text the history as it stands.
+---@param text? string
 ---@return string? prompt
 ---@return string? message
 ---@return bezel.code? code

@@ -43,7 +43,8 @@ static void chat_links(lua_State *L, int i, int chat, bezel_agent_options *out) 
     }
     lua_pop(L, 1);
     if (lbezel_option_push(L, i, "store") != LUA_TNIL) {
-        if (!luaL_testudata(L, -1, LBEZEL_STORE)) luaL_error(L, "option store: a store expected, got %s", luaL_typename(L, -1));
+        if (!luaL_testudata(L, -1, LBEZEL_STORE))
+            luaL_error(L, "option store: a store expected, got %s", luaL_typename(L, -1));
         lbezel_object *store = lbezel_object_check(L, -1, LBEZEL_STORE);
         self->object.also[1] = store;
         out->journal = bezel_store_journal(store->handle);
@@ -199,7 +200,8 @@ static bezel_status chat_begin(lua_State *L, chat_object *self, bezel_error *err
     size_t size;
     const char *text = luaL_checklstring(L, 2, &size);
     if (self->asking) {
-        const bezel_error busy = {sizeof busy, BEZEL_ERR_BUSY, -1, "lua", "the chat is in ask: its turn is not over", "", ""};
+        const bezel_error busy = {sizeof busy, BEZEL_ERR_BUSY, -1, "lua", "the chat is in ask: its turn is not over",
+                                  "", ""};
         *err = busy;
         return BEZEL_ERR_BUSY;
     }
@@ -394,7 +396,8 @@ static int chat_append(lua_State *L) {
     bezel_message *messages = lua_newuserdatauv(L, (n + 1) * sizeof *messages, 0);
     for (size_t i = 0; i < n; i++) {
         lua_rawgeti(L, 2, (lua_Integer)(i + 1));
-        if (!lua_istable(L, -1)) return luaL_error(L, "append: message %d is a %s, no table", (int)(i + 1), luaL_typename(L, -1));
+        if (!lua_istable(L, -1))
+            return luaL_error(L, "append: message %d is a %s, no table", (int)(i + 1), luaL_typename(L, -1));
         const char *role = lbezel_option_text(L, -1, "role");
         memset(&messages[i], 0, sizeof messages[i]);
         messages[i].size = sizeof messages[i];

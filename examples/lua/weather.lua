@@ -10,8 +10,10 @@ local weather = require "weather_tools"
 local question = arg and arg[1]
   or "I'm traveling to Tokyo next week. What's the 5-day forecast, and are there any severe weather warnings?"
 
+local is_shown = false
 local model = assert(bezel.load(nil, { progress = function(done)
-  if done < 1 then io.stderr:write(("\rloading %3d %%"):format(done * 100)) else io.stderr:write "\r\27[K" end
+  if done < 1 then io.stderr:write(("\rloading %3d %%"):format(done * 100)) elseif is_shown then io.stderr:write "\r\27[K" end
+  is_shown = true
 end }))
 local store = assert(bezel.store(os.getenv "BEZEL_STORE" or "bezel.db"))
 local agent = assert(model:chat {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# All tests of a build: the examples on the tiny model, the Lua scripts in plain lua5.4, then the Check suites, whose totals
-# are the last line.
+# All tests of a build: the examples on the tiny model, the Lua scripts in plain lua5.4, the command from outside, then the
+# Check suites, whose totals are the last line.
 #
 #     run_tests.sh BUILD [SUITE...]     with suites named, only those
 set -eu
@@ -52,10 +52,17 @@ else
     echo "FAILED: Lua scripts"
 fi
 
+if lua5.4 tests/command/run.lua "$out"; then
+    echo "good: command"
+else
+    failed=$((failed + 1))
+    echo "FAILED: command"
+fi
+
 status=0
 "$out/tests/run" || status=$?
 if [ "$failed" -gt 0 ]; then
-    echo "Examples or Lua scripts failed (above)." >&2
+    echo "Examples, Lua scripts or the command failed (above)." >&2
     exit 1
 fi
 exit "$status"

@@ -41,7 +41,8 @@ unsigned char http_server_byte(size_t i) { return (unsigned char)(i * 2654435761
 static const char *request_header(const server_request *r, const char *name)
 {
     size_t n = strlen(name);
-    for (const char *line = strstr(r->text, "\r\n"); line && line + 4 < r->text + r->head; line = strstr(line + 2, "\r\n")) {
+    const char *end = r->text + r->head;
+    for (const char *line = strstr(r->text, "\r\n"); line && line + 4 < end; line = strstr(line + 2, "\r\n")) {
         if (strncasecmp(line + 2, name, n) == 0 && line[2 + n] == ':')
             return line + 3 + n + strspn(line + 3 + n, " ");
     }
@@ -86,8 +87,8 @@ static int send_all(int fd, const void *bytes, size_t size)
 static void answer(int fd, int status, const char *headers, const void *body, size_t size)
 {
     char head[2048];
-    int n = snprintf(head, sizeof head, "HTTP/1.1 %d Canned\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n", status, size,
-                     headers);
+    int n = snprintf(head, sizeof head, "HTTP/1.1 %d Canned\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n", status,
+                     size, headers);
     if (send_all(fd, head, (size_t)n))
         send_all(fd, body, size);
 }
