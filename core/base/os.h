@@ -31,6 +31,7 @@ void bz_os_flag_set(int fd);
 void bz_os_flag_clear(int fd);
 void bz_os_flag_close(int fd);
 void bz_os_pause(void); /* spin-wait hint */
+void bz_os_give_way(void); /* the calling thread runs when nothing else wants to, as far as the system can do that */
 
 /* Keeps a broken connection from ending the host: between block and restore, both on one thread, SIGPIPE of that thread is
  * held back and then dropped; a host's own mask and handler stay. Hand what block returns to restore. */

@@ -425,6 +425,13 @@ unsigned bz_os_cores(void)
     return n < 1 ? 1u : n > 4096 ? 4096u : (unsigned)n;
 }
 
+void bz_os_give_way(void)
+{
+#if defined(__linux__)
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), 19); /* on Linux a thread has a priority of its own */
+#endif
+}
+
 size_t bz_os_page_size(void)
 {
     long n = sysconf(_SC_PAGESIZE);

@@ -7,6 +7,7 @@
 #define BZ_KERNEL_H
 
 #include "base/dtype.h"
+#include "compute/screen.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,9 @@ typedef struct bz_kernel {
                       size_t stride, size_t start, size_t ring, size_t n, float scale, float *scores);
 
     void (*f32_to_f16)(uint16_t *out, const float *x, size_t n); /* round to nearest even */
+
+    /* Upper bounds of rows from the coarse output matrix; see compute/screen.h. Bit-exact on every level. */
+    void (*screen)(float *high, const uint8_t *blocks, size_t n_blocks, const bz_screen_query *q);
 } bz_kernel;
 
 /* The table of exactly this level, AUTO: of the best one; NULL when it is not built in or the machine cannot run it. */

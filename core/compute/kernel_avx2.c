@@ -365,4 +365,5 @@ const bz_kernel bz_kernel_avx2 = {
     .rope = bz_avx2_rope,
     .attention = bz_avx2_attention,
     .f32_to_f16 = bz_avx2_f32_to_f16,
+    .screen = bz_avx2_screen,
 };

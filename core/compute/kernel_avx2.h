@@ -3,6 +3,8 @@
 #ifndef BZ_KERNEL_AVX2_H
 #define BZ_KERNEL_AVX2_H
 
+#include "compute/screen.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,5 +22,7 @@ void bz_avx2_rope(float *x, const float *cos_table, const float *sin_table, size
 void bz_avx2_attention(float *out, const float *q, const void *k, const void *v, uint32_t kv_dtype, size_t D, size_t stride,
                        size_t start, size_t ring, size_t n, float scale, float *scores);
 void bz_avx2_f32_to_f16(uint16_t *out, const float *x, size_t n);
+
+void bz_avx2_screen(float *high, const uint8_t *blocks, size_t n_blocks, const bz_screen_query *q);
 
 #endif

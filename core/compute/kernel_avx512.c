@@ -335,4 +335,5 @@ const bz_kernel bz_kernel_avx512 = {
     .rope = bz_avx512_rope,
     .attention = bz_avx512_attention,
     .f32_to_f16 = bz_avx512_f32_to_f16,
+    .screen = bz_avx512_screen,
 };

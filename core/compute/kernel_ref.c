@@ -211,4 +211,5 @@ const bz_kernel bz_kernel_ref = {
     .rope = ref_rope,
     .attention = ref_attention,
     .f32_to_f16 = ref_f32_to_f16,
+    .screen = bz_screen_scan_ref,
 };

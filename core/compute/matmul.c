@@ -9,8 +9,11 @@
 
 #include <bezel/engine.h>
 
+#include "compute/activation.h"
 #include "compute/blas.h"
 #include "compute/quant.h"
+
+#include <string.h>
 
 enum {
     BLAS_MIN_T = 16,       /* below, reading the weights is the cost and our own kernels do that at full speed */
@@ -176,4 +179,43 @@ void bz_matmul_many(bezel_engine *engine, const bz_matmul_part *parts, size_t n_
         n_rows += parts[i].w->N;
     if (n_rows > 0)
         matmul_run(&job, n_rows, a);
+}
+
+/* ---- listed rows ------------------------------------------------------------------------------------------------------ */
+
+void bz_matmul_input(float *x, bezel_engine *engine, const bz_tensor *w, bz_activations *a)
+{
+    if (!matmul_takes_q8(engine, w, a)) {
+        memcpy(x, a->x, a->K * sizeof *x);
+        return;
+    }
+    matmul_fill_q8(engine, a);
+    const bz_activation_row row = bz_activation_row_at(a->q8, 0, 0, a->K, 0);
+    for (size_t k = 0; k < a->K; k++)
+        x[k] = row.d[k / 32] * (float)row.q[k];
+}
+
+typedef struct matmul_list {
+    matmul_job job;
+    const int32_t *rows;
+} matmul_list;
+
+static void matmul_listed(void *ctx, size_t begin, size_t end, unsigned worker)
+{
+    const matmul_list *list = ctx;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const size_t n = (size_t)list->rows[i];
+        matmul_part_rows(&list->job, list->job.parts, 0, n, n + 1);
+    }
+}
+
+void bz_matmul_rows(float *y, bezel_engine *engine, const bz_tensor *w, const int32_t *rows, size_t n_rows, bz_activations *a)
+{
+    const bz_matmul_part part = {y, w->N, w};
+    matmul_list list = {{engine, a, &part, 1, 0}, rows};
+    if (matmul_takes_q8(engine, w, a))
+        matmul_fill_q8(engine, a);
+    if (n_rows > 0)
+        bz_thread_pool_run(engine->pool, n_rows, 64, matmul_listed, &list);
 }

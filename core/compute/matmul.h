@@ -30,6 +30,10 @@ void bz_activations_set(bz_activations *a, const float *x, size_t x_stride, size
  * of a long prompt differently. Rows [n_begin, n_end) of w only. */
 void bz_matmul(float *y, size_t y_stride, bezel_engine *engine, const bz_tensor *w, size_t n_begin, size_t n_end,
                bz_activations *a);
+/* What the product of one position (a->T is 1) really multiplies: the floats, or the integer row times its scales. x [K]. */
+void bz_matmul_input(float *x, bezel_engine *engine, const bz_tensor *w, bz_activations *a);
+/* y[rows[i]] for the listed rows of w, one position: the bits that bz_matmul gives. */
+void bz_matmul_rows(float *y, bezel_engine *engine, const bz_tensor *w, const int32_t *rows, size_t n_rows, bz_activations *a);
 /* Several products of the same activations in one fork (q, k, v; gate, up). */
 typedef struct bz_matmul_part {
     float *y;

@@ -498,6 +498,16 @@ bezel_status bz_weight_source_verify(bz_weight_source *s, bezel_error *err)
     return BEZEL_OK;
 }
 
+void bz_weight_source_identify(const bz_weight_source *s, bz_hash *h)
+{
+    for (uint32_t p = 0; p < s->n_parts; p++) {
+        const bezel_file_info *info = &s->parts[p].info;
+        const uint64_t words[3] = {info->size, (uint64_t)info->mtime_ns, info->identity};
+        if (s->parts[p].host.read == NULL)
+            bz_hash_add(h, words, sizeof words);
+    }
+}
+
 const void *bz_weight_source_data(const bz_weight_source *s, bz_weight_entry entry)
 {
     const bz_weight_part *part = &s->parts[entry.part];

@@ -8,6 +8,7 @@
 #ifndef BZ_WEIGHT_SOURCE_H
 #define BZ_WEIGHT_SOURCE_H
 
+#include "base/hash.h"
 #include "format/gguf.h"
 
 #define BZ_WEIGHT_MAX_PARTS 512u      /* files of a split model */
@@ -52,6 +53,8 @@ double bz_weight_source_progress(const bz_weight_source *s); /* share that bz_we
 /* Checks that each path still names the file that was read: size, time of change and identity; else
  * BEZEL_ERR_CHANGED. Closes the files (a mapping stays). */
 bezel_status bz_weight_source_verify(bz_weight_source *s, bezel_error *err);
+/* Adds size, time of change and identity of each file to h; nothing for bytes from a host. */
+void bz_weight_source_identify(const bz_weight_source *s, bz_hash *h);
 /* First byte of a tensor; NULL before map or read. Aligned to the file's alignment, at most 64. */
 const void *bz_weight_source_data(const bz_weight_source *s, bz_weight_entry entry);
 

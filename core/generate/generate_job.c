@@ -16,6 +16,7 @@
 #include "generate/logit_filter.h"
 #include "generate/sampler.h"
 #include "generate/session_impl.h"
+#include "model/head_copy.h"
 #include "text/detokenizer.h"
 #include "text/stop_match.h"
 
@@ -24,7 +25,7 @@
 #define GENERATE_MAX_LOGPROBS 64U
 #define GENERATE_MAX_TOKENS ((uint32_t)INT32_MAX)
 
-enum { PHASE_START, PHASE_CHUNK, PHASE_LAYER, PHASE_HEAD, PHASE_END };
+enum { PHASE_START, PHASE_CHUNK, PHASE_LAYER, PHASE_HEAD, PHASE_SCREEN, PHASE_END };
 
 typedef struct bz_generate_job {
     bezel_job job; /* first */
@@ -47,6 +48,9 @@ typedef struct bz_generate_job {
     int32_t *top_ids;      /* [capacity, n_top] */
     float *top_logprobs;
     bz_candidate *best;    /* [n_top] scratch */
+    int is_argmax;         /* the token is an argmax, so the head may be screened */
+    int32_t *forbidden;    /* ids that it must not be */
+    size_t n_forbidden;
     int64_t start_ns, prompt_ns, first_ns, end_ns; /* 0 = not yet */
 } bz_generate_job;
 
@@ -166,14 +170,10 @@ static void generate_note_logprobs(bz_generate_job *g, int32_t id)
     }
 }
 
-/* The logits are whole: pick, keep, give out. */
-static bezel_status generate_token(bz_generate_job *g, bezel_error *err)
+/* The next token is known: keep, give out. */
+static bezel_status generate_token(bz_generate_job *g, int32_t id, bezel_error *err)
 {
     bezel_session *s = g->session;
-    int32_t id;
-    const bezel_status status = bz_sampler_pick(&id, g->sampler, s->logits, s->ids, s->n_ids, err);
-    if (status != BEZEL_OK)
-        return status;
     if (g->first_ns == 0)
         g->first_ns = g->world->monotonic_ns(g->world->ud);
     if (bz_vocab_is_end(s->model->vocab, id))
@@ -199,14 +199,39 @@ static bezel_status generate_token(bz_generate_job *g, bezel_error *err)
     return BEZEL_MORE;
 }
 
+/* The first token is not kept waiting: the copy of the output matrix is asked for with the second. */
+static const bz_screen *generate_screen(const bz_generate_job *g)
+{
+    return g->is_argmax ? bz_head_copy_get(g->session->model->head_copy, g->first_ns != 0) : NULL;
+}
+
 static bezel_status generate_head(bz_generate_job *g, bezel_error *err)
 {
     bezel_session *s = g->session;
-    if (s->decoder->head_count == 0)
+    int32_t id;
+    if (s->decoder->head_count == 0) {
         bz_decoder_head(s->decoder, s->decoder->T - 1, 1);
+        if (bz_decoder_screen_begin(s->decoder, generate_screen(g))) {
+            g->phase = PHASE_SCREEN;
+            return BEZEL_MORE;
+        }
+    }
     if (bz_decoder_head_slice(s->decoder, s->logits, s->model->config.V))
         return BEZEL_MORE;
-    return generate_token(g, err);
+    const bezel_status status = bz_sampler_pick(&id, g->sampler, s->logits, s->ids, s->n_ids, err);
+    return status == BEZEL_OK ? generate_token(g, id, err) : status;
+}
+
+static bezel_status generate_screened(bz_generate_job *g, bezel_error *err)
+{
+    bezel_session *s = g->session;
+    if (bz_decoder_screen_slice(s->decoder, s->logits))
+        return BEZEL_MORE;
+    const int32_t id = bz_decoder_screen_pick(s->decoder, s->logits, g->forbidden, g->n_forbidden);
+    if (id >= 0)
+        return generate_token(g, id, err);
+    g->phase = PHASE_HEAD; /* too many rows are left: all of them */
+    return BEZEL_MORE;
 }
 
 static bezel_status generate_unit(bezel_job *job, bezel_error *err)
@@ -221,6 +246,8 @@ static bezel_status generate_unit(bezel_job *job, bezel_error *err)
         status = generate_layer(g, err);
     else if (g->phase == PHASE_HEAD)
         status = generate_head(g, err);
+    else if (g->phase == PHASE_SCREEN)
+        status = generate_screened(g, err);
     else
         status = BEZEL_DONE;
     if (status < 0)
@@ -241,6 +268,7 @@ static void generate_destroy(bezel_job *job)
     bz_free(g->world, g->top_ids);
     bz_free(g->world, g->top_logprobs);
     bz_free(g->world, g->best);
+    bz_free(g->world, g->forbidden);
 }
 
 static const bz_job_ops generate_ops = {"generate", generate_unit, generate_cancelled, generate_destroy};
@@ -284,7 +312,8 @@ static bezel_status generate_alloc(bz_generate_job *g, const bezel_generate_opti
     if (status != BEZEL_OK)
         return status;
     g->ids = bz_zalloc_array(w, g->capacity + 1, sizeof *g->ids);
-    int is_short = g->ids == NULL;
+    g->forbidden = bz_zalloc_array(w, o->sampling.n_bias + (size_t)1, sizeof *g->forbidden);
+    int is_short = g->ids == NULL || g->forbidden == NULL;
     if (n_top > 0) {
         g->n_top = (uint32_t)n_top;
         g->logprobs = bz_zalloc_array(w, g->capacity + 1, sizeof *g->logprobs);
@@ -295,6 +324,8 @@ static bezel_status generate_alloc(bz_generate_job *g, const bezel_generate_opti
     }
     if (is_short)
         return bz_fail_memory(err, "generate", "the answer's tokens", (g->capacity + 1) * (n_top + 1) * 8);
+    g->is_argmax = bz_sampler_is_argmax(g->sampler, g->forbidden, &g->n_forbidden) && n_top == 0 &&
+                   g->session->head == BEZEL_HEAD_SCREENED;
     return BEZEL_OK;
 }
 

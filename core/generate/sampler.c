@@ -263,3 +263,16 @@ bezel_status bz_sampler_pick(int32_t *out, bz_sampler *s, const float *logits, c
     *out = s->options.temperature > 0.0F ? sampler_draw(s, logits, logits[best]) : best;
     return BEZEL_OK;
 }
+
+int bz_sampler_is_argmax(const bz_sampler *s, int32_t *out, size_t *out_n)
+{
+    *out_n = 0;
+    if (s->options.temperature > 0.0F || s->seen != NULL)
+        return 0;
+    for (uint32_t i = 0; i < s->options.n_bias; ++i) {
+        if (s->bias[i].bias > -INFINITY)
+            return 0;
+        out[(*out_n)++] = s->bias[i].id;
+    }
+    return 1;
+}

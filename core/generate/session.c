@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/options.h"
+#include "base/os.h"
 #include "base/status.h"
 #include "text/tokenizer_impl.h"
 
@@ -70,6 +71,20 @@ void bezel_session_options_init(bezel_session_options *out)
     *out = (bezel_session_options){.size = (uint32_t)sizeof *out};
 }
 
+static bezel_status session_resolve_head(bezel_session_options *o, bezel_error *err)
+{
+    const char *name = o->head == BEZEL_HEAD_AUTO ? bz_os_env("BEZEL_HEAD") : NULL;
+    if (o->head > BEZEL_HEAD_SCREENED)
+        return bz_fail(err, BEZEL_ERR_RANGE, "session", "head is %u, expected 0 (auto), 1 (full) or 2 (screened)",
+                       (unsigned)o->head);
+    if (name != NULL && strcmp(name, "full") != 0 && strcmp(name, "screened") != 0 && strcmp(name, "auto") != 0)
+        return bz_error_hint(err, bz_fail(err, BEZEL_ERR_ARGUMENT, "session", "BEZEL_HEAD is \"%s\"", name),
+                             "use auto, full or screened, or unset it");
+    if (o->head == BEZEL_HEAD_AUTO)
+        o->head = name != NULL && strcmp(name, "full") == 0 ? BEZEL_HEAD_FULL : BEZEL_HEAD_SCREENED;
+    return BEZEL_OK;
+}
+
 /* Fills what is 0 or AUTO. */
 static bezel_status session_resolve(bezel_session_options *o, const bezel_model *model, bezel_error *err)
 {
@@ -89,7 +104,7 @@ static bezel_status session_resolve(bezel_session_options *o, const bezel_model 
                        (unsigned)o->activations);
     if (o->activations == BEZEL_ACTIVATIONS_AUTO)
         o->activations = bz_decoder_default_q8(model->engine) ? BEZEL_ACTIVATIONS_Q8 : BEZEL_ACTIVATIONS_F32;
-    return BEZEL_OK;
+    return session_resolve_head(o, err);
 }
 
 static bezel_status session_make(bezel_session **out, bezel_model *model, const bezel_session_options *o,
@@ -105,6 +120,7 @@ static bezel_status session_make(bezel_session **out, bezel_model *model, const 
     s->n_ctx = o->n_ctx;
     s->chunk = o->chunk;
     s->activations = o->activations;
+    s->head = o->head;
     const int use_q8 = o->activations == BEZEL_ACTIVATIONS_Q8;
     status = bz_kv_cache_new(&s->cache, w, &model->config, o->n_ctx, use_q8 ? BZ_DTYPE_F16 : BZ_DTYPE_F32, err);
     if (status != BEZEL_OK)
@@ -113,7 +129,8 @@ static bezel_status session_make(bezel_session **out, bezel_model *model, const 
     if (status != BEZEL_OK)
         goto done;
     s->ids = bz_zalloc_array(w, o->n_ctx, sizeof *s->ids);
-    s->logits = bz_alloc_aligned(w, (size_t)model->config.V * sizeof *s->logits);
+    const size_t n_logits = bz_screen_blocks(model->config.V) * BZ_SCREEN_ROWS; /* V, and what a scan writes beyond */
+    s->logits = bz_alloc_aligned(w, n_logits * sizeof *s->logits);
     if (s->ids == NULL || s->logits == NULL) {
         status = bz_fail_memory(err, "session", "timeline and logits",
                                 (size_t)o->n_ctx * sizeof *s->ids + (size_t)model->config.V * sizeof *s->logits);
@@ -241,7 +258,8 @@ bezel_status bezel_session_fork(bezel_session **out, const bezel_session *sessio
     const bezel_session_options o = {.size = (uint32_t)sizeof o,
                                      .n_ctx = session->n_ctx,
                                      .chunk = session->chunk,
-                                     .activations = session->activations};
+                                     .activations = session->activations,
+                                     .head = session->head};
     status = session_make(out, session->model, &o, err);
     if (status != BEZEL_OK)
         return status;

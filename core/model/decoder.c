@@ -23,7 +23,7 @@ int bz_decoder_default_q8(const bezel_engine *engine)
 /* ORDER: as decoder_place hands them out. */
 enum {
     PART_X, PART_A, PART_Q, PART_K, PART_V, PART_ATT, PART_GATE, PART_UP, PART_COS0, PART_COS1, PART_SIN0, PART_SIN1,
-    PART_FREQ0, PART_FREQ1, PART_SCORES, PART_Q8, PART_LIMIT
+    PART_FREQ0, PART_FREQ1, PART_SCORES, PART_Q8, PART_SCREEN, PART_LIMIT
 };
 
 static size_t decoder_widest(const bz_config *c)
@@ -58,6 +58,7 @@ static int decoder_sizes(uint64_t sizes[PART_LIMIT], const bz_config *c, const b
         [PART_FREQ1] = {1, half, 8},
         [PART_SCORES] = {threads, ((uint64_t)n_ctx + 15) & ~(uint64_t)15, 4},
         [PART_Q8] = {chunk, q8_row, 1},
+        [PART_SCREEN] = {bz_decoder_screen_bytes(c->V, c->D), 1, 1},
     };
     for (int i = 0; i < PART_LIMIT; ++i) {
         if (!bz_u64_mul(&sizes[i], rows[i][0], rows[i][1]) || !bz_u64_mul(&sizes[i], sizes[i], rows[i][2]) ||
@@ -107,6 +108,7 @@ static void decoder_place(bz_decoder *d, const uint64_t sizes[PART_LIMIT])
     d->inv_freq[1] = parts[PART_FREQ1];
     d->scores = parts[PART_SCORES];
     d->q8 = d->use_q8 ? parts[PART_Q8] : NULL;
+    d->screen_block = sizes[PART_SCREEN] > 0 ? parts[PART_SCREEN] : NULL;
 }
 
 bezel_status bz_decoder_new(bz_decoder **out, const bezel_model *model, uint32_t n_ctx, uint32_t chunk, int use_q8,

@@ -37,6 +37,13 @@ typedef struct bz_decoder {
     size_t head_begin, head_count; /* rows of `a` that hold normed hidden states for the head */
     size_t head_row;               /* next row of the output matrix */
 
+    const bz_screen *screen;      /* of the screened head in progress */
+    bz_screen_query screen_query;
+    void *screen_block;           /* scratch of head_pass.c, NULL when no copy of the matrix can be made */
+    uint32_t screen_wait;         /* tokens before the next try */
+    uint32_t screen_penalty;      /* the last wait; 0 after a try that succeeded */
+    uint64_t screen_tries, screen_rows; /* so far: tries, rows computed exactly */
+
     uint8_t *block;
     float *x;           /* [C, D] residual stream */
     float *a;           /* [C, D] normed input of a block, or its output */
@@ -68,6 +75,24 @@ int bz_decoder_layer(bz_decoder *d);
 void bz_decoder_head(bz_decoder *d, size_t t, size_t count);
 /* Computes the next slice of the output rows into logits [count, V], rows `stride` floats apart; 1 while rows are left. */
 int bz_decoder_head_slice(bz_decoder *d, float *logits, size_t stride);
+
+/* --- Screened head: head_pass.c ------------------------------------------------------------
+ *
+ *     if (bz_decoder_screen_begin(d, screen)) {
+ *         while (bz_decoder_screen_slice(d, logits)) {}
+ *         id = bz_decoder_screen_pick(d, logits, forbidden, n);
+ *     }
+ *     if (id < 0) ... the full head
+ */
+
+/* After bz_decoder_head for one position. 0 = take the full head: no copy (screen NULL), the scalar level, a hidden state
+ * that is not finite, or tries before this one failed. */
+int bz_decoder_screen_begin(bz_decoder *d, const bz_screen *screen);
+/* high [V rounded up to BZ_SCREEN_ROWS]: as logits, but its numbers mean nothing to the caller. 1 while rows are left. */
+int bz_decoder_screen_slice(bz_decoder *d, float *high);
+/* The id that the full pass and an argmax over all but the forbidden ids give, or -1: take the full head. */
+int32_t bz_decoder_screen_pick(bz_decoder *d, float *high, const int32_t *forbidden, size_t n_forbidden);
+uint64_t bz_decoder_screen_bytes(size_t N, size_t K); /* of screen_block */
 
 /* --- Parts of the pass, one file each ------------------------------------------------------ */
 

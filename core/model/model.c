@@ -3,6 +3,7 @@
  * changes. How it is loaded is model_load.c's, how it is described model_describe.c's. */
 #include "base/alloc.h"
 #include "base/job_impl.h"
+#include "model/head_copy.h"
 #include "model/model_load.h"
 
 #include <string.h>
@@ -116,12 +117,25 @@ void bezel_model_free(bezel_model *model)
     if (!model)
         return;
     w = &model->engine->world;
+    bz_head_copy_free(model->head_copy);
     bz_weights_free(&model->weights, w);
     bz_vocab_free(model->vocab);
     bz_weight_source_free(model->source); /* after the vocabulary, whose texts lie in it */
     bz_notes_free(&model->notes);
     bz_free(w, model->path);
     bz_free(w, model);
+}
+
+bezel_status bezel_model_prepare(bezel_model *model, bezel_error *err)
+{
+    if (!model)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "model", "model is NULL");
+    if (!model->head_copy)
+        return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "model", "nothing to prepare: no cache_folder, or the output matrix of \"%s\" cannot be screened",
+                       bezel_model_name(model));
+    const bezel_status status = bz_head_copy_wait(model->head_copy, err);
+    bz_log_drain(model->engine->log);
+    return status;
 }
 
 /* --- Getters ------------------------------------------------------------------------------ */

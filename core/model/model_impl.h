@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of bezel_model. Immutable once open. */
+/* Inside of bezel_model. Immutable once open, but for what head_copy guards itself. */
 #ifndef BZ_MODEL_IMPL_H
 #define BZ_MODEL_IMPL_H
 
@@ -31,6 +31,7 @@ struct bezel_model {
     bz_special_ids special;    /* as the file names them */
     bz_notes notes;            /* what was accepted with a remark */
     uint32_t is_mapped;
+    struct bz_head_copy *head_copy; /* coarse output matrix; NULL when the host gave no cache folder */
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/options.h"
+#include "model/head_copy.h"
 #include "model/token_source.h"
 
 #include <inttypes.h>
@@ -186,6 +187,16 @@ static bezel_status load_data(bz_model_loader *l, bezel_error *err)
     return bz_weight_source_read(l->model->source, err);
 }
 
+static bezel_status load_finish(bz_model_loader *l, bezel_error *err)
+{
+    bezel_model *m = l->model;
+    load_fingerprint(m);
+    bezel_status status = bz_weight_source_verify(m->source, err);
+    if (status == BEZEL_OK && l->cache_folder && !l->options.read)
+        status = bz_head_copy_new(&m->head_copy, m, l->cache_folder, err);
+    return status;
+}
+
 /* Share of the whole that is done: reading and checking take as long as their bytes, the rest is short. */
 static double load_progress(const bz_model_loader *l)
 {
@@ -222,7 +233,9 @@ bezel_status bz_model_loader_init(bz_model_loader *l, bezel_engine *engine, cons
     l->model->is_mapped = l->options.map != 0 && !l->options.read;
     bz_notes_init(&l->model->notes, w, engine->log);
     l->model->path = bz_text_dup(w, path, SIZE_MAX);
-    if (!l->model->path) {
+    if (l->options.cache_folder && *l->options.cache_folder)
+        l->cache_folder = bz_text_dup(w, l->options.cache_folder, SIZE_MAX);
+    if (!l->model->path || (!l->cache_folder && l->options.cache_folder && *l->options.cache_folder)) {
         bz_model_loader_free(l);
         return bz_fail_memory(err, "model", "path", strlen(path));
     }
@@ -231,6 +244,9 @@ bezel_status bz_model_loader_init(bz_model_loader *l, bezel_engine *engine, cons
 
 void bz_model_loader_free(bz_model_loader *l)
 {
+    if (l->engine)
+        bz_free(&l->engine->world, l->cache_folder);
+    l->cache_folder = NULL;
     bezel_model_free(l->model);
     l->model = NULL;
 }
@@ -250,8 +266,7 @@ bezel_status bz_model_loader_unit(bz_model_loader *l, bezel_error *err)
     case LOAD_BIND: status = bz_weights_bind(&m->weights, w, &m->config, m->source, err); break;
     case LOAD_VALUES: status = l->options.check_weights ? load_values(l, err) : BEZEL_OK; break;
     case LOAD_FINISH:
-        load_fingerprint(m);
-        status = bz_weight_source_verify(m->source, err);
+        status = load_finish(l, err);
         break;
     default: return BEZEL_DONE;
     }

@@ -9,6 +9,7 @@ typedef struct bz_model_loader {
     bezel_engine *engine;
     bezel_model_options options;
     bezel_model *model; /* being built; the loader's until it is taken */
+    char *cache_folder; /* copied, NULL = none */
     uint32_t stage;
     double progress;    /* 0..1 */
     uint32_t tensor;    /* of the check of the weights */

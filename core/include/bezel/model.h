@@ -62,6 +62,12 @@ typedef struct bezel_model_options {
     void *read_ud;
     /* bytes that read can deliver; must be given with it and only with it */
     uint64_t read_size;
+    /* existing folder for files that are made from the model once and mapped from then on, or NULL (default): none are
+     * made and none are used. Not with read. Today one file of 400 bytes a token of a width of 640: a coarse copy of the
+     * output matrix, by which greedy tokens are found with 60 % of the bytes read. A thread of low priority makes it, or
+     * checks it, after the first token; the tokens are the same with it and without it. It is named after size, time and
+     * identity of the model file and a sample of its bytes, and every byte of it is checked before use. Copied */
+    const char *cache_folder;
 } bezel_model_options;
 
 /* Fills the options with the defaults above.
@@ -111,6 +117,15 @@ BEZEL_API bezel_status bezel_model_take(bezel_model **out, bezel_job *job, bezel
  *   Thread   any, when no other uses the model
  *   Since    0.1 */
 BEZEL_API void bezel_model_free(bezel_model *model);
+
+/* Makes what cache_folder is for, or checks what it has, and waits for it: some seconds once, 0.1 s later.
+ * Nobody has to call this: the first generation starts the same work in the background.
+ *   Thread   any, also beside generations
+ *   Errors   UNSUPPORTED without cache_folder, or for a model that gains nothing (capped logits, output matrix of a type
+ *            with minima or of 64 columns or less); MISSING, DENIED, FULL, IO for the files; NUMERIC for weights that are
+ *            no numbers; MEMORY. The model works as before
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_model_prepare(bezel_model *model, bezel_error *err);
 
 /* --- Inspection --------------------------------------------------------------------------- */
 /* Here `model` must not be NULL. Texts belong to the model. Any thread. */

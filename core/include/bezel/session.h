@@ -39,6 +39,17 @@ enum {
     BEZEL_ACTIVATIONS_Q8 = 2
 };
 
+/* How greedy tokens are found; the tokens are the same. Generations that draw, that have a repetition penalty or a finite
+ * bias, or that report logprobs need every logit and take the full head. */
+enum {
+    /* BEZEL_HEAD of the environment (auto, full or screened), else screened */
+    BEZEL_HEAD_AUTO = 0,
+    /* by all rows of the output matrix */
+    BEZEL_HEAD_FULL = 1,
+    /* by the rows that its coarse copy cannot rule out, once the model has one (cache_folder); never on the scalar level */
+    BEZEL_HEAD_SCREENED = 2
+};
+
 /* How a session is made. Fill it with bezel_session_options_init, then set what you need. */
 typedef struct bezel_session_options {
     /* set by bezel_session_options_init */
@@ -51,8 +62,12 @@ typedef struct bezel_session_options {
     uint32_t chunk;
     /* BEZEL_ACTIVATIONS_...; default AUTO */
     uint32_t activations;
+    /* BEZEL_HEAD_...; default AUTO */
+    uint32_t head;
+    /* 0 */
+    uint32_t reserved;
     /* 0: room for members to come, because this struct lies inside others */
-    uint64_t spare[4];
+    uint64_t spare[3];
 } bezel_session_options;
 
 /* Fills the options with the defaults above.
@@ -65,7 +80,7 @@ BEZEL_API void bezel_session_options_init(bezel_session_options *out);
  * All memory of the session is allocated here, so later calls on it need little or none.
  *   Owns     *out is the caller's, free with bezel_session_free before the model
  *   Thread   any
- *   Errors   RANGE for an option; OVERFLOW for a cache beyond what can be addressed; MEMORY: a smaller n_ctx needs
+ *   Errors   RANGE for an option; ARGUMENT for a BEZEL_HEAD that is none; OVERFLOW for a cache beyond what can be addressed; MEMORY: a smaller n_ctx needs
  *            less. *out is NULL
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_session_new(bezel_session **out, bezel_model *model,
