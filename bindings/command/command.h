@@ -21,13 +21,13 @@ enum { CMD_OK = 0, CMD_ERROR = 1, CMD_USAGE = 2 };
 typedef struct cmd_options {
     const char *subcommand;
     const char *usage; /* first line of its help */
-    const char *model, *store, *isa, *activations, *kind, *profile, *system, *context, *user, *conversation;
+    const char *model, *store, *isa, *activations, *head, *kind, *profile, *system, *context, *user, *conversation;
     const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow;
     const char *stops[CMD_MAX_STOPS];
     int n_stops;
     int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, prompt, generate, limit;
     double temperature, top_p, min_p, repetition_penalty;
-    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet;
+    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache;
     uint32_t given; /* bits of CMD_GIVEN_... for options whose absence means something else than their default */
     const char *positional[CMD_MAX_POSITIONAL];
     int n_positional;
@@ -38,8 +38,8 @@ enum { CMD_GIVEN_TEMPERATURE = 1, CMD_GIVEN_MAX_TOKENS = 2, CMD_GIVEN_TOP = 4 };
 /* Reads argv after the subcommand. `allowed` lists its options ("model threads json"); anything else prints the usage.
  * Returns CMD_OK or CMD_USAGE. Texts are borrowed from argv. */
 int cmd_options_read(cmd_options *out, int argc, char **argv, const char *allowed);
-#define CMD_ENGINE_OPTIONS "model threads isa kind quiet"
-#define CMD_SESSION_OPTIONS "activations chunk n-ctx"
+#define CMD_ENGINE_OPTIONS "model threads isa kind quiet no-cache"
+#define CMD_SESSION_OPTIONS "activations head chunk n-ctx"
 #define CMD_SAMPLING_OPTIONS "max-tokens temperature top-k top-p min-p repetition-penalty seed stop"
 
 /* --- command_host.c ----------------------------------------------------------------------- */
@@ -82,6 +82,7 @@ void cmd_write_text(const char *text, size_t size);
 char *cmd_model_path(const cmd_options *o);
 char *cmd_store_path(const cmd_options *o); /* --store, BEZEL_STORE, the data folder (made when missing) */
 char *cmd_cache_folder(void);
+char *cmd_cache_folder_make(void); /* the same, made when it is not there */
 void cmd_make_folders(char *path); /* every missing one, private to the user; path is as it was afterwards */
 #define CMD_DEMO_MODEL "gemma-3-270m-q4_k_m.gguf"
 

@@ -85,9 +85,12 @@ int cmd_host_model(cmd_host *host, const cmd_options *o) {
     if (!path)
         return cmd_error("no model: --model FILE and BEZEL_MODEL are not given and none is in the cache folder\n"
                          "       `bezel get` fetches the demo model (233 MB)");
+    char *folder = o->no_cache ? NULL : cmd_cache_folder_make();
+    options.cache_folder = folder;
     bezel_status st = bezel_model_open_job(&job, host->engine, path, &options, &host->error);
     if (st == BEZEL_OK) st = host_load(host, job, !o->quiet && isatty(STDERR_FILENO));
     bezel_job_free(job);
+    free(folder);
     free(path);
     return st == BEZEL_OK ? CMD_OK : cmd_host_fail(host);
 }
@@ -107,18 +110,23 @@ void cmd_host_free(cmd_host *host) {
     bezel_engine_free(host->engine);
 }
 
+/* Place of a name among three, 0 when it is not given, 3 when it is none of them. */
+static uint32_t place_of(const char *name, const char *const names[3]) {
+    uint32_t i = 0;
+    while (name && i < 3 && strcmp(name, names[i]) != 0) i++;
+    return i;
+}
+
 int cmd_session_options(bezel_session_options *out, const cmd_options *o) {
-    static const char *const names[] = {"auto", "f32", "q8"};
+    static const char *const activations[] = {"auto", "f32", "q8"}, *const heads[] = {"auto", "full", "screened"};
     bezel_session_options_init(out);
     out->n_ctx = (uint32_t)o->n_ctx;
     out->chunk = (uint32_t)o->chunk;
-    if (!o->activations) return CMD_OK;
-    for (uint32_t i = 0; i < 3; i++)
-        if (strcmp(o->activations, names[i]) == 0) {
-            out->activations = i; /* ORDER BEZEL_ACTIVATIONS_... */
-            return CMD_OK;
-        }
-    return cmd_usage(o, "--activations %s: auto, f32 or q8 expected", o->activations);
+    out->activations = place_of(o->activations, activations); /* ORDER BEZEL_ACTIVATIONS_... */
+    if (out->activations > 2) return cmd_usage(o, "--activations %s: auto, f32 or q8 expected", o->activations);
+    out->head = place_of(o->head, heads); /* ORDER BEZEL_HEAD_... */
+    if (out->head > 2) return cmd_usage(o, "--head %s: auto, full or screened expected", o->head);
+    return CMD_OK;
 }
 
 void cmd_generate_options(bezel_generate_options *out, const cmd_options *o) {

@@ -183,6 +183,12 @@ void cmd_make_folders(char *path) {
     mkdir(path, 0700);
 }
 
+char *cmd_cache_folder_make(void) {
+    char *folder = cmd_cache_folder();
+    if (folder) cmd_make_folders(folder);
+    return folder;
+}
+
 char *cmd_store_path(const cmd_options *o) {
     const char *named = o->store ? o->store : getenv("BEZEL_STORE");
     if (named && *named) return duplicate(named);

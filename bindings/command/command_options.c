@@ -27,6 +27,8 @@ static const option_row option_rows[] = {
     {"no-store", KIND_FLAG, AT(no_store), 0, 0, 0, "", "keep nothing"},
     {"isa", KIND_TEXT, AT(isa), 0, 0, 0, "NAME", "auto, scalar, avx2, avx512, neon; else BEZEL_ISA"},
     {"activations", KIND_TEXT, AT(activations), 0, 0, 0, "NAME", "auto, f32, q8"},
+    {"head", KIND_TEXT, AT(head), 0, 0, 0, "NAME", "auto, full, screened: how greedy tokens are found; else BEZEL_HEAD"},
+    {"no-cache", KIND_FLAG, AT(no_cache), 0, 0, 0, "", "make and use no files beside the model's in the cache folder"},
     {"kind", KIND_TEXT, AT(kind), 0, 0, 0, "NAME", "auto, pretrained, instruct"},
     {"profile", KIND_TEXT, AT(profile), 0, 0, 0, "NAME", "form of the prompt: gemma3, gemma2, transcript"},
     {"system", KIND_TEXT, AT(system), 0, 0, 0, "TEXT", "system text"},

@@ -35,6 +35,7 @@ function bezel.list(t) end
 ---@field kind? "auto"|"pretrained"|"instruct"
 ---@field map? boolean weights mapped (default) or read into memory
 ---@field check? boolean look at every weight
+---@field cache? string|false folder for files made from the model (default: the cache folder, XDG); false = none
 
 ---@param path? string model file; default: BEZEL_MODEL
 ---@param options? bezel.load_options
@@ -55,6 +56,7 @@ function bezel.load(path, options) end
 ---@field n_ctx? integer context length
 ---@field chunk? integer prompt tokens a pass
 ---@field activations? "auto"|"f32"|"q8"
+---@field head? "auto"|"full"|"screened" how greedy tokens are found; they are the same
 
 ---@class bezel.model
 local model = {}

@@ -32,6 +32,18 @@ static uint32_t option_kind(lua_State *L, int i) {
     return 0;
 }
 
+/* Pushes the folder for files made from the model and returns it, or NULL: option `cache`, else $XDG_CACHE_HOME/bezel or
+ * ~/.cache/bezel. It is not made here; without it nothing is kept. */
+static const char *option_cache(lua_State *L, int i) {
+    const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    int type = lbezel_option_push(L, i, "cache");
+    if (type == LUA_TSTRING) return lbezel_check_cstring(L, -1);
+    if (type == LUA_TBOOLEAN && !lua_toboolean(L, -1)) return NULL;
+    if (type != LUA_TNIL) luaL_error(L, "option cache: path or false expected, got %s", luaL_typename(L, -1));
+    if (base && base[0] == '/') return lua_pushfstring(L, "%s/bezel", base);
+    return home && *home ? lua_pushfstring(L, "%s/.cache/bezel", home) : NULL;
+}
+
 /* Steps the load job; calls the progress function at index `progress` (0 = none) with 0..1. */
 static bezel_status load_run(lua_State *L, bezel_job *job, int progress, bezel_error *err) {
     bezel_status st;
@@ -48,10 +60,10 @@ static bezel_status load_run(lua_State *L, bezel_job *job, int progress, bezel_e
     return st == BEZEL_DONE ? BEZEL_OK : st;
 }
 
-/* bezel.load([path], {progress=, kind=, map=, check=}) -> model | nil, message, code.
+/* bezel.load([path], {progress=, kind=, map=, check=, cache=}) -> model | nil, message, code.
  * Without a path: BEZEL_MODEL of the environment. */
 static int model_load(lua_State *L) {
-    static const char *const known[] = {"progress", "kind", "map", "check", NULL};
+    static const char *const known[] = {"progress", "kind", "map", "check", "cache", NULL};
     const char *path = lua_isnoneornil(L, 1) ? getenv("BEZEL_MODEL") : lbezel_check_cstring(L, 1);
     bezel_error err = BEZEL_ERROR_INIT;
     lua_settop(L, 2);
@@ -67,6 +79,7 @@ static int model_load(lua_State *L) {
     options.kind = option_kind(L, 2);
     options.map = lbezel_option_bool(L, 2, "map", 1);
     options.check_weights = lbezel_option_bool(L, 2, "check", 0);
+    options.cache_folder = option_cache(L, 2);
     int progress = 0;
     if (lbezel_option_push(L, 2, "progress") != LUA_TNIL) {
         if (!lua_isfunction(L, -1)) return luaL_error(L, "option progress: function expected, got %s", luaL_typename(L, -1));
@@ -229,18 +242,22 @@ static int model_name(lua_State *L) {
 
 /* --- Options shared with chats ------------------------------------------------------------ */
 
+/* Place of an option's text among three names; 0 when it is not given. */
+static uint32_t option_place(lua_State *L, int i, const char *key, const char *const names[3]) {
+    const char *text = lbezel_option_text(L, i, key);
+    for (uint32_t place = 0; place < 3; place++)
+        if (!text || strcmp(text, names[place]) == 0) return place;
+    luaL_error(L, "option %s: '%s' is none of %s, %s, %s", key, text, names[0], names[1], names[2]);
+    return 0;
+}
+
 void lbezel_session_options(lua_State *L, int i, bezel_session_options *out) {
     bezel_session_options_init(out);
     out->n_ctx = (uint32_t)lbezel_option_integer(L, i, "n_ctx", out->n_ctx, 0, 1 << 20);
     out->chunk = (uint32_t)lbezel_option_integer(L, i, "chunk", out->chunk, 0, 4096);
-    const char *activations = lbezel_option_text(L, i, "activations");
-    if (!activations || strcmp(activations, "auto") == 0) return;
-    if (strcmp(activations, "f32") == 0)
-        out->activations = BEZEL_ACTIVATIONS_F32;
-    else if (strcmp(activations, "q8") == 0)
-        out->activations = BEZEL_ACTIVATIONS_Q8;
-    else
-        luaL_error(L, "option activations: '%s' is none of auto, f32, q8", activations);
+    static const char *const activations[] = {"auto", "f32", "q8"}, *const heads[] = {"auto", "full", "screened"};
+    out->activations = option_place(L, i, "activations", activations); /* ORDER BEZEL_ACTIVATIONS_... */
+    out->head = option_place(L, i, "head", heads);                     /* ORDER BEZEL_HEAD_... */
 }
 
 /* Stop strings: one string or a list. Pushes a userdata with the pointers; the strings stay in the options table. */
