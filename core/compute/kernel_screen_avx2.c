@@ -9,7 +9,7 @@
 #include "compute/screen.h"
 
 #define SCREEN256_INLINE static inline __attribute__((always_inline))
-#define SCREEN256_AHEAD 8192 /* bytes asked for ahead */
+#define SCREEN256_AHEAD 16384 /* bytes asked for ahead */
 
 SCREEN256_INLINE __m256i screen256_load(const uint8_t *p)
 {

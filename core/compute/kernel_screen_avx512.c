@@ -8,7 +8,7 @@
 #include "compute/kernel_avx512.h"
 #include "compute/screen.h"
 
-#define SCREEN512_AHEAD 8192 /* bytes asked for ahead */
+#define SCREEN512_AHEAD 16384 /* bytes asked for ahead */
 
 static inline __attribute__((always_inline)) __m512i screen512_load(const uint8_t *p)
 {

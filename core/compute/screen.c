@@ -13,7 +13,7 @@
 
 #include "compute/quant.h"
 
-enum { SCREEN_GROUP = 32, SCREEN_TRIES = 6 };
+enum { SCREEN_GROUP = 32, SCREEN_TRIES = 3 };
 
 #define SCREEN_RAISE (1.0 + 1e-6)
 #define SCREEN_MOST 1e30 /* of norm * |h|: the floats of a product stay far from their limit */
@@ -83,7 +83,7 @@ static float screen_miss(const float *r, const float *q, float scale)
 /* Best of a few scales around those that map the largest value to the end of the range. */
 static float screen_group(float best_q[SCREEN_GROUP], const float *r)
 {
-    static const float ends[SCREEN_TRIES] = {-8.0f, 7.0f, -7.6f, -8.8f, 7.6f, 8.4f};
+    static const float ends[SCREEN_TRIES] = {-8.2f, 7.2f, -9.2f};
     float q[SCREEN_GROUP], most = 0.0f, best = 0.0f, best_miss = INFINITY;
     for (size_t i = 0; i < SCREEN_GROUP; i++)
         most = fabsf(r[i]) > fabsf(most) ? r[i] : most;
