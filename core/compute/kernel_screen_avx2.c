@@ -2,11 +2,11 @@
 /* AVX2 level: the scan of the coarse output matrix (compute/screen.h), 8 rows a vector.
  * Invariant: integer sums are exact and the floats follow in the order of bz_screen_scan_ref: the same bits. The eight
  * products of a lane that are added in 16 bits are at most 2 * 15 * 127 each, 30,480 together. */
-#include <immintrin.h>
-#include <string.h>
-
 #include "compute/kernel_avx2.h"
 #include "compute/screen.h"
+
+#include <immintrin.h>
+#include <string.h>
 
 #define SCREEN256_INLINE static inline __attribute__((always_inline))
 #define SCREEN256_AHEAD 16384 /* bytes asked for ahead */

@@ -2,11 +2,11 @@
 /* AVX-512 level: the scan of the coarse output matrix (compute/screen.h), 16 rows a vector.
  * Invariant: integer sums are exact and the floats follow in the order of bz_screen_scan_ref: the same bits. It reads the
  * blocks as one stream and is bound by memory. */
-#include <immintrin.h>
-#include <string.h>
-
 #include "compute/kernel_avx512.h"
 #include "compute/screen.h"
+
+#include <immintrin.h>
+#include <string.h>
 
 #define SCREEN512_AHEAD 16384 /* bytes asked for ahead */
 

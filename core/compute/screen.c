@@ -8,10 +8,10 @@
  * Invariant: whatever the scales and orders chosen, the bound holds; they only decide how tight it is. */
 #include "compute/screen.h"
 
+#include "compute/quant.h"
+
 #include <math.h>
 #include <string.h>
-
-#include "compute/quant.h"
 
 enum { SCREEN_GROUP = 32, SCREEN_TRIES = 3 };
 

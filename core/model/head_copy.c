@@ -4,13 +4,13 @@
  * and only read from then on. */
 #include "model/head_copy.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "compute/quant.h"
 #include "model/head_file.h"
+
+#include <stdio.h>
+#include <string.h>
 
 enum { COPY_IDLE, COPY_BUSY, COPY_READY, COPY_FAILED };
 

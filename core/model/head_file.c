@@ -4,13 +4,13 @@
  * It takes about 2 MiB of memory while it builds. */
 #include "model/head_file.h"
 
-#include <math.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/reader.h"
 #include "base/status.h"
+
+#include <math.h>
+#include <string.h>
 
 #define HEAD_MAGIC "BZHEAD\r\n"
 #define HEAD_VERSION 1u /* to be raised with every change of what bz_screen_encode writes */

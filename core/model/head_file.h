@@ -12,10 +12,10 @@
 #ifndef BZ_HEAD_FILE_H
 #define BZ_HEAD_FILE_H
 
-#include <stdatomic.h>
-
 #include "compute/matmul.h"
 #include "compute/screen.h"
+
+#include <stdatomic.h>
 
 typedef struct bz_head_file {
     bz_screen screen;

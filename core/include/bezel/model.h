@@ -63,7 +63,7 @@ typedef struct bezel_model_options {
     /* bytes that read can deliver; must be given with it and only with it */
     uint64_t read_size;
     /* existing folder for files that are made from the model once and mapped from then on, or NULL (default): none are
-     * made and none are used. Not with read. Today one file of 400 bytes a token of a width of 640: a coarse copy of the
+     * made and none are used. Not with read. Today one file, 105 MB for the 270M model: a coarse copy of the
      * output matrix, by which greedy tokens are found with 60 % of the bytes read. A thread of low priority makes it, or
      * checks it, after the first token; the tokens are the same with it and without it. It is named after size, time and
      * identity of the model file and a sample of its bytes, and every byte of it is checked before use. Copied */
