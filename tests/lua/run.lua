@@ -88,7 +88,7 @@ end
 
 local scripts = table.pack(table.unpack(arg, 2))
 if scripts.n == 0 then
-  scripts = { "json", "value", "http", "model", "tools", "chat", "store", "examples", "misuse", "meta", n = 10 }
+  scripts = { "json", "value", "http", "model", "head", "tools", "chat", "store", "examples", "misuse", "meta", n = 11 }
 end
 t.only = os.getenv "BEZEL_LUA_TEST"
 

@@ -67,7 +67,7 @@ static void chat_start(chat_process *c, int first)
         dup2(in[0], 0), dup2(out[1], 1), dup2(null, 2);
         for (int fd = 3; fd < 64; fd++)
             close(fd);
-        execl(program, program, "chat", "--model", TINY_MODEL_PATH, "--store", path, "--conversation", id,
+        execl(program, program, "chat", "--no-cache", "--model", TINY_MODEL_PATH, "--store", path, "--conversation", id,
               "--stop", "\n", "--max-tokens", "6", "--threads", "1", (char *)NULL);
         _exit(9);
     }
