@@ -3,7 +3,7 @@
  * of at compile time. It does not decode: that is compute/quant. */
 #include "base/dtype.h"
 
-/* Bytes of the fields, in file order (source: GGUF block layouts, gemma-spec 1.3). h = half, b = byte. */
+/* Bytes of the fields, in file order (source: GGUF block layouts, MODEL.md 1.2). h = half, b = byte. */
 _Static_assert(2 + 16 == 18, "Q4_0: h d, b qs[16]");
 _Static_assert(2 + 2 + 16 == 20, "Q4_1: h d, h m, b qs[16]");
 _Static_assert(2 + 4 + 16 == 22, "Q5_0: h d, b qh[4], b qs[16]");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Decodes blocks of quantised weights, one function a type, written from the closed forms of the format (gemma-spec 1.3).
+/* Decodes blocks of quantised weights, one function a type, written from the closed forms of the format (MODEL.md 1.2).
  * Invariant: every result is the exactly rounded value of the form, so faster decoders must give the same bits. Blocks are
  * read byte by byte: any alignment, any byte order of the host. Checking that a row is long enough is the reader's part. */
 #include "compute/quant.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Picks a token from logits. Order as in Hugging Face (gemma-spec 7.1): bias, repetition penalty, then unless greedy
+/* Picks a token from logits. Order as in Hugging Face (MODEL.md 7.1): bias, repetition penalty, then unless greedy
  * temperature, top-k, top-p, min-p, softmax, draw. All memory is taken when it is made. Thread: confined. */
 #ifndef BZ_SAMPLER_H
 #define BZ_SAMPLER_H

@@ -2,7 +2,7 @@
 /* Grouped-query attention with rotary positions: global, or over a sliding window.
  *
  * Query i sees key j iff j <= i and (window) i - j < W. Query head h reads KV head h / (H / Hkv). Norms of q and k come
- * before the rotation (gemma-spec 2.4). No images: every key after the query is hidden. */
+ * before the rotation (MODEL.md 2.4). No images: every key after the query is hidden. */
 #include "model/decoder.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Gated feed-forward block: down(gelu_tanh(gate(a)) * up(a)), gemma-spec 2.0 GeGLU. */
+/* Gated feed-forward block: down(gelu_tanh(gate(a)) * up(a)), MODEL.md 2.0 GeGLU. */
 #include "model/decoder.h"
 
 static void feed_forward_rows(void *ctx, size_t begin, size_t end, unsigned worker)

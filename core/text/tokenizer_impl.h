@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Text to ids (gemma-spec 3.2 with its corrections). Immutable, any thread. */
+/* Text to ids (MODEL.md 3.2). Immutable, any thread. */
 #ifndef BZ_TOKENIZER_IMPL_H
 #define BZ_TOKENIZER_IMPL_H
 

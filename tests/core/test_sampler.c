@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sampler and logit filters against cases computed by hand and against the definitions of gemma-spec 7.1. */
+/* Sampler and logit filters against cases computed by hand and against the definitions of MODEL.md 7.1. */
 #include "generate/sampler.h"
 
 #include "base/rng.h"

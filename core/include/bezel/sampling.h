@@ -35,7 +35,7 @@ typedef struct bezel_sampling {
     /* 0 = greedy: the largest logit, the lowest id among equals, the members from top_k to min_p unused; else up to
      * 100 */
     float temperature;
-    /* only the k likeliest tokens, the lowest id first among equals;
+    /* only the k likeliest tokens, and those as likely as the k-th;
      * 0 = off */
     uint32_t top_k;
     /* only the likeliest tokens that together have at least this share; more than 0, at most 1; 1 = off */
