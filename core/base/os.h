@@ -31,6 +31,10 @@ void bz_os_flag_set(int fd);
 void bz_os_flag_clear(int fd);
 void bz_os_flag_close(int fd);
 void bz_os_pause(void); /* spin-wait hint */
+/* The one lock of the whole process, for libraries that keep unguarded state of their own: engines cannot know of each
+ * other. Held for one call of such a library, never while a callback of the host runs. */
+void bz_os_process_lock(void);
+void bz_os_process_unlock(void);
 void bz_os_give_way(void); /* the calling thread runs when nothing else wants to, as far as the system can do that */
 
 /* Keeps a broken connection from ending the host: between block and restore, both on one thread, SIGPIPE of that thread is

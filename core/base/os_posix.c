@@ -613,6 +613,18 @@ void bz_os_flag_close(int fd)
     errno = saved;
 }
 
+static pthread_mutex_t os_process_mutex = PTHREAD_MUTEX_INITIALIZER; /* a mutable global on purpose, see os.h */
+
+void bz_os_process_lock(void)
+{
+    pthread_mutex_lock(&os_process_mutex);
+}
+
+void bz_os_process_unlock(void)
+{
+    pthread_mutex_unlock(&os_process_mutex);
+}
+
 void bz_os_pause(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

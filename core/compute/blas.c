@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The one file that knows OpenBLAS. The library is taken as it is found: no environment variable is set, and its answer is
- * checked before it is used. Calls are made from our own workers, so a build that would start threads of its own is left
- * alone: how many it may use is a setting of the whole process, and so the host's. */
+ * checked before it is used. Calls are made from our own workers, one at a time in the whole process. A build that would
+ * start threads of its own is left alone: how many it may use is a setting of the whole process, and so the host's. */
 #include "compute/blas.h"
+
+#include "base/os.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -16,8 +18,12 @@ const char *bz_blas_name(void)
 void bz_blas_multiply(float *y, size_t y_stride, const float *w, size_t w_stride, size_t N, const float *x, size_t x_stride,
                       size_t T, size_t K, int add)
 {
+    /* The serial build takes its work buffers from a table without a lock (it is built without USE_LOCKING): two threads
+     * at once may get the same buffer and wrong numbers. Measured with 0.3.21: 5 of 160 runs of the matmul suite under load. */
+    bz_os_process_lock();
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)T, (blasint)N, (blasint)K, 1.0f, x, (blasint)x_stride, w,
                 (blasint)w_stride, add ? 1.0f : 0.0f, y, (blasint)y_stride);
+    bz_os_process_unlock();
 }
 
 /* Small numbers with signs, exact in float: a sum of 67 products of them is exact in any order. */

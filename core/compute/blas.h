@@ -11,7 +11,7 @@ int bz_blas_check(void);
 /* "OpenBLAS 0.3.21 ... SkylakeX", for people; Static text. */
 const char *bz_blas_name(void);
 /* y[t*y_stride + n] = sum over k of w[n*w_stride + k] * x[t*x_stride + k] for n < N, t < T; `add` adds to what y holds.
- *   Thread   any */
+ *   Thread   any; calls wait for each other, also those of other engines */
 void bz_blas_multiply(float *y, size_t y_stride, const float *w, size_t w_stride, size_t N, const float *x, size_t x_stride,
                       size_t T, size_t K, int add);
 
