@@ -252,13 +252,3 @@ void bz_tool_declare(bz_strbuf *out, const bz_tool *tool)
     }
     bz_strbuf_text(out, n == 0 ? "none\n" : "\n");
 }
-
-void bz_tool_signature(bz_strbuf *out, const bz_tool *tool)
-{
-    bz_strbuf_format(out, "%s(", tool->name);
-    for (size_t i = 0; i < bz_tool_parameter_count(tool); i++) {
-        bz_strbuf_text(out, i > 0 ? ", " : "");
-        add_line(out, bz_tool_parameter(tool, i)->name);
-    }
-    bz_strbuf_char(out, ')');
-}

@@ -17,7 +17,5 @@ const bz_schema_property *bz_tool_parameter_find(const bz_tool *tool, const char
 
 /* "- name: description" and "  Parameters: ..." with marks, enums, ranges and descriptions. */
 void bz_tool_declare(bz_strbuf *out, const bz_tool *tool);
-/* "get_weather(city, days)": the right form in an error for a model. */
-void bz_tool_signature(bz_strbuf *out, const bz_tool *tool);
 
 #endif
