@@ -134,7 +134,8 @@ static void generate_chunk(bz_generate_job *g)
 {
     bezel_session *s = g->session;
     const size_t left = s->n_ids - s->cache->n;
-    bz_decoder_begin(s->decoder, s->cache, s->ids + s->cache->n, left < s->chunk ? left : s->chunk);
+    const bz_segment segment = {.cache = s->cache, .ids = s->ids + s->cache->n, .T = left < s->chunk ? left : s->chunk};
+    bz_decoder_begin(s->decoder, &segment, 1);
     g->phase = PHASE_LAYER;
 }
 

@@ -25,11 +25,13 @@ static void rope_rows(void *ctx, size_t begin, size_t end, unsigned worker)
     bz_decoder *d = ctx;
     const size_t half = d->config->Dh / 2;
     for (size_t t = begin; t < end; ++t) {
+        const bz_segment *s = &d->segments[d->owner[t]];
+        const size_t position = s->position + t - s->row;
         for (int g = 0; g < 2; ++g) {
             float *cos_row = d->rope_cos[g] + t * half;
             float *sin_row = d->rope_sin[g] + t * half;
             for (size_t p = 0; p < half; ++p) {
-                const double angle = (double)(d->position + t) * d->inv_freq[g][p];
+                const double angle = (double)position * d->inv_freq[g][p];
                 cos_row[p] = (float)cos(angle);
                 sin_row[p] = (float)sin(angle);
             }
@@ -72,27 +74,29 @@ static void attention_prepare_rows(void *ctx, size_t begin, size_t end, unsigned
                 d->kernel->rms_norm(k + h * Dh, k + h * Dh, p->w->k_norm, Dh, c->eps);
             d->kernel->rope(k + h * Dh, cos_row, sin_row, Dh);
         }
-        bz_kv_cache_store(d->cache, d->kernel, p->layer, d->position + t, k, d->v + t * c->Hkv * Dh);
+        const bz_segment *s = &d->segments[d->owner[t]];
+        bz_kv_cache_store(s->cache, d->kernel, p->layer, s->position + t - s->row, k, d->v + t * c->Hkv * Dh);
     }
 }
 
-/* Row r is position r / H of the chunk, head r % H. */
+/* Row r is row r / H of the pass, head r % H. */
 static void attention_score_rows(void *ctx, size_t begin, size_t end, unsigned worker)
 {
     const attention_pass *p = ctx;
     bz_decoder *d = p->d;
     const bz_config *c = d->config;
     const size_t Dh = c->Dh, group = c->H / c->Hkv;
-    const size_t ring = bz_kv_cache_ring(c, p->layer, d->cache->n_ctx);
     float *scores = d->scores + worker * d->scores_stride;
     for (size_t r = begin; r < end; ++r) {
-        const size_t position = d->position + r / c->H;
+        const bz_segment *s = &d->segments[d->owner[r / c->H]];
+        const size_t ring = bz_kv_cache_ring(c, p->layer, s->cache->n_ctx);
+        const size_t position = s->position + r / c->H - s->row;
         const uint32_t head = (uint32_t)(r % c->H);
         const uint32_t kv_head = (uint32_t)(head / group);
         const int windowed = !p->is_global && c->window != 0 && position >= c->window;
         const size_t first = windowed ? position - c->window + 1 : 0;
-        d->kernel->attention(d->att + r * Dh, d->q + r * Dh, bz_kv_cache_rows(d->cache, p->layer, 0, kv_head),
-                             bz_kv_cache_rows(d->cache, p->layer, 1, kv_head), d->cache->dtype, Dh, Dh, first % ring,
+        d->kernel->attention(d->att + r * Dh, d->q + r * Dh, bz_kv_cache_rows(s->cache, p->layer, 0, kv_head),
+                             bz_kv_cache_rows(s->cache, p->layer, 1, kv_head), s->cache->dtype, Dh, Dh, first % ring,
                              ring, position - first + 1, c->score_scale, scores);
     }
 }

@@ -23,7 +23,7 @@ int bz_decoder_default_q8(const bezel_engine *engine)
 /* ORDER: as decoder_place hands them out. */
 enum {
     PART_X, PART_A, PART_Q, PART_K, PART_V, PART_ATT, PART_GATE, PART_UP, PART_COS0, PART_COS1, PART_SIN0, PART_SIN1,
-    PART_FREQ0, PART_FREQ1, PART_SCORES, PART_Q8, PART_SCREEN, PART_LIMIT
+    PART_FREQ0, PART_FREQ1, PART_SCORES, PART_Q8, PART_SCREEN, PART_SEGMENTS, PART_OWNER, PART_LIMIT
 };
 
 static size_t decoder_widest(const bz_config *c)
@@ -59,6 +59,8 @@ static int decoder_sizes(uint64_t sizes[PART_LIMIT], const bz_config *c, const b
         [PART_SCORES] = {threads, ((uint64_t)n_ctx + 15) & ~(uint64_t)15, 4},
         [PART_Q8] = {chunk, q8_row, 1},
         [PART_SCREEN] = {bz_decoder_screen_bytes(c->V, c->D), 1, 1},
+        [PART_SEGMENTS] = {chunk, sizeof(bz_segment), 1},
+        [PART_OWNER] = {chunk, sizeof(uint32_t), 1},
     };
     for (int i = 0; i < PART_LIMIT; ++i) {
         if (!bz_u64_mul(&sizes[i], rows[i][0], rows[i][1]) || !bz_u64_mul(&sizes[i], sizes[i], rows[i][2]) ||
@@ -109,6 +111,8 @@ static void decoder_place(bz_decoder *d, const uint64_t sizes[PART_LIMIT])
     d->scores = parts[PART_SCORES];
     d->q8 = d->use_q8 ? parts[PART_Q8] : NULL;
     d->screen_block = sizes[PART_SCREEN] > 0 ? parts[PART_SCREEN] : NULL;
+    d->segments = parts[PART_SEGMENTS];
+    d->owner = parts[PART_OWNER];
 }
 
 bezel_status bz_decoder_new(bz_decoder **out, const bezel_model *model, uint32_t n_ctx, uint32_t chunk, int use_q8,
@@ -161,16 +165,23 @@ void bz_decoder_free(bz_decoder *d)
 
 /* --- Pass --------------------------------------------------------------------------------- */
 
-void bz_decoder_begin(bz_decoder *d, bz_kv_cache *cache, const int32_t *ids, size_t T)
+void bz_decoder_begin(bz_decoder *d, const bz_segment *segments, size_t n)
 {
-    d->cache = cache;
+    size_t T = 0;
+    for (size_t i = 0; i < n; ++i) {
+        bz_segment *s = &d->segments[i];
+        *s = segments[i];
+        s->row = T;
+        s->position = s->cache->n;
+        bz_kv_cache_begin(s->cache, s->T);
+        for (const size_t end = T + s->T; T < end; ++T)
+            d->owner[T] = (uint32_t)i;
+    }
+    d->n_segments = n;
     d->T = T;
-    d->position = cache->n;
     d->layer = 0;
-    d->head_begin = 0;
     d->head_count = 0;
-    bz_kv_cache_begin(cache, T);
-    bz_embedding_lookup(d, ids);
+    bz_embedding_lookup(d);
     bz_attention_rope(d);
 }
 
@@ -227,20 +238,31 @@ int bz_decoder_layer(bz_decoder *d)
     ++d->layer;
     if (d->layer < d->config->n_layers)
         return 1;
-    bz_kv_cache_commit(d->cache, d->T);
+    for (size_t i = 0; i < d->n_segments; ++i)
+        bz_kv_cache_commit(d->segments[i].cache, d->segments[i].T);
     return 0;
 }
 
 /* --- Head --------------------------------------------------------------------------------- */
 
-void bz_decoder_head(bz_decoder *d, size_t t, size_t count)
+static void decoder_head_norm(bz_decoder *d, size_t i, size_t row)
 {
     const size_t D = d->config->D;
-    for (size_t i = t; i < t + count; ++i)
-        d->kernel->rms_norm(d->a + i * D, d->x + i * D, d->model->weights.output_norm, D, d->config->eps);
-    d->head_begin = t;
-    d->head_count = count;
+    d->kernel->rms_norm(d->a + i * D, d->x + row * D, d->model->weights.output_norm, D, d->config->eps);
+    d->head_count = i + 1;
     d->head_row = 0;
+}
+
+void bz_decoder_head(bz_decoder *d, size_t t, size_t count)
+{
+    for (size_t i = 0; i < count; ++i)
+        decoder_head_norm(d, i, t + i);
+}
+
+void bz_decoder_head_rows(bz_decoder *d, const uint32_t *rows, size_t count)
+{
+    for (size_t i = 0; i < count; ++i)
+        decoder_head_norm(d, i, rows[i]);
 }
 
 static void decoder_cap_logits(bz_decoder *d, float *logits, size_t stride, size_t begin, size_t end)
@@ -261,7 +283,7 @@ int bz_decoder_head_slice(bz_decoder *d, float *logits, size_t stride)
         rows = 64;
     size_t end = w->N - d->head_row > rows ? d->head_row + rows : w->N;
     bz_activations act;
-    bz_activations_set(&act, d->a + d->head_begin * d->config->D, d->config->D, d->head_count, d->config->D, d->q8);
+    bz_activations_set(&act, d->a, d->config->D, d->head_count, d->config->D, d->q8);
     /* The 8-bit rows of the first slice are still in d->q8. */
     act.q8_ready = d->q8 != NULL && d->head_row > 0;
     bz_matmul(logits, stride, d->engine, w, d->head_row, end, &act);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Forward pass of the text model: a chunk of T positions, layer by layer, resumable between layers.
+/* Forward pass of the text model: T positions of one or more timelines, layer by layer, resumable between layers.
  *
- *     bz_decoder_begin(d, cache, ids, T);
+ *     const bz_segment segment = {.cache = cache, .ids = ids, .T = T};
+ *     bz_decoder_begin(d, &segment, 1);
  *     while (bz_decoder_layer(d)) {}
  *     bz_decoder_head(d, T - 1, 1);
  *     while (bz_decoder_head_slice(d, logits, V)) {}
  *
  * The result does not depend on how a text is cut into chunks nor on the number of threads: every kernel computes a row
- * the same way whatever stands beside it. The residual stream stays in f32 (it reaches 103,800 in the 270M model).
+ * the same way whatever stands beside it, other timelines' rows too. The residual stream stays in f32 (it reaches 103,800 in the 270M model).
  * Thread: confined. */
 #ifndef BZ_DECODER_H
 #define BZ_DECODER_H
@@ -22,6 +23,15 @@
 /* 1 when AUTO means 8-bit activations, and with them a cache in halves: everywhere but on the scalar level. */
 int bz_decoder_default_q8(const bezel_engine *engine);
 
+/* What a pass computes of one timeline: positions cache->n .. cache->n + T - 1. */
+typedef struct bz_segment {
+    bz_kv_cache *cache;
+    const int32_t *ids; /* [T]; read by bz_decoder_begin only */
+    size_t T;
+    size_t row;      /* first of its T rows in the buffers; filled by bz_decoder_begin */
+    size_t position; /* cache->n when the pass began; likewise */
+} bz_segment;
+
 /* One pass. All float buffers lie in one block; letters as in config.h, C = chunk. */
 typedef struct bz_decoder {
     const bezel_model *model;
@@ -31,11 +41,12 @@ typedef struct bz_decoder {
     uint32_t chunk; /* C, most positions a pass */
     int use_q8;     /* 8-bit activations */
 
-    bz_kv_cache *cache; /* of the pass in progress */
-    size_t T, position; /* its length and first position */
-    uint32_t layer;     /* next layer, n_layers when done */
-    size_t head_begin, head_count; /* rows of `a` that hold normed hidden states for the head */
-    size_t head_row;               /* next row of the output matrix */
+    bz_segment *segments; /* [n_segments], room for C: of the pass in progress, upwards in row */
+    uint32_t *owner;      /* [T] row -> index of its segment */
+    size_t n_segments, T; /* T: rows of all of them */
+    uint32_t layer;       /* next layer, n_layers when done */
+    size_t head_count;    /* first rows of `a` that hold normed hidden states for the head */
+    size_t head_row;      /* next row of the output matrix */
 
     const bz_screen *screen;      /* of the screened head in progress */
     bz_screen_query screen_query;
@@ -66,14 +77,17 @@ bezel_status bz_decoder_new(bz_decoder **out, const bezel_model *model, uint32_t
                             bezel_error *err);
 void bz_decoder_free(bz_decoder *d);
 
-/* Embeds ids [T] for positions cache->n .. cache->n + T - 1. A pass that is never finished leaves the cache as it was. */
-void bz_decoder_begin(bz_decoder *d, bz_kv_cache *cache, const int32_t *ids, size_t T);
-/* Computes one layer; 1 while layers are left, 0 when the pass is done and the cache holds its positions. */
+/* Embeds the ids of n segments: each of another cache and T >= 1, together at most C rows. Caches of one pass have the
+ * decoder's config, one dtype, and at most its n_ctx. A pass that is never finished leaves the caches as they were; to
+ * take back positions of a finished one: bz_kv_cache_trim. */
+void bz_decoder_begin(bz_decoder *d, const bz_segment *segments, size_t n);
+/* Computes one layer; 1 while layers are left, 0 when the pass is done and the caches hold its positions. */
 int bz_decoder_layer(bz_decoder *d);
-/* Prepares logits of positions t .. t + count - 1 of the finished pass. May be called several times, upwards in t;
- * begins anew with each pass. */
+/* Prepares logits of rows t .. t + count - 1 of the finished pass. May be called several times. */
 void bz_decoder_head(bz_decoder *d, size_t t, size_t count);
-/* Computes the next slice of the output rows into logits [count, V], rows `stride` floats apart; 1 while rows are left. */
+/* The same for chosen rows [count], upwards. */
+void bz_decoder_head_rows(bz_decoder *d, const uint32_t *rows, size_t count);
+/* Computes the next slice of the output matrix into logits [count, V], rows `stride` floats apart; 1 while some is left. */
 int bz_decoder_head_slice(bz_decoder *d, float *logits, size_t stride);
 
 /* --- Screened head: head_pass.c ------------------------------------------------------------
@@ -97,11 +111,11 @@ uint64_t bz_decoder_screen_bytes(size_t N, size_t K); /* of screen_block */
 /* --- Parts of the pass, one file each ------------------------------------------------------ */
 
 /* embedding.c: x [T, D] = rows of token_embd times the embedding scale. */
-void bz_embedding_lookup(bz_decoder *d, const int32_t *ids);
-/* attention.c: angles of the chunk's positions for both bases. */
+void bz_embedding_lookup(bz_decoder *d);
+/* attention.c: angles of the rows' positions for both bases. */
 void bz_attention_rope_init(bz_decoder *d);
 void bz_attention_rope(bz_decoder *d);
-/* attention.c: a [T, D] normed -> a [T, D] attention output, K and V stored in the cache. */
+/* attention.c: a [T, D] normed -> a [T, D] attention output, K and V stored in the rows' caches. */
 void bz_attention_forward(bz_decoder *d, uint32_t layer);
 /* feed_forward.c: a [T, D] normed -> a [T, D]. */
 void bz_feed_forward(bz_decoder *d, uint32_t layer);

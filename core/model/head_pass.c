@@ -49,7 +49,7 @@ static head_scratch head_place(const bz_decoder *d)
 
 static void head_activations(bz_activations *a, const bz_decoder *d)
 {
-    bz_activations_set(a, d->a + d->head_begin * d->config->D, d->config->D, 1, d->config->D, d->q8);
+    bz_activations_set(a, d->a, d->config->D, 1, d->config->D, d->q8);
 }
 
 int bz_decoder_screen_begin(bz_decoder *d, const bz_screen *screen)

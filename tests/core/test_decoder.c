@@ -91,6 +91,11 @@ static void run_close(run *r)
     tiny_model_close(&r->tiny);
 }
 
+static void pass_begin(bz_decoder *d, bz_kv_cache *cache, const int32_t *ids, size_t T)
+{
+    bz_decoder_begin(d, &(bz_segment){.cache = cache, .ids = ids, .T = T}, 1);
+}
+
 static void run_head(run *r, size_t t)
 {
     bz_decoder_head(r->decoder, t, 1);
@@ -105,7 +110,7 @@ static void run_against(run *r, const reference *ref, uint32_t chunk, double *ou
     const size_t D = ref->D;
     for (size_t begin = 0; begin < ref->T; begin += chunk) {
         const size_t T = ref->T - begin < chunk ? ref->T - begin : chunk;
-        bz_decoder_begin(r->decoder, r->cache, ref->ids + begin, T);
+        pass_begin(r->decoder, r->cache, ref->ids + begin, T);
         for (uint32_t l = 0; l <= ref->L; ++l) {
             for (uint32_t i = 0; i < ref->n_probes; ++i) {
                 const size_t probe = bz_load_u32(ref->probes + 4 * i);
@@ -181,7 +186,7 @@ START_TEST(greedy_tokens_are_those_of_transformers_up_to_a_near_tie)
             break;
         int32_t id = bz_logit_argmax(r.logits, ref.V);
         ck_assert_msg(id == (int32_t)bz_load_u32(ref.greedy + 4 * i), "token %u is %d", i, id);
-        bz_decoder_begin(r.decoder, r.cache, &id, 1);
+        pass_begin(r.decoder, r.cache, &id, 1);
         while (bz_decoder_layer(r.decoder)) {
         }
         run_head(&r, 0);
@@ -198,7 +203,7 @@ static void last_logits(float *out, const reference *ref, uint32_t isa, uint32_t
     run_open(&r, isa, threads, chunk, use_q8);
     for (size_t begin = 0; begin < ref->T; begin += chunk) {
         const size_t T = ref->T - begin < chunk ? ref->T - begin : chunk;
-        bz_decoder_begin(r.decoder, r.cache, ref->ids + begin, T);
+        pass_begin(r.decoder, r.cache, ref->ids + begin, T);
         while (bz_decoder_layer(r.decoder)) {
         }
         run_head(&r, T - 1);
@@ -237,7 +242,7 @@ START_TEST(several_positions_of_a_pass_can_have_logits)
     reference_read(&ref);
     run_open(&r, BEZEL_ISA_AUTO, 2, 16, 1);
     float *rows = malloc(16 * (size_t)ref.V * sizeof *rows);
-    bz_decoder_begin(r.decoder, r.cache, ref.ids, 16);
+    pass_begin(r.decoder, r.cache, ref.ids, 16);
     while (bz_decoder_layer(r.decoder)) {
     }
     bz_decoder_head(r.decoder, 0, 10);
@@ -263,12 +268,82 @@ START_TEST(an_abandoned_pass_changes_nothing)
     double hidden, logits;
     reference_read(&ref);
     run_open(&r, BEZEL_ISA_AUTO, 1, 128, 0);
-    bz_decoder_begin(r.decoder, r.cache, ref.ids + 5, 128);
+    pass_begin(r.decoder, r.cache, ref.ids + 5, 128);
     ck_assert_int_eq(bz_decoder_layer(r.decoder), 1);
     ck_assert_uint_eq(r.cache->n, 0);
     run_against(&r, &ref, 128, &hidden, &logits);
     ck_assert_double_lt(logits, 1e-4);
     run_close(&r);
+    reference_free(&ref);
+}
+END_TEST
+
+enum { N_LINES = 5 };
+
+/* Timelines that begin at different places of the reference text and come in pieces of different sizes, up to `end` tokens
+ * each; the logits of the last row of each go to out [N_LINES, V]. together: all in one pass, until it has no more to do. */
+static void several_lines(float *out, const reference *ref, uint32_t isa, uint32_t threads, int use_q8, int together)
+{
+    static const size_t piece[N_LINES] = {1, 60, 7, 33, 2}, end[N_LINES] = {9, 629, 130, 600, 40};
+    run r;
+    bz_kv_cache *caches[N_LINES];
+    run_open(&r, isa, threads, 128, use_q8);
+    const size_t V = ref->V;
+    for (size_t i = 0; i < N_LINES; ++i)
+        ck_assert_int_eq(bz_kv_cache_new(&caches[i], bezel_engine_world(r.tiny.engine), &r.tiny.model->config,
+                                         650 + 50 * (uint32_t)i, r.cache->dtype, NULL), BEZEL_OK);
+    for (size_t first = 0, n = 1; first < N_LINES; first += together ? N_LINES : 1) {
+        for (n = 1; n > 0;) {
+            bz_segment segments[N_LINES];
+            size_t line[N_LINES];
+            n = 0;
+            for (size_t i = first; i < (together ? N_LINES : first + 1); ++i) {
+                const size_t done = caches[i]->n, left = end[i] - done;
+                line[n] = i;
+                segments[n] = (bz_segment){.cache = caches[i], .ids = ref->ids + 11 * i + done,
+                                           .T = left < piece[i] ? left : piece[i]};
+                n += left > 0;
+            }
+            if (n == 0)
+                break;
+            bz_decoder_begin(r.decoder, segments, n);
+            while (bz_decoder_layer(r.decoder)) {
+            }
+            uint32_t rows[N_LINES];
+            for (size_t i = 0; i < n; ++i)
+                rows[i] = (uint32_t)(r.decoder->segments[i].row + r.decoder->segments[i].T - 1);
+            float *logits = malloc(n * V * sizeof *logits);
+            bz_decoder_head_rows(r.decoder, rows, n);
+            while (bz_decoder_head_slice(r.decoder, logits, V)) {
+            }
+            for (size_t i = 0; i < n; ++i)
+                memcpy(out + line[i] * V, logits + i * V, V * sizeof *out);
+            free(logits);
+        }
+    }
+    for (size_t i = 0; i < N_LINES; ++i) {
+        ck_assert_uint_eq(caches[i]->n, end[i]);
+        bz_kv_cache_free(caches[i]);
+    }
+    run_close(&r);
+}
+
+START_TEST(timelines_in_one_pass_are_computed_as_each_alone)
+{
+    const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512};
+    reference ref;
+    reference_read(&ref);
+    const size_t size = N_LINES * (size_t)ref.V * sizeof(float);
+    float *alone = malloc(size), *together = malloc(size);
+    for (size_t i = 0; i < 3; ++i) {
+        for (int use_q8 = 0; use_q8 < 2 && bz_kernel_has(levels[i]); ++use_q8) {
+            several_lines(alone, &ref, levels[i], 1, use_q8, 0);
+            several_lines(together, &ref, levels[i], 1 + (uint32_t)i, use_q8, 1);
+            ck_assert_msg(memcmp(alone, together, size) == 0, "%s q8 %d", bezel_isa_name(levels[i]), use_q8);
+        }
+    }
+    free(alone);
+    free(together);
     reference_free(&ref);
 }
 END_TEST
@@ -303,6 +378,7 @@ Suite *decoder_suite(void)
     tcase_add_test(t, threads_and_chunks_change_no_bit);
     tcase_add_test(t, several_positions_of_a_pass_can_have_logits);
     tcase_add_test(t, an_abandoned_pass_changes_nothing);
+    tcase_add_test(t, timelines_in_one_pass_are_computed_as_each_alone);
     tcase_add_test(t, the_plan_is_what_a_decoder_takes);
     suite_add_tcase(s, t);
     return s;

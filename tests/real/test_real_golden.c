@@ -102,7 +102,7 @@ static void golden_prompt(golden_run *g, const bezel_value *prompt)
     ck_assert_int_eq(bezel_session_set(s, ids, n, NULL), BEZEL_OK);
     while (s->cache->n < n && s->cache->n < g->most) {
         const size_t begin = s->cache->n, T = n - begin < s->chunk ? n - begin : s->chunk;
-        bz_decoder_begin(s->decoder, s->cache, s->ids + begin, T);
+        bz_decoder_begin(s->decoder, &(bz_segment){.cache = s->cache, .ids = s->ids + begin, .T = T}, 1);
         while (bz_decoder_layer(s->decoder)) {
         }
         for (; next < bezel_value_count(probes); ++next) {
