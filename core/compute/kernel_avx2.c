@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* AVX2 level: products. Four rows of weights are unpacked into a buffer and multiplied with tiles of positions.
- * Invariant: a value is the sum over groups, in order, of float(8 sums of two pairs) times one scale, in 8 lanes that are
- * added by one tree; tiles only decide what is computed side by side, so a row's value never depends on T or on its
- * neighbours. The integer sums stay exact as floats: at most 4 * 128 * 32767 < 2^24 for byte weights; where sub-block scales
- * are multiplied in they may round once. */
+/* AVX2 level: the table, integer activations, and products with float activations: four rows of weights are widened into a
+ * buffer and multiplied with tiles of positions. Products with integer activations: kernel_gemm_avx2, kernel_decode_avx2.
+ * Invariant: a value is summed in 8 lanes that are added by one tree; tiles only decide what is computed side by side, so a
+ * row's value never depends on T or on its neighbours. */
 #include "compute/kernel_avx2.h"
 
 #include <bezel/engine.h>
@@ -24,16 +23,7 @@
 #endif
 
 /* ORDER: the tile functions are written out for 2 rows x 4 positions, 4 x 1, 1 x 1; 16 registers hold no more. */
-enum { AVX2_ROWS = 4, AVX2_CHUNK = 2048, AVX2_CHUNK_F32 = 1024 };
-
-typedef struct avx2_tile {
-    _Alignas(32) int16_t w[AVX2_ROWS][AVX2_CHUNK];
-    _Alignas(32) float d[AVX2_ROWS][AVX2_CHUNK / 32];
-    _Alignas(32) float m[AVX2_ROWS][AVX2_CHUNK / 16];
-    size_t n_groups;
-    int has_min;
-    int add; /* not the first chunk of the rows */
-} avx2_tile;
+enum { AVX2_ROWS = 4, AVX2_CHUNK_F32 = 1024 };
 
 typedef struct avx2_tile_f32 {
     _Alignas(32) float w[AVX2_ROWS][AVX2_CHUNK_F32];
@@ -56,123 +46,7 @@ AVX2_INLINE float avx2_sum(__m256 v)
     return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
 }
 
-AVX2_INLINE __m256i avx2_load(const int16_t *p)
-{
-    return _mm256_loadu_si256((const __m256i *)(const void *)p);
-}
-
 /* ---- integer activations ---------------------------------------------------------------------------------------------- */
-
-AVX2_INLINE void avx2_tile_q16(float *y, size_t y_stride, const avx2_tile *tile, size_t first, const bz_activation_row *x,
-                               const int rows, const int positions)
-{
-    _Alignas(32) float s[4][4][8]; /* products of the scales of 8 groups */
-    __m256 acc[4][4];
-    AVX2_UNROLL for (int r = 0; r < rows; r++)
-        AVX2_UNROLL for (int t = 0; t < positions; t++) acc[r][t] = _mm256_setzero_ps();
-    for (size_t g0 = 0; g0 < tile->n_groups; g0 += 8) {
-        const size_t left = tile->n_groups - g0 < 8 ? tile->n_groups - g0 : 8;
-        const __m256i mask = avx2_first(left);
-        AVX2_UNROLL for (int t = 0; t < positions; t++)
-        {
-            const __m256 d = _mm256_maskload_ps(x[t].d + g0, mask);
-            AVX2_UNROLL for (int r = 0; r < rows; r++) _mm256_store_ps(
-                s[r][t], _mm256_mul_ps(d, _mm256_maskload_ps(tile->d[first + (size_t)r] + g0, mask)));
-        }
-        for (size_t g = 0; g < left; g++) {
-            const size_t at = (g0 + g) * 32;
-            __m256i low[4], high[4];
-            AVX2_UNROLL for (int r = 0; r < rows; r++)
-            {
-                low[r] = avx2_load(tile->w[first + (size_t)r] + at);
-                high[r] = avx2_load(tile->w[first + (size_t)r] + at + 16);
-            }
-            AVX2_UNROLL for (int t = 0; t < positions; t++)
-                AVX2_UNROLL for (int r = 0; r < rows; r++)
-                {
-                    const __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(low[r], avx2_load(x[t].q + at)),
-                                                         _mm256_madd_epi16(high[r], avx2_load(x[t].q + at + 16)));
-                    acc[r][t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_broadcast_ss(&s[r][t][g]), acc[r][t]);
-                }
-        }
-    }
-    for (size_t i = 0; tile->has_min && i < 2 * tile->n_groups; i += 8) {
-        const __m256i mask = avx2_first(2 * tile->n_groups - i);
-        AVX2_UNROLL for (int t = 0; t < positions; t++)
-        {
-            const __m256 sum = _mm256_maskload_ps(x[t].sum + i, mask);
-            AVX2_UNROLL for (int r = 0; r < rows; r++) acc[r][t] =
-                _mm256_fnmadd_ps(_mm256_maskload_ps(tile->m[first + (size_t)r] + i, mask), sum, acc[r][t]);
-        }
-    }
-    AVX2_UNROLL for (int t = 0; t < positions; t++)
-        AVX2_UNROLL for (int r = 0; r < rows; r++)
-        {
-            float *out = y + (size_t)t * y_stride + r;
-            const float v = avx2_sum(acc[r][t]);
-            *out = tile->add ? *out + v : v;
-        }
-}
-
-static void avx2_q16_2x4(float *y, size_t y_stride, const avx2_tile *tile, size_t first, const bz_activation_row *x)
-{
-    avx2_tile_q16(y, y_stride, tile, first, x, 2, 4);
-}
-
-static void avx2_q16_4x1(float *y, size_t y_stride, const avx2_tile *tile, const bz_activation_row *x)
-{
-    avx2_tile_q16(y, y_stride, tile, 0, x, 4, 1);
-}
-
-static void avx2_q16_1x1(float *y, size_t y_stride, const avx2_tile *tile, const bz_activation_row *x)
-{
-    avx2_tile_q16(y, y_stride, tile, 0, x, 1, 1);
-}
-
-/* A tile against all T positions; rows is AVX2_ROWS or 1. */
-static void avx2_q16_positions(float *y, size_t y_stride, const avx2_tile *tile, size_t rows, const void *x, size_t x_stride,
-                               size_t T, size_t K, size_t group)
-{
-    for (size_t t = 0, step; t < T; t += step) {
-        bz_activation_row a[4];
-        step = rows == AVX2_ROWS && T - t >= 4 ? 4 : 1;
-        for (size_t i = 0; i < step; i++)
-            a[i] = bz_activation_row_at(x, x_stride, t + i, K, group);
-        float *out = y + t * y_stride;
-        if (step == 4) {
-            avx2_q16_2x4(out, y_stride, tile, 0, a);
-            avx2_q16_2x4(out + 2, y_stride, tile, 2, a);
-        } else if (rows == AVX2_ROWS) {
-            avx2_q16_4x1(out, y_stride, tile, a);
-        } else {
-            avx2_q16_1x1(out, y_stride, tile, a);
-        }
-    }
-}
-
-static int avx2_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
-                          const void *x, size_t x_stride, size_t T, size_t K)
-{
-    avx2_tile tile;
-    if (!bz_quant_has_groups(dtype))
-        return 0;
-    if (T == 1 && bz_avx2_decode(y, w, dtype, n_begin, n_end, x, K))
-        return 1;
-    const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / 32;
-    tile.has_min = bz_quant_has_min(dtype);
-    for (size_t n = n_begin, rows; n < n_end; n += rows) {
-        rows = n_end - n >= AVX2_ROWS ? AVX2_ROWS : 1;
-        for (size_t g = 0; g < n_groups; g += AVX2_CHUNK / 32) {
-            tile.n_groups = n_groups - g < AVX2_CHUNK / 32 ? n_groups - g : AVX2_CHUNK / 32;
-            tile.add = g > 0;
-            for (size_t r = 0; r < rows; r++)
-                bz_avx2_unpack(tile.w[r], tile.d[r], tile.m[r], (const char *)w + (n + r) * row_size, dtype, g,
-                               tile.n_groups);
-            avx2_q16_positions(y + n, y_stride, &tile, rows, x, x_stride, T, K, g);
-        }
-    }
-    return 1;
-}
 
 AVX2_INLINE __m256i avx2_magnitude(const float *x)
 {
@@ -209,7 +83,7 @@ AVX2_INLINE int32_t avx2_quantize_half(int16_t *q, const float *x, __m256 invers
 static void avx2_q8_quantize(void *out, const float *x, size_t K)
 {
     int16_t *q = out;
-    float *d = (float *)(void *)((char *)out + K * sizeof(int16_t)), *sum = d + K / 32;
+    float *d = (float *)(void *)((char *)out + K * sizeof(int16_t)), *sum = d + K / 32, *total = sum + K / 16;
     for (size_t g = 0; g < K / 32; g++, x += 32, q += 32) {
         const uint32_t bits = avx2_max_bits(x);
         float max;
@@ -218,10 +92,12 @@ static void avx2_q8_quantize(void *out, const float *x, size_t K)
         if (finite && max >= 1e-30f) {
             const __m256 inverse = _mm256_set1_ps(32767.0f / max);
             d[g] = max / 32767.0f;
-            sum[2 * g] = d[g] * (float)avx2_quantize_half(q, x, inverse);
-            sum[2 * g + 1] = d[g] * (float)avx2_quantize_half(q + 16, x + 16, inverse);
+            const int32_t low = avx2_quantize_half(q, x, inverse), high = avx2_quantize_half(q + 16, x + 16, inverse);
+            sum[2 * g] = d[g] * (float)low;
+            sum[2 * g + 1] = d[g] * (float)high;
+            total[g] = d[g] * (float)(low + high);
         } else {
-            d[g] = sum[2 * g] = sum[2 * g + 1] = finite ? 0.0f : NAN;
+            d[g] = total[g] = sum[2 * g] = sum[2 * g + 1] = finite ? 0.0f : NAN;
             memset(q, 0, 32 * sizeof *q);
         }
     }
@@ -232,16 +108,17 @@ static void avx2_q8_quantize(void *out, const float *x, size_t K)
 /* Groups of one row to floats, d * w - m: the product is exact, so the fused form rounds as quant.c does. */
 static void avx2_widen_groups(float *out, const void *row, uint32_t dtype, size_t group, size_t n)
 {
-    _Alignas(32) int16_t w[256];
-    _Alignas(32) float d[8], m[16];
+    int8_t w[256];
+    float d[16], m[16];
     const int has_min = bz_quant_has_min(dtype);
+    const size_t pieces = bz_quant_part(dtype) / 8; /* eights of a part */
     for (size_t g = 0; g < n; g += 8, out += 256) {
         const size_t step = n - g < 8 ? n - g : 8;
         bz_avx2_unpack(w, d, m, row, dtype, group + g, step);
         for (size_t e = 0; e < 4 * step; e++) {
-            const __m256i q = _mm256_cvtepi16_epi32(_mm_load_si128((const __m128i *)(const void *)(w + 8 * e)));
-            const __m256 v = _mm256_cvtepi32_ps(q), scale = _mm256_broadcast_ss(d + e / 4);
-            _mm256_storeu_ps(out + 8 * e, has_min ? _mm256_fmsub_ps(v, scale, _mm256_broadcast_ss(m + e / 2))
+            const __m256i q = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(w + 8 * e)));
+            const __m256 v = _mm256_cvtepi32_ps(q), scale = _mm256_broadcast_ss(d + e / pieces);
+            _mm256_storeu_ps(out + 8 * e, has_min ? _mm256_fmsub_ps(v, scale, _mm256_broadcast_ss(m + e / pieces))
                                                   : _mm256_mul_ps(v, scale));
         }
     }
@@ -356,7 +233,7 @@ const bz_kernel bz_kernel_avx2 = {
     .isa = BEZEL_ISA_AVX2,
     .q8_row_size = bz_activation_row_size,
     .q8_quantize = avx2_q8_quantize,
-    .matmul_q8 = avx2_matmul_q8,
+    .matmul_q8 = bz_avx2_matmul_q8,
     .matmul_f32 = avx2_matmul_f32,
     .dequantize = avx2_dequantize,
     .rms_norm = bz_avx2_rms_norm,

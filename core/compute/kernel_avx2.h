@@ -8,11 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* bz_quant_unpack with the same bits; w 32-byte aligned. Asks for the cache lines that follow in memory. */
-void bz_avx2_unpack(int16_t *w, float *d, float *m, const void *row, uint32_t dtype, size_t group, size_t n);
-/* Scales d [8] and minima m [16] of the Q4_K or Q5_K block at p. */
-void bz_avx2_scales_k4(float *d, float *m, const uint8_t *p);
-/* One position, rows [n_begin, n_end): the bits of matmul_q8 with T = 1. Returns 0 for a type that has no such kernel. */
+/* bz_quant_unpack with the same bits. Asks for the cache lines that follow in memory. */
+void bz_avx2_unpack(int8_t *w, float *d, float *m, const void *row, uint32_t dtype, size_t group, size_t n);
+/* As the table of kernels says. */
+int bz_avx2_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
+                      size_t x_stride, size_t T, size_t K);
+/* The same for one position. Returns 0 for a type that has no such kernel. */
 int bz_avx2_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, size_t K);
 
 void bz_avx2_rms_norm(float *out, const float *x, const float *w, size_t n, float eps);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* AVX-512 level: products. Four rows of weights are unpacked into a buffer and multiplied with tiles of four positions.
- * Invariant: a value is the sum over groups, in order, of float(16 pair sums) times one scale, in 16 lanes that are added by
- * one tree; tiles only decide what is computed side by side, so a row's value never depends on T or on its neighbours. */
+/* AVX-512 level: the table, integer activations, and products with float activations: four rows of weights are widened into
+ * a buffer and multiplied with tiles of positions.
+ * Invariant: a value is summed in 16 lanes that are added by one tree; tiles only decide what is computed side by side, so a
+ * row's value never depends on T or on its neighbours. */
 #include "compute/kernel_avx512.h"
 
 #include <bezel/engine.h>
@@ -23,16 +24,7 @@
 #endif
 
 /* ORDER: the tile functions are written out for 4 and 1 rows, and 4, 2 and 1 positions. */
-enum { AVX512_ROWS = 4, AVX512_CHUNK = 2048, AVX512_CHUNK_F32 = 1024 };
-
-typedef struct avx512_tile {
-    _Alignas(64) int16_t w[AVX512_ROWS][AVX512_CHUNK];
-    _Alignas(64) float d[AVX512_ROWS][AVX512_CHUNK / 32];
-    _Alignas(64) float m[AVX512_ROWS][AVX512_CHUNK / 16];
-    size_t n_groups;
-    int has_min;
-    int add; /* not the first chunk of the rows */
-} avx512_tile;
+enum { AVX512_ROWS = 4, AVX512_CHUNK_F32 = 1024 };
 
 typedef struct avx512_tile_f32 {
     _Alignas(64) float w[AVX512_ROWS][AVX512_CHUNK_F32];
@@ -56,136 +48,17 @@ AVX512_INLINE float avx512_sum(__m512 v)
 
 /* ---- integer activations ---------------------------------------------------------------------------------------------- */
 
-AVX512_INLINE void avx512_tile_q16(float *y, size_t y_stride, const avx512_tile *tile, const bz_activation_row *x,
-                                   const int rows, const int positions)
-{
-    _Alignas(64) float s[AVX512_ROWS][4][16]; /* products of the scales of 16 groups */
-    __m512 acc[AVX512_ROWS][4];
-    AVX512_UNROLL for (int r = 0; r < rows; r++)
-        AVX512_UNROLL for (int t = 0; t < positions; t++) acc[r][t] = _mm512_setzero_ps();
-    for (size_t g0 = 0; g0 < tile->n_groups; g0 += 16) {
-        const size_t left = tile->n_groups - g0 < 16 ? tile->n_groups - g0 : 16;
-        const __mmask16 mask = avx512_first(left);
-        AVX512_UNROLL for (int t = 0; t < positions; t++)
-        {
-            const __m512 d = _mm512_maskz_loadu_ps(mask, x[t].d + g0);
-            AVX512_UNROLL for (int r = 0; r < rows; r++)
-                _mm512_store_ps(s[r][t], _mm512_mul_ps(d, _mm512_maskz_loadu_ps(mask, tile->d[r] + g0)));
-        }
-        for (size_t g = 0; g < left; g++) {
-            __m512i a[4];
-            AVX512_UNROLL for (int t = 0; t < positions; t++) a[t] = _mm512_loadu_si512(x[t].q + (g0 + g) * 32);
-            AVX512_UNROLL for (int r = 0; r < rows; r++)
-            {
-                const __m512i w = _mm512_load_si512(tile->w[r] + (g0 + g) * 32);
-                AVX512_UNROLL for (int t = 0; t < positions; t++) acc[r][t] =
-                    _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_madd_epi16(w, a[t])), _mm512_set1_ps(s[r][t][g]), acc[r][t]);
-            }
-        }
-    }
-    for (size_t i = 0; tile->has_min && i < 2 * tile->n_groups; i += 16) {
-        const __mmask16 mask = avx512_first(2 * tile->n_groups - i);
-        AVX512_UNROLL for (int t = 0; t < positions; t++)
-        {
-            const __m512 sum = _mm512_maskz_loadu_ps(mask, x[t].sum + i);
-            AVX512_UNROLL for (int r = 0; r < rows; r++) acc[r][t] =
-                _mm512_fnmadd_ps(_mm512_maskz_loadu_ps(mask, tile->m[r] + i), sum, acc[r][t]);
-        }
-    }
-    AVX512_UNROLL for (int t = 0; t < positions; t++)
-        AVX512_UNROLL for (int r = 0; r < rows; r++)
-        {
-            float *out = y + (size_t)t * y_stride + r;
-            const float v = avx512_sum(acc[r][t]);
-            *out = tile->add ? *out + v : v;
-        }
-}
-
-static void avx512_q16_4x4(float *y, size_t y_stride, const avx512_tile *tile, const bz_activation_row *x)
-{
-    avx512_tile_q16(y, y_stride, tile, x, 4, 4);
-}
-
-static void avx512_q16_4x2(float *y, size_t y_stride, const avx512_tile *tile, const bz_activation_row *x)
-{
-    avx512_tile_q16(y, y_stride, tile, x, 4, 2);
-}
-
-static void avx512_q16_4x1(float *y, size_t y_stride, const avx512_tile *tile, const bz_activation_row *x)
-{
-    avx512_tile_q16(y, y_stride, tile, x, 4, 1);
-}
-
-static void avx512_q16_1x4(float *y, size_t y_stride, const avx512_tile *tile, const bz_activation_row *x)
-{
-    avx512_tile_q16(y, y_stride, tile, x, 1, 4);
-}
-
-static void avx512_q16_1x1(float *y, size_t y_stride, const avx512_tile *tile, const bz_activation_row *x)
-{
-    avx512_tile_q16(y, y_stride, tile, x, 1, 1);
-}
-
-/* A tile against all T positions; rows is AVX512_ROWS or 1. */
-static void avx512_q16_positions(float *y, size_t y_stride, const avx512_tile *tile, size_t rows, const void *x,
-                                 size_t x_stride, size_t T, size_t K, size_t group)
-{
-    size_t t = 0;
-    while (t < T) {
-        bz_activation_row a[4];
-        const size_t step = T - t >= 4 ? 4 : rows == 4 && T - t >= 2 ? 2 : 1;
-        for (size_t i = 0; i < step; i++)
-            a[i] = bz_activation_row_at(x, x_stride, t + i, K, group);
-        float *out = y + t * y_stride;
-        if (rows == 1 && step == 4)
-            avx512_q16_1x4(out, y_stride, tile, a);
-        else if (rows == 1)
-            avx512_q16_1x1(out, y_stride, tile, a);
-        else if (step == 4)
-            avx512_q16_4x4(out, y_stride, tile, a);
-        else if (step == 2)
-            avx512_q16_4x2(out, y_stride, tile, a);
-        else
-            avx512_q16_4x1(out, y_stride, tile, a);
-        t += step;
-    }
-}
-
-static int avx512_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
-                            const void *x, size_t x_stride, size_t T, size_t K)
-{
-    avx512_tile tile;
-    if (!bz_quant_has_groups(dtype))
-        return 0;
-    if (T == 1 && bz_avx512_decode(y, w, dtype, n_begin, n_end, x, K))
-        return 1;
-    const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / 32;
-    tile.has_min = bz_quant_has_min(dtype);
-    for (size_t n = n_begin, rows; n < n_end; n += rows) {
-        rows = n_end - n >= AVX512_ROWS ? AVX512_ROWS : 1;
-        for (size_t g = 0; g < n_groups; g += AVX512_CHUNK / 32) {
-            tile.n_groups = n_groups - g < AVX512_CHUNK / 32 ? n_groups - g : AVX512_CHUNK / 32;
-            tile.add = g > 0;
-            for (size_t r = 0; r < rows; r++)
-                bz_avx2_unpack(tile.w[r], tile.d[r], tile.m[r], (const char *)w + (n + r) * row_size, dtype, g,
-                               tile.n_groups);
-            avx512_q16_positions(y + n, y_stride, &tile, rows, x, x_stride, T, K, g);
-        }
-    }
-    return 1;
-}
-
-AVX512_INLINE __m256i avx512_quantize_half(const float *x, __m512 inverse, float *sum, float d)
+AVX512_INLINE __m256i avx512_quantize_half(const float *x, __m512 inverse, int32_t *sum)
 {
     const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), inverse));
-    *sum = d * (float)_mm512_reduce_add_epi32(q);
+    *sum = _mm512_reduce_add_epi32(q);
     return _mm512_cvtepi32_epi16(q);
 }
 
 static void avx512_q8_quantize(void *out, const float *x, size_t K)
 {
     int16_t *q = out;
-    float *d = (float *)(void *)((char *)out + K * sizeof(int16_t)), *sum = d + K / 32;
+    float *d = (float *)(void *)((char *)out + K * sizeof(int16_t)), *sum = d + K / 32, *total = sum + K / 16;
     const __m512i sign = _mm512_set1_epi32(0x7fffffff);
     for (size_t g = 0; g < K / 32; g++, x += 32, q += 32) {
         const __m512i a = _mm512_and_si512(_mm512_loadu_si512(x), sign), b = _mm512_and_si512(_mm512_loadu_si512(x + 16), sign);
@@ -195,11 +68,15 @@ static void avx512_q8_quantize(void *out, const float *x, size_t K)
         const int finite = max < INFINITY;
         if (finite && max >= 1e-30f) {
             const __m512 inverse = _mm512_set1_ps(32767.0f / max);
+            int32_t low, high;
             d[g] = max / 32767.0f;
-            _mm256_storeu_si256((__m256i *)(void *)q, avx512_quantize_half(x, inverse, sum + 2 * g, d[g]));
-            _mm256_storeu_si256((__m256i *)(void *)(q + 16), avx512_quantize_half(x + 16, inverse, sum + 2 * g + 1, d[g]));
+            _mm256_storeu_si256((__m256i *)(void *)q, avx512_quantize_half(x, inverse, &low));
+            _mm256_storeu_si256((__m256i *)(void *)(q + 16), avx512_quantize_half(x + 16, inverse, &high));
+            sum[2 * g] = d[g] * (float)low;
+            sum[2 * g + 1] = d[g] * (float)high;
+            total[g] = d[g] * (float)(low + high);
         } else {
-            d[g] = sum[2 * g] = sum[2 * g + 1] = finite ? 0.0f : NAN;
+            d[g] = total[g] = sum[2 * g] = sum[2 * g + 1] = finite ? 0.0f : NAN;
             memset(q, 0, 32 * sizeof *q);
         }
     }
@@ -210,17 +87,18 @@ static void avx512_q8_quantize(void *out, const float *x, size_t K)
 /* Groups of one row to floats, d * w - m: the product is exact, so the fused form rounds as quant.c does. */
 static void avx512_widen_groups(float *out, const void *row, uint32_t dtype, size_t group, size_t n)
 {
-    _Alignas(64) int16_t w[256];
-    _Alignas(64) float d[8], m[16];
+    int8_t w[256];
+    float d[16], m[16];
     const int has_min = bz_quant_has_min(dtype);
+    const size_t pieces = bz_quant_part(dtype) / 16; /* sixteens of a part */
     for (size_t g = 0; g < n; g += 8, out += 256) {
         const size_t step = n - g < 8 ? n - g : 8;
         bz_avx2_unpack(w, d, m, row, dtype, group + g, step);
         for (size_t h = 0; h < 2 * step; h++) {
-            const __m512i q = _mm512_cvtepi16_epi32(_mm256_load_si256((const __m256i *)(const void *)(w + 16 * h)));
-            const __m512 v = _mm512_cvtepi32_ps(q), scale = _mm512_set1_ps(d[h / 2]);
+            const __m512i q = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(w + 16 * h)));
+            const __m512 v = _mm512_cvtepi32_ps(q), scale = _mm512_set1_ps(d[h / pieces]);
             _mm512_storeu_ps(out + 16 * h,
-                             has_min ? _mm512_fmsub_ps(v, scale, _mm512_set1_ps(m[h])) : _mm512_mul_ps(v, scale));
+                             has_min ? _mm512_fmsub_ps(v, scale, _mm512_set1_ps(m[h / pieces])) : _mm512_mul_ps(v, scale));
         }
     }
 }
@@ -326,7 +204,7 @@ const bz_kernel bz_kernel_avx512 = {
     .isa = BEZEL_ISA_AVX512,
     .q8_row_size = bz_activation_row_size,
     .q8_quantize = avx512_q8_quantize,
-    .matmul_q8 = avx512_matmul_q8,
+    .matmul_q8 = bz_avx2_matmul_q8,
     .matmul_f32 = avx512_matmul_f32,
     .dequantize = avx512_dequantize,
     .rms_norm = bz_avx512_rms_norm,

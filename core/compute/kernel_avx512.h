@@ -9,9 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One position, rows [n_begin, n_end): the bits of matmul_q8 with T = 1. Returns 0 for a type that has no such kernel. */
-int bz_avx512_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, size_t K);
-
 void bz_avx512_rms_norm(float *out, const float *x, const float *w, size_t n, float eps);
 void bz_avx512_geglu(float *out, const float *gate, const float *up, size_t n);
 void bz_avx512_add(float *x, const float *y, size_t n);

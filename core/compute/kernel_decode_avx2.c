@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* AVX2 level: one position against many rows, unpacked in registers, for the types that models are mostly made of.
- * Invariant: the same operations on the same lanes in the same order as the tiles of kernel_avx2.c, so a position gives the
- * same bits here as in a prompt. It reads each weight once, in the order of memory,
- * two rows side by side: the sum of one is a chain of dependent adds that would leave the units idle. */
+/* AVX2 level: one position against many rows, straight from the blocks, for the types that models are mostly made of.
+ * Eight rows go side by side. The products of a row's group are added up over the row by a tree of integer adds that leaves
+ * one row a lane, so the float part is the one of compute/activation.h with rows as lanes, and its bits.
+ * The weights' even and odd bytes of a 16-bit word are split by shifts and masks, which is why the position is first brought
+ * into that order: even elements of a group, then odd ones, the halves of the group in the halves of the vectors. Nibbles
+ * stay unsigned; what their offset adds is a product of the position's sum, exact in integers.
+ * Does not: unpack other types (kernel_gemm_avx2). */
 #include "compute/activation.h"
 #include "compute/kernel_avx2.h"
 #include "compute/quant.h"
@@ -14,199 +17,260 @@
 #if defined(__clang__)
 #define DECODE256_UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define DECODE256_UNROLL _Pragma("GCC unroll 8")
+#define DECODE256_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-enum { DECODE256_AHEAD = 8192, DECODE256_CHUNK = 64 }; /* bytes asked for ahead; groups a partial sum, as in the tiles */
+enum { DECODE256_ROWS = 8, DECODE256_CHUNK = 8192 };
 
-DECODE256_INLINE __m256i decode256_bytes32(const uint8_t *p)
+/* A stretch of the position. */
+typedef struct decode256_input {
+    _Alignas(32) int16_t q[DECODE256_CHUNK]; /* group: 16 even elements, 16 odd ones */
+    int32_t sum[DECODE256_CHUNK / 16];       /* of half a group */
+    const float *d, *total;
+    size_t n_groups;
+    int add; /* not the first stretch: goes on from y */
+} decode256_input;
+
+DECODE256_INLINE __m256i decode256_load(const void *p)
 {
-    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+    return _mm256_loadu_si256((const __m256i *)p);
 }
 
-DECODE256_INLINE uint16_t decode256_u16(const uint8_t *p)
+DECODE256_INLINE uint32_t decode256_u32(const uint8_t *p)
 {
-    uint16_t v;
+    uint32_t v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 
-/* Scales of up to 8 blocks of `size` bytes. */
-DECODE256_INLINE __m256 decode256_scales(const uint8_t *p, size_t size, size_t n)
+static void decode256_prepare(decode256_input *in, bz_activation_row x, size_t n_groups)
 {
-    if (n < 8) {
-        uint16_t half[8] = {0};
-        for (size_t i = 0; i < n; i++)
-            half[i] = decode256_u16(p + i * size);
-        return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)half));
+    const __m256i one = _mm256_set1_epi16(1), low = _mm256_set1_epi32(0xffff);
+    in->d = x.d;
+    in->total = x.total;
+    in->n_groups = n_groups;
+    for (size_t g = 0; g < n_groups; g++) {
+        const __m256i a = decode256_load(x.q + 32 * g), b = decode256_load(x.q + 32 * g + 16);
+        const __m256i even = _mm256_packus_epi32(_mm256_and_si256(a, low), _mm256_and_si256(b, low));
+        const __m256i odd = _mm256_packus_epi32(_mm256_srli_epi32(a, 16), _mm256_srli_epi32(b, 16));
+        const __m256i two = _mm256_hadd_epi32(_mm256_madd_epi16(a, one), _mm256_madd_epi16(b, one));
+        const __m256i four = _mm256_hadd_epi32(two, two); /* a and b of the lower lane, then of the upper one */
+        const __m128i sums = _mm_add_epi32(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+        _mm256_store_si256((__m256i *)(void *)(in->q + 32 * g), _mm256_permute4x64_epi64(even, 0xd8));
+        _mm256_store_si256((__m256i *)(void *)(in->q + 32 * g + 16), _mm256_permute4x64_epi64(odd, 0xd8));
+        _mm_storel_epi64((__m128i *)(void *)(in->sum + 2 * g), sums);
     }
-    __m128i v = _mm_cvtsi32_si128(decode256_u16(p));
-    v = _mm_insert_epi16(v, decode256_u16(p + size), 1);
-    v = _mm_insert_epi16(v, decode256_u16(p + 2 * size), 2);
-    v = _mm_insert_epi16(v, decode256_u16(p + 3 * size), 3);
-    v = _mm_insert_epi16(v, decode256_u16(p + 4 * size), 4);
-    v = _mm_insert_epi16(v, decode256_u16(p + 5 * size), 5);
-    v = _mm_insert_epi16(v, decode256_u16(p + 6 * size), 6);
-    return _mm256_cvtph_ps(_mm_insert_epi16(v, decode256_u16(p + 7 * size), 7));
 }
 
-/* 16 bytes of nibbles: the low ones in the lower half. */
+/* ---- one group of one row: eight sums, the lower four of the first half ------------------------------------------------- */
+
+DECODE256_INLINE __m256i decode256_products(__m256i even, __m256i odd, const int16_t *q)
+{
+    return _mm256_add_epi32(_mm256_madd_epi16(even, decode256_load(q)), _mm256_madd_epi16(odd, decode256_load(q + 16)));
+}
+
+DECODE256_INLINE __m256i decode256_signed(__m256i bytes, const int16_t *q)
+{
+    return decode256_products(_mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8), _mm256_srai_epi16(bytes, 8), q);
+}
+
+DECODE256_INLINE __m256i decode256_unsigned(__m256i bytes, const int16_t *q)
+{
+    return decode256_products(_mm256_and_si256(bytes, _mm256_set1_epi16(255)), _mm256_srli_epi16(bytes, 8), q);
+}
+
+/* 16 bytes of nibbles as 32 bytes, the low ones in the lower half. */
 DECODE256_INLINE __m256i decode256_nibbles(const uint8_t *p)
 {
-    const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-    const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(x), _mm_srli_epi16(x, 4), 1);
-    return _mm256_and_si256(both, _mm256_set1_epi8(15));
+    const __m256i x = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p));
+    return _mm256_and_si256(_mm256_srlv_epi32(x, _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4)), _mm256_set1_epi8(15));
 }
 
-/* 0xf0 where bit i of the four bytes at p is clear: over a nibble that makes nibble - 16 as a signed byte. */
-DECODE256_INLINE __m256i decode256_clear_bits(const uint8_t *p)
+/* 16 where bit i of the four bytes at p is set. */
+DECODE256_INLINE __m256i decode256_fifth(const uint8_t *p)
 {
     const __m256i spread = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
-    const __m256i others = _mm256_set1_epi64x(0x7fbfdfeff7fbfdfe); /* all but the bit of the byte's place */
-    uint32_t bits;
-    memcpy(&bits, p, sizeof bits);
-    const __m256i v = _mm256_or_si256(_mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), spread), others);
-    return _mm256_andnot_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(-1)), _mm256_set1_epi8((char)0xf0));
+    const __m256i place = _mm256_set1_epi64x((long long)0x8040201008040201);
+    const __m256i v = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32((int)decode256_u32(p)), spread), place);
+    return _mm256_and_si256(_mm256_cmpeq_epi8(v, place), _mm256_set1_epi8(16));
 }
 
-/* One group as 32 signed bytes. */
-DECODE256_INLINE __m256i decode256_group(const uint8_t *p, const uint32_t dtype)
+/* What is taken off the unsigned weights of a type. */
+DECODE256_INLINE int decode256_offset(const uint32_t dtype)
 {
+    return dtype == BZ_DTYPE_Q5_0 ? 16 : dtype == BZ_DTYPE_Q4_0 ? 8 : dtype == BZ_DTYPE_Q6_K ? 32 : 0;
+}
+
+/* p: a block of 32. */
+DECODE256_INLINE __m256i decode256_narrow(const uint8_t *p, const uint32_t dtype, const int16_t *q)
+{
+    if (dtype == BZ_DTYPE_Q8_0)
+        return decode256_signed(decode256_load(p + 2), q);
     if (dtype == BZ_DTYPE_Q5_0)
-        return _mm256_or_si256(decode256_nibbles(p + 6), decode256_clear_bits(p + 2));
+        return decode256_unsigned(_mm256_or_si256(decode256_nibbles(p + 6), decode256_fifth(p + 2)), q);
     if (dtype == BZ_DTYPE_Q4_0)
-        return _mm256_sub_epi8(decode256_nibbles(p + 2), _mm256_set1_epi8(8));
+        return decode256_unsigned(decode256_nibbles(p + 2), q);
     const __m128i table = _mm_loadu_si128((const __m128i *)(const void *)bz_quant_iq4_values);
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), decode256_nibbles(p + 2));
+    return decode256_signed(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), decode256_nibbles(p + 2)), q);
 }
 
-DECODE256_INLINE __m256 decode256_step(__m256 acc, __m256i low, __m256i high, const int16_t *q, const float *scale)
+/* Group B of a block of 256. */
+DECODE256_INLINE __m256i decode256_wide(const uint8_t *p, const uint32_t dtype, const int B, const int16_t *q)
 {
-    const __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)q);
-    const __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(q + 16));
-    const __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(low, a), _mm256_madd_epi16(high, b));
-    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_broadcast_ss(scale), acc);
-}
-
-DECODE256_INLINE __m256 decode256_step_bytes(__m256 acc, __m256i bytes, const int16_t *q, const float *scale)
-{
-    return decode256_step(acc, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes)),
-                          _mm256_cvtepi8_epi16(_mm256_extracti128_si256(bytes, 1)), q, scale);
-}
-
-/* One group of Q8_0 or of a type with nibbles against the same group of the position. */
-DECODE256_INLINE __m256 decode256_narrow_step(__m256 acc, const uint8_t *p, const uint32_t dtype, const int16_t *q,
-                                           const float *scale)
-{
-    if (dtype != BZ_DTYPE_Q8_0)
-        return decode256_step_bytes(acc, decode256_group(p, dtype), q, scale);
-    const __m128i low = _mm_loadu_si128((const __m128i *)(const void *)(p + 2));
-    const __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(p + 18));
-    return decode256_step(acc, _mm256_cvtepi8_epi16(low), _mm256_cvtepi8_epi16(high), q, scale);
-}
-
-/* Up to DECODE256_CHUNK groups of rows of a type with blocks of 32 and no minimum. */
-DECODE256_INLINE void decode256_narrow(__m256 *acc, const uint8_t *p, size_t row_size, const int rows, const uint32_t dtype,
-                                    const size_t size, bz_activation_row x, size_t n)
-{
-    _Alignas(32) float s[2][8];
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    for (size_t g0 = 0; g0 < n; g0 += 8) {
-        const size_t left = n - g0 < 8 ? n - g0 : 8;
-        const __m256 d = _mm256_maskload_ps(x.d + g0, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)left), lane));
-        DECODE256_UNROLL for (int r = 0; r < rows; r++)
-            _mm256_store_ps(s[r], _mm256_mul_ps(d, decode256_scales(p + (size_t)r * row_size, size, left)));
-        for (size_t g = 0; g < left; g++, p += size) {
-            const int16_t *q = x.q + (g0 + g) * 32;
-            DECODE256_UNROLL for (int r = 0; r < rows; r++)
-            {
-                const uint8_t *block = p + (size_t)r * row_size;
-                _mm_prefetch((const char *)block + DECODE256_AHEAD, _MM_HINT_T0);
-                acc[r] = decode256_narrow_step(acc[r], block, dtype, q, s[r] + g);
-            }
-        }
-    }
-}
-
-DECODE256_INLINE void decode256_q4_k(__m256 *acc, const uint8_t *p, size_t row_size, const int rows, bz_activation_row x, size_t n)
-{
-    _Alignas(32) float d[8], s[2][8], m[2][DECODE256_CHUNK * 2];
     const __m256i mask = _mm256_set1_epi8(15);
-    for (size_t g0 = 0; g0 < n; g0 += 8, p += 144) {
-        const __m256 scale = _mm256_loadu_ps(x.d + g0);
-        DECODE256_UNROLL for (int r = 0; r < rows; r++)
-        {
-            const uint8_t *block = p + (size_t)r * row_size;
-            _mm_prefetch((const char *)block + DECODE256_AHEAD, _MM_HINT_T0);
-            _mm_prefetch((const char *)block + DECODE256_AHEAD + 64, _MM_HINT_T0);
-            _mm_prefetch((const char *)block + DECODE256_AHEAD + 128, _MM_HINT_T0);
-            bz_avx2_scales_k4(d, m[r] + 2 * g0, block);
-            _mm256_store_ps(s[r], _mm256_mul_ps(scale, _mm256_load_ps(d)));
-        }
-        for (size_t pair = 0; pair < 4; pair++) {
-            const int16_t *q = x.q + (g0 + 2 * pair) * 32;
-            DECODE256_UNROLL for (int r = 0; r < rows; r++)
-            {
-                const __m256i w = decode256_bytes32(p + (size_t)r * row_size + 16 + 32 * pair);
-                const __m256i low = _mm256_and_si256(w, mask), high = _mm256_and_si256(_mm256_srli_epi16(w, 4), mask);
-                acc[r] = decode256_step_bytes(acc[r], low, q, s[r] + 2 * pair);
-                acc[r] = decode256_step_bytes(acc[r], high, q + 32, s[r] + 2 * pair + 1);
-            }
-        }
+    if (dtype == BZ_DTYPE_Q4_K) {
+        const __m256i w = decode256_load(p + 16 + 32 * (B >> 1));
+        const __m256i nibble = _mm256_set1_epi16(15);
+        const __m256i even = B & 1 ? _mm256_srli_epi16(w, 4) : w;
+        const __m256i odd = _mm256_srli_epi16(w, B & 1 ? 12 : 8);
+        return decode256_products(_mm256_and_si256(even, nibble), B & 1 ? odd : _mm256_and_si256(odd, nibble), q);
     }
-    for (size_t i = 0; i < 2 * n; i += 8)
-        DECODE256_UNROLL for (int r = 0; r < rows; r++) acc[r] =
-            _mm256_fnmadd_ps(_mm256_loadu_ps(m[r] + i), _mm256_loadu_ps(x.sum + i), acc[r]);
-}
-
-/* Group B of a Q6_K block as signed bytes, without the scales. */
-DECODE256_INLINE __m256i decode256_q6_group(const uint8_t *p, const int B)
-{
-    const __m256i mask = _mm256_set1_epi8(15), top = _mm256_set1_epi8(0x30), middle = _mm256_set1_epi8(32);
     const int H = B >> 2, J = B & 3;
-    const __m256i low = decode256_bytes32(p + 64 * H + 32 * (J & 1)), high = decode256_bytes32(p + 128 + 32 * H);
+    const __m256i low = decode256_load(p + 64 * H + 32 * (J & 1)), high = decode256_load(p + 128 + 32 * H);
     const __m256i n = _mm256_and_si256(J < 2 ? low : _mm256_srli_epi16(low, 4), mask);
     const __m256i two = J == 0   ? _mm256_slli_epi16(high, 4)
                         : J == 1 ? _mm256_slli_epi16(high, 2)
                         : J == 2 ? high
                                  : _mm256_srli_epi16(high, 2);
-    return _mm256_sub_epi8(_mm256_or_si256(n, _mm256_and_si256(two, top)), middle);
+    return decode256_unsigned(_mm256_or_si256(n, _mm256_and_si256(two, _mm256_set1_epi8(0x30))), q);
 }
 
-DECODE256_INLINE void decode256_q6_k(__m256 *acc, const uint8_t *p, size_t row_size, const int rows, bz_activation_row x, size_t n)
+/* ---- eight rows --------------------------------------------------------------------------------------------------------- */
+
+/* v[r] has eight sums of row r: out[0] has row r's sum of the lower four in lane r, out[1] of the upper four. */
+DECODE256_INLINE void decode256_rows_to_lanes(__m256i out[2], const __m256i v[8])
 {
-    _Alignas(32) float s[2][8];
-    for (size_t g0 = 0; g0 < n; g0 += 8, p += 210) {
-        DECODE256_UNROLL for (int r = 0; r < rows; r++)
+    const __m256i a = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
+    const __m256i b = _mm256_hadd_epi32(_mm256_hadd_epi32(v[4], v[5]), _mm256_hadd_epi32(v[6], v[7]));
+    out[0] = _mm256_permute2x128_si256(a, b, 0x20);
+    out[1] = _mm256_permute2x128_si256(a, b, 0x31);
+}
+
+DECODE256_INLINE __m256 decode256_add(__m256 y, __m256i sum, __m256 scale, float d)
+{
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(scale, _mm256_set1_ps(d)), y);
+}
+
+/* Half floats in the word at p[r] + at, from bit `shift` on, r = 0..7. */
+DECODE256_INLINE __m256 decode256_halves(const uint8_t *const p[8], size_t at, const int shift)
+{
+    __m128i v[8];
+    DECODE256_UNROLL for (int r = 0; r < 8; r++) v[r] = _mm_cvtsi32_si128((int)(decode256_u32(p[r] + at) >> shift));
+    const __m128i a = _mm_unpacklo_epi32(_mm_unpacklo_epi16(v[0], v[1]), _mm_unpacklo_epi16(v[2], v[3]));
+    const __m128i b = _mm_unpacklo_epi32(_mm_unpacklo_epi16(v[4], v[5]), _mm_unpacklo_epi16(v[6], v[7]));
+    return _mm256_cvtph_ps(_mm_unpacklo_epi64(a, b));
+}
+
+DECODE256_INLINE __m256 decode256_narrow_rows(__m256 y, const uint8_t *const row[8], const uint32_t dtype, const size_t size,
+                                              const decode256_input *in, size_t ahead)
+{
+    for (size_t g = 0, at = 0; g < in->n_groups; g++, at += size) {
+        __m256i v[8], sum[2];
+        DECODE256_UNROLL for (int r = 0; r < 8; r++)
         {
-            const uint8_t *block = p + (size_t)r * row_size;
-            const __m256 d = _mm256_set1_ps(_cvtsh_ss(decode256_u16(block + 208)));
-            for (size_t line = 0; line < 256; line += 64)
-                _mm_prefetch((const char *)block + DECODE256_AHEAD + line, _MM_HINT_T0);
-            _mm256_store_ps(s[r], _mm256_mul_ps(_mm256_loadu_ps(x.d + g0), d));
+            _mm_prefetch((const char *)row[r] + at + ahead, _MM_HINT_T0);
+            v[r] = decode256_narrow(row[r] + at, dtype, in->q + 32 * g);
         }
+        decode256_rows_to_lanes(sum, v);
+        __m256i total = _mm256_add_epi32(sum[0], sum[1]);
+        if (decode256_offset(dtype) != 0) {
+            const int32_t all = in->sum[2 * g] + in->sum[2 * g + 1];
+            total = _mm256_sub_epi32(total, _mm256_set1_epi32(decode256_offset(dtype) * all));
+        }
+        y = decode256_add(y, total, decode256_halves(row, at, 0), in->d[g]);
+    }
+    return y;
+}
+
+/* Eight bytes of eight rows, transposed: byte i of row r becomes byte 8 * i + r. */
+DECODE256_INLINE void decode256_transpose8(uint8_t out[64], const uint64_t row[8])
+{
+    __m128i v[4], u[4];
+    DECODE256_UNROLL for (int i = 0; i < 4; i++)
+        v[i] = _mm_unpacklo_epi8(_mm_cvtsi64_si128((long long)row[i]), _mm_cvtsi64_si128((long long)row[i + 4]));
+    u[0] = _mm_unpacklo_epi8(v[0], v[2]); /* bytes 0-3 of rows 0 2 4 6 */
+    u[1] = _mm_unpackhi_epi8(v[0], v[2]);
+    u[2] = _mm_unpacklo_epi8(v[1], v[3]); /* of rows 1 3 5 7 */
+    u[3] = _mm_unpackhi_epi8(v[1], v[3]);
+    _mm_storeu_si128((__m128i *)(void *)out, _mm_unpacklo_epi8(u[0], u[2]));
+    _mm_storeu_si128((__m128i *)(void *)(out + 16), _mm_unpackhi_epi8(u[0], u[2]));
+    _mm_storeu_si128((__m128i *)(void *)(out + 32), _mm_unpacklo_epi8(u[1], u[3]));
+    _mm_storeu_si128((__m128i *)(void *)(out + 48), _mm_unpackhi_epi8(u[1], u[3]));
+}
+
+DECODE256_INLINE __m256 decode256_unsigned8(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+
+DECODE256_INLINE __m256 decode256_signed8(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+
+DECODE256_INLINE __m256 decode256_q4_k_rows(__m256 y, const uint8_t *const row[8], const decode256_input *in, size_t ahead)
+{
+    for (size_t g0 = 0, at = 0; g0 < in->n_groups; g0 += 8, at += 144) {
+        uint64_t packed[2][8];
+        uint8_t scale[64], min[64];
+        DECODE256_UNROLL for (int r = 0; r < 8; r++)
+        {
+            const uint32_t a = decode256_u32(row[r] + at + 4), b = decode256_u32(row[r] + at + 8),
+                           c = decode256_u32(row[r] + at + 12);
+            packed[0][r] = (a & 0x3f3f3f3fu) | (uint64_t)((c & 0x0f0f0f0fu) | ((a >> 2) & 0x30303030u)) << 32;
+            packed[1][r] = (b & 0x3f3f3f3fu) | (uint64_t)(((c >> 4) & 0x0f0f0f0fu) | ((b >> 2) & 0x30303030u)) << 32;
+            _mm_prefetch((const char *)row[r] + at + ahead, _MM_HINT_T0);
+            _mm_prefetch((const char *)row[r] + at + ahead + 64, _MM_HINT_T0);
+            _mm_prefetch((const char *)row[r] + at + ahead + 128, _MM_HINT_T0);
+        }
+        decode256_transpose8(scale, packed[0]);
+        decode256_transpose8(min, packed[1]);
+        const __m256 d = decode256_halves(row, at, 0), d_min = decode256_halves(row, at, 16);
         DECODE256_UNROLL for (int B = 0; B < 8; B++)
         {
-            const int16_t *q = x.q + (g0 + (size_t)B) * 32;
-            DECODE256_UNROLL for (int r = 0; r < rows; r++)
-            {
-                const uint8_t *block = p + (size_t)r * row_size;
-                const __m256i w = decode256_q6_group(block, B);
-                const __m256i s0 = _mm256_set1_epi16((int8_t)block[192 + 2 * B]);
-                const __m256i s1 = _mm256_set1_epi16((int8_t)block[193 + 2 * B]);
-                const __m256i low = _mm256_mullo_epi16(_mm256_cvtepi8_epi16(_mm256_castsi256_si128(w)), s0);
-                const __m256i high = _mm256_mullo_epi16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256(w, 1)), s1);
-                acc[r] = decode256_step(acc[r], low, high, q, s[r] + B);
+            const size_t g = g0 + (size_t)B;
+            __m256i v[8], sum[2];
+            DECODE256_UNROLL for (int r = 0; r < 8; r++)
+                v[r] = decode256_wide(row[r] + at, BZ_DTYPE_Q4_K, B, in->q + 32 * g);
+            decode256_rows_to_lanes(sum, v);
+            y = decode256_add(y, _mm256_add_epi32(sum[0], sum[1]), _mm256_mul_ps(d, decode256_unsigned8(scale + 8 * B)),
+                              in->d[g]);
+            y = _mm256_fnmadd_ps(_mm256_mul_ps(d_min, decode256_unsigned8(min + 8 * B)), _mm256_set1_ps(in->total[g]), y);
+        }
+    }
+    return y;
+}
+
+DECODE256_INLINE __m256 decode256_q6_k_rows(__m256 y, const uint8_t *const row[8], const decode256_input *in, size_t ahead)
+{
+    for (size_t g0 = 0, at = 0; g0 < in->n_groups; g0 += 8, at += 210) {
+        uint64_t packed[2][8];
+        uint8_t scale[128];
+        DECODE256_UNROLL for (int r = 0; r < 8; r++)
+        {
+            memcpy(&packed[0][r], row[r] + at + 192, 8);
+            memcpy(&packed[1][r], row[r] + at + 200, 8);
+            DECODE256_UNROLL for (size_t line = 0; line < 256; line += 64)
+                _mm_prefetch((const char *)row[r] + at + ahead + line, _MM_HINT_T0);
+        }
+        decode256_transpose8(scale, packed[0]);
+        decode256_transpose8(scale + 64, packed[1]);
+        const __m256 d = decode256_halves(row, at + 206, 16);
+        DECODE256_UNROLL for (int B = 0; B < 8; B++)
+        {
+            const size_t g = g0 + (size_t)B;
+            __m256i v[8], sum[2];
+            DECODE256_UNROLL for (int r = 0; r < 8; r++)
+                v[r] = decode256_wide(row[r] + at, BZ_DTYPE_Q6_K, B, in->q + 32 * g);
+            decode256_rows_to_lanes(sum, v);
+            for (size_t h = 0; h < 2; h++) {
+                const __m256i offset = _mm256_set1_epi32(32 * in->sum[2 * g + h]);
+                y = decode256_add(y, _mm256_sub_epi32(sum[h], offset),
+                                  _mm256_mul_ps(d, decode256_signed8(scale + 8 * (2 * (size_t)B + h))), in->d[g]);
             }
         }
     }
-}
-
-DECODE256_INLINE float decode256_sum(__m256 v)
-{
-    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
-    return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
+    return y;
 }
 
 /* Bytes of a number of groups, a constant each for the types of this file. */
@@ -219,61 +283,82 @@ DECODE256_INLINE size_t decode256_bytes(const uint32_t dtype, size_t n_groups)
                                     : n_groups * 18;
 }
 
-/* `rows` rows, the first at p. */
-DECODE256_INLINE void decode256_side_by_side(float *y, const uint8_t *p, const uint32_t dtype, const int rows, const void *x, size_t K)
+/* Rows of one stretch of the position; w is where that stretch begins in row n_begin. */
+DECODE256_INLINE void decode256_rows(float *y, const uint8_t *w, size_t row_size, const uint32_t dtype, size_t n_rows,
+                                     const decode256_input *in)
 {
-    const size_t n_groups = K / 32, row_size = decode256_bytes(dtype, n_groups);
-    for (size_t g = 0; g < n_groups; g += DECODE256_CHUNK, p += decode256_bytes(dtype, DECODE256_CHUNK)) {
-        const size_t step = n_groups - g < DECODE256_CHUNK ? n_groups - g : DECODE256_CHUNK;
-        const bz_activation_row a = bz_activation_row_at(x, 0, 0, K, g);
-        __m256 acc[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    for (size_t n = 0; n < n_rows; n += DECODE256_ROWS) {
+        const size_t rows = n_rows - n < DECODE256_ROWS ? n_rows - n : DECODE256_ROWS;
+        const uint8_t *row[DECODE256_ROWS];
+        _Alignas(32) float last[DECODE256_ROWS] = {0};
+        float *out = rows == DECODE256_ROWS ? y + n : last;
+        for (size_t r = 0; r < DECODE256_ROWS; r++) /* places without a row do the last one again */
+            row[r] = w + (n + (r < rows ? r : rows - 1)) * row_size;
+        if (out == last)
+            memcpy(last, y + n, rows * sizeof *y);
+        const size_t ahead = DECODE256_ROWS * row_size;
+        __m256 sum = in->add ? _mm256_loadu_ps(out) : _mm256_setzero_ps();
         if (dtype == BZ_DTYPE_Q4_K)
-            decode256_q4_k(acc, p, row_size, rows, a, step);
+            sum = decode256_q4_k_rows(sum, row, in, ahead);
         else if (dtype == BZ_DTYPE_Q6_K)
-            decode256_q6_k(acc, p, row_size, rows, a, step);
+            sum = decode256_q6_k_rows(sum, row, in, ahead);
         else
-            decode256_narrow(acc, p, row_size, rows, dtype, decode256_bytes(dtype, 1), a, step);
-        DECODE256_UNROLL for (int r = 0; r < rows; r++)
-        {
-            const float part = decode256_sum(acc[r]);
-            y[r] = g ? y[r] + part : part;
-        }
+            sum = decode256_narrow_rows(sum, row, dtype, decode256_bytes(dtype, 1), in, ahead);
+        _mm256_storeu_ps(out, sum);
+        if (out == last)
+            memcpy(y + n, last, rows * sizeof *y);
     }
 }
 
-DECODE256_INLINE void decode256_rows(float *y, const uint8_t *w, const uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
-                              size_t K)
+static void decode256_q8_0(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in)
 {
-    const size_t row_size = decode256_bytes(dtype, K / 32);
-    size_t n = n_begin;
-    for (; n + 2 <= n_end; n += 2)
-        decode256_side_by_side(y + n, w + n * row_size, dtype, 2, x, K);
-    if (n < n_end)
-        decode256_side_by_side(y + n, w + n * row_size, dtype, 1, x, K);
+    decode256_rows(y, w, row_size, BZ_DTYPE_Q8_0, n_rows, in);
 }
+
+static void decode256_q5_0(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in)
+{
+    decode256_rows(y, w, row_size, BZ_DTYPE_Q5_0, n_rows, in);
+}
+
+static void decode256_q4_0(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in)
+{
+    decode256_rows(y, w, row_size, BZ_DTYPE_Q4_0, n_rows, in);
+}
+
+static void decode256_iq4_nl(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in)
+{
+    decode256_rows(y, w, row_size, BZ_DTYPE_IQ4_NL, n_rows, in);
+}
+
+static void decode256_q4_k(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in)
+{
+    decode256_rows(y, w, row_size, BZ_DTYPE_Q4_K, n_rows, in);
+}
+
+static void decode256_q6_k(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in)
+{
+    decode256_rows(y, w, row_size, BZ_DTYPE_Q6_K, n_rows, in);
+}
+
+typedef void (*decode256_kind)(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in);
+
+static const decode256_kind decode256_kinds[BZ_DTYPE_LIMIT] = {
+    [BZ_DTYPE_Q8_0] = decode256_q8_0,     [BZ_DTYPE_Q5_0] = decode256_q5_0, [BZ_DTYPE_Q4_0] = decode256_q4_0,
+    [BZ_DTYPE_IQ4_NL] = decode256_iq4_nl, [BZ_DTYPE_Q4_K] = decode256_q4_k, [BZ_DTYPE_Q6_K] = decode256_q6_k,
+};
 
 int bz_avx2_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, size_t K)
 {
-    switch (dtype) {
-    case BZ_DTYPE_Q8_0:
-        decode256_rows(y, w, BZ_DTYPE_Q8_0, n_begin, n_end, x, K);
-        return 1;
-    case BZ_DTYPE_Q5_0:
-        decode256_rows(y, w, BZ_DTYPE_Q5_0, n_begin, n_end, x, K);
-        return 1;
-    case BZ_DTYPE_Q4_0:
-        decode256_rows(y, w, BZ_DTYPE_Q4_0, n_begin, n_end, x, K);
-        return 1;
-    case BZ_DTYPE_IQ4_NL:
-        decode256_rows(y, w, BZ_DTYPE_IQ4_NL, n_begin, n_end, x, K);
-        return 1;
-    case BZ_DTYPE_Q4_K:
-        decode256_rows(y, w, BZ_DTYPE_Q4_K, n_begin, n_end, x, K);
-        return 1;
-    case BZ_DTYPE_Q6_K:
-        decode256_rows(y, w, BZ_DTYPE_Q6_K, n_begin, n_end, x, K);
-        return 1;
-    default:
+    decode256_input in;
+    if (dtype >= BZ_DTYPE_LIMIT || decode256_kinds[dtype] == NULL)
         return 0;
+    const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / BZ_QUANT_GROUP;
+    for (size_t g = 0, step; g < n_groups && n_begin < n_end; g += step) {
+        step = n_groups - g < DECODE256_CHUNK / 32 ? n_groups - g : DECODE256_CHUNK / 32;
+        in.add = g > 0;
+        decode256_prepare(&in, bz_activation_row_at(x, 0, 0, K, g), step);
+        const uint8_t *begin = (const uint8_t *)w + n_begin * row_size + bz_quant_row_size(dtype, g * BZ_QUANT_GROUP);
+        decode256_kinds[dtype](y + n_begin, begin, row_size, n_end - n_begin, &in);
     }
+    return 1;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The scalar level: plain C, the oracle of the others and the reference path of the library.
- * Invariant: every value depends on its row and position alone, never on T, the row range or the thread. Sums run in 16
- * interleaved partial sums (which compilers turn into vector adds without being allowed to reorder) that are added as a tree.
+ * Invariant: every value depends on its row and position alone, never on T, the row range or the thread. Products with
+ * integer activations go as compute/activation.h defines them. Sums of floats run in 16 interleaved partial sums (which
+ * compilers turn into vector adds without being allowed to reorder) that are added as a tree.
  * It does not prefetch, does not use OpenBLAS and is not tuned beyond that. */
 #include <bezel/engine.h>
 
@@ -38,40 +39,45 @@ static float ref_dot(const float *a, const float *b, size_t n)
 
 /* ---- products --------------------------------------------------------------------------------------------------------- */
 
-/* Groups of a chunk against one row of integer activations. */
-static float ref_dot_groups(const int16_t *w, const float *d, const float *m, bz_activation_row x, size_t n)
+/* Groups of a chunk of a row, unpacked. */
+typedef struct ref_chunk {
+    int8_t w[REF_CHUNK];
+    float d[REF_CHUNK / 16], m[REF_CHUNK / 16];
+    size_t part; /* elements of one scale */
+    int has_min;
+} ref_chunk;
+
+/* Goes on from y through n groups: the defined order (compute/activation.h). */
+static float ref_dot_groups(const ref_chunk *c, bz_activation_row x, size_t n, float y)
 {
-    float y = 0.0f;
-    for (size_t g = 0; g < n; g++) {
-        int64_t sum = 0;
-        for (size_t i = 0; i < BZ_QUANT_GROUP; i++)
-            sum += (int32_t)w[g * BZ_QUANT_GROUP + i] * x.q[g * BZ_QUANT_GROUP + i];
-        y += (float)sum * (d[g] * x.d[g]);
+    const size_t part = c->part;
+    for (size_t p = 0; p < n * BZ_QUANT_GROUP / part; p++) {
+        int32_t sum = 0;
+        for (size_t i = p * part; i < (p + 1) * part; i++)
+            sum += c->w[i] * x.q[i];
+        y = fmaf((float)sum, c->d[p] * x.d[p * part / BZ_QUANT_GROUP], y);
+        if (c->has_min)
+            y = fmaf(-c->m[p], part == 16 ? x.sum[p] : x.total[p], y);
     }
-    for (size_t s = 0; m && s < 2 * n; s++)
-        y -= m[s] * x.sum[s];
     return y;
 }
 
 static int ref_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
                          const void *x, size_t x_stride, size_t T, size_t K)
 {
-    int16_t q[REF_CHUNK];
-    float d[REF_CHUNK / BZ_QUANT_GROUP], m[REF_CHUNK / BZ_QUANT_GROUP * 2];
     if (!bz_quant_has_groups(dtype))
         return 0;
-    const int has_min = bz_quant_has_min(dtype);
+    ref_chunk c = {.part = bz_quant_part(dtype), .has_min = bz_quant_has_min(dtype)};
     const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / BZ_QUANT_GROUP;
     for (size_t n = n_begin; n < n_end; n++) {
         const uint8_t *row = (const uint8_t *)w + n * row_size;
         for (size_t g = 0; g < n_groups; g += REF_CHUNK / BZ_QUANT_GROUP) {
             const size_t left = n_groups - g;
             const size_t step = left < REF_CHUNK / BZ_QUANT_GROUP ? left : REF_CHUNK / BZ_QUANT_GROUP;
-            bz_quant_unpack(q, d, m, row, dtype, g, step);
+            bz_quant_unpack(c.w, c.d, c.m, row, dtype, g, step);
             for (size_t t = 0; t < T; t++) {
                 const bz_activation_row a = bz_activation_row_at(x, x_stride, t, K, g);
-                const float part = ref_dot_groups(q, d, has_min ? m : NULL, a, step);
-                y[t * y_stride + n] = g ? y[t * y_stride + n] + part : part;
+                y[t * y_stride + n] = ref_dot_groups(&c, a, step, g ? y[t * y_stride + n] : 0.0f);
             }
         }
     }

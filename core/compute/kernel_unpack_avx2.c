@@ -34,10 +34,9 @@ static __m256i unpack_load32(const uint8_t *p)
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 
-static void unpack_store(int16_t *w, __m256i low, __m256i high)
+static void unpack_store(int8_t *w, __m256i bytes)
 {
-    _mm256_store_si256((__m256i *)(void *)w, low);
-    _mm256_store_si256((__m256i *)(void *)(w + 16), high);
+    _mm256_storeu_si256((__m256i *)(void *)w, bytes);
 }
 
 /* n halves to floats. */
@@ -59,10 +58,8 @@ static void unpack_scales(float *d, float *m, const uint8_t *p, size_t size, siz
     unpack_halves(d, half, n);
     if (!has_min)
         return;
-    for (size_t g = 0; g < n; g++) {
-        const float v = -_cvtsh_ss(unpack_u16(p + g * size + 2));
-        m[2 * g] = m[2 * g + 1] = v;
-    }
+    for (size_t g = 0; g < n; g++)
+        m[g] = -_cvtsh_ss(unpack_u16(p + g * size + 2));
 }
 
 /* 16 bytes of nibbles to 32 bytes: the low ones in the lower half. */
@@ -84,57 +81,45 @@ static __m256i unpack_bits(const uint8_t *p)
     return _mm256_cmpeq_epi8(_mm256_or_si256(v, others), _mm256_set1_epi8(-1));
 }
 
-static void unpack_signed(int16_t *w, __m256i bytes)
-{
-    unpack_store(w, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes)),
-                 _mm256_cvtepi8_epi16(_mm256_extracti128_si256(bytes, 1)));
-}
-
-static void unpack_q8_0(int16_t *w, const uint8_t *p, size_t n)
+static void unpack_q8_0(int8_t *w, const uint8_t *p, size_t n)
 {
     for (size_t g = 0; g < n; g++, p += 34, w += 32) {
         UNPACK_PREFETCH(p);
-        unpack_store(w, _mm256_cvtepi8_epi16(unpack_load16(p + 2)), _mm256_cvtepi8_epi16(unpack_load16(p + 18)));
+        unpack_store(w, unpack_load32(p + 2));
     }
 }
 
-static void unpack_q4(int16_t *w, const uint8_t *p, size_t n, size_t size, int offset)
+static void unpack_q4(int8_t *w, const uint8_t *p, size_t n, size_t size, int offset)
 {
     const __m256i middle = _mm256_set1_epi8((char)offset);
     for (size_t g = 0; g < n; g++, p += size, w += 32) {
         UNPACK_PREFETCH(p);
-        unpack_signed(w, _mm256_sub_epi8(unpack_nibbles(p + size - 16), middle));
+        unpack_store(w, _mm256_sub_epi8(unpack_nibbles(p + size - 16), middle));
     }
 }
 
 /* `clear` is what a clear fifth bit adds (0xf0 = -16 as a byte over a nibble, or 0), `set` what a set one does. */
-static void unpack_q5(int16_t *w, const uint8_t *p, size_t n, size_t size, int clear, int set)
+static void unpack_q5(int8_t *w, const uint8_t *p, size_t n, size_t size, int clear, int set)
 {
     const __m256i if_clear = _mm256_set1_epi8((char)clear), if_set = _mm256_set1_epi8((char)set);
     for (size_t g = 0; g < n; g++, p += size, w += 32) {
         UNPACK_PREFETCH(p);
         const __m256i bits = unpack_bits(p + size - 20);
         const __m256i high = _mm256_blendv_epi8(if_clear, if_set, bits);
-        unpack_signed(w, _mm256_or_si256(unpack_nibbles(p + size - 16), high));
+        unpack_store(w, _mm256_or_si256(unpack_nibbles(p + size - 16), high));
     }
 }
 
-static void unpack_iq4_nl(int16_t *w, const uint8_t *p, size_t n)
+static void unpack_iq4_nl(int8_t *w, const uint8_t *p, size_t n)
 {
     const __m256i table = _mm256_broadcastsi128_si256(unpack_load16((const uint8_t *)bz_quant_iq4_values));
     for (size_t g = 0; g < n; g++, p += 18, w += 32) {
         UNPACK_PREFETCH(p);
-        unpack_signed(w, _mm256_shuffle_epi8(table, unpack_nibbles(p + 2)));
+        unpack_store(w, _mm256_shuffle_epi8(table, unpack_nibbles(p + 2)));
     }
 }
 
-static void unpack_bytes(int16_t *w, __m256i bytes)
-{
-    unpack_store(w, _mm256_cvtepu8_epi16(_mm256_castsi256_si128(bytes)),
-                 _mm256_cvtepu8_epi16(_mm256_extracti128_si256(bytes, 1)));
-}
-
-void bz_avx2_scales_k4(float *d, float *m, const uint8_t *p)
+static void unpack_scales_k4(float *d, float *m, const uint8_t *p)
 {
     uint8_t scale[8], min[8];
     uint32_t a, b, c;
@@ -148,31 +133,28 @@ void bz_avx2_scales_k4(float *d, float *m, const uint8_t *p)
     const __m256 all = _mm256_set1_ps(_cvtsh_ss(unpack_u16(p))), all_min = _mm256_set1_ps(_cvtsh_ss(unpack_u16(p + 2)));
     const __m256 sc = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)scale)));
     const __m256 mn = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)min)));
-    const __m256 v = _mm256_mul_ps(all_min, mn);
     _mm256_storeu_ps(d, _mm256_mul_ps(all, sc));
-    const __m256 even = _mm256_unpacklo_ps(v, v), odd = _mm256_unpackhi_ps(v, v); /* each min for two half groups */
-    _mm256_storeu_ps(m, _mm256_permute2f128_ps(even, odd, 0x20));
-    _mm256_storeu_ps(m + 8, _mm256_permute2f128_ps(even, odd, 0x31));
+    _mm256_storeu_ps(m, _mm256_mul_ps(all_min, mn));
 }
 
-static void unpack_q4_k(int16_t *w, float *d, float *m, const uint8_t *p)
+static void unpack_q4_k(int8_t *w, float *d, float *m, const uint8_t *p)
 {
     const __m256i mask = _mm256_set1_epi8(15);
-    bz_avx2_scales_k4(d, m, p);
+    unpack_scales_k4(d, m, p);
     UNPACK_PREFETCH(p);
     UNPACK_PREFETCH(p + 64);
     UNPACK_PREFETCH(p + 128);
     for (int pair = 0; pair < 4; pair++, w += 64) {
         const __m256i x = unpack_load32(p + 16 + 32 * pair);
-        unpack_bytes(w, _mm256_and_si256(x, mask));
-        unpack_bytes(w + 32, _mm256_and_si256(_mm256_srli_epi16(x, 4), mask));
+        unpack_store(w, _mm256_and_si256(x, mask));
+        unpack_store(w + 32, _mm256_and_si256(_mm256_srli_epi16(x, 4), mask));
     }
 }
 
-static void unpack_q5_k(int16_t *w, float *d, float *m, const uint8_t *p)
+static void unpack_q5_k(int8_t *w, float *d, float *m, const uint8_t *p)
 {
     const __m256i mask = _mm256_set1_epi8(15), fifth = _mm256_set1_epi8(16), high = unpack_load32(p + 16);
-    bz_avx2_scales_k4(d, m, p);
+    unpack_scales_k4(d, m, p);
     UNPACK_PREFETCH(p);
     UNPACK_PREFETCH(p + 64);
     UNPACK_PREFETCH(p + 128);
@@ -180,15 +162,18 @@ static void unpack_q5_k(int16_t *w, float *d, float *m, const uint8_t *p)
         const __m256i bit = _mm256_set1_epi8((char)(1 << B)), x = unpack_load32(p + 48 + 32 * (B >> 1));
         const __m256i low = _mm256_and_si256(B & 1 ? _mm256_srli_epi16(x, 4) : x, mask);
         const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(high, bit), bit);
-        unpack_bytes(w, _mm256_or_si256(low, _mm256_and_si256(set, fifth)));
+        unpack_store(w, _mm256_or_si256(low, _mm256_and_si256(set, fifth)));
     }
 }
 
-static void unpack_q6_k(int16_t *w, float *d, const uint8_t *p)
+static void unpack_q6_k(int8_t *w, float *d, const uint8_t *p)
 {
     const __m256i mask = _mm256_set1_epi8(15), top = _mm256_set1_epi8(0x30), middle = _mm256_set1_epi8(32);
-    const float scale = _cvtsh_ss(unpack_u16(p + 208));
-    _mm256_storeu_ps(d, _mm256_set1_ps(scale));
+    const __m256 all = _mm256_set1_ps(_cvtsh_ss(unpack_u16(p + 208)));
+    for (size_t i = 0; i < 16; i += 8) {
+        const __m128i sc = _mm_loadl_epi64((const __m128i *)(const void *)(p + 192 + i));
+        _mm256_storeu_ps(d + i, _mm256_mul_ps(all, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(sc))));
+    }
     for (size_t line = 0; line < 256; line += 64)
         UNPACK_PREFETCH(p + line);
     for (int B = 0; B < 8; B++, w += 32) {
@@ -199,27 +184,24 @@ static void unpack_q6_k(int16_t *w, float *d, const uint8_t *p)
                             : J == 1 ? _mm256_slli_epi16(high, 2)
                             : J == 2 ? high
                                      : _mm256_srli_epi16(high, 2);
-        const __m256i q = _mm256_sub_epi8(_mm256_or_si256(n, _mm256_and_si256(two, top)), middle);
-        const __m256i s0 = _mm256_set1_epi16((int8_t)p[192 + 2 * B]), s1 = _mm256_set1_epi16((int8_t)p[193 + 2 * B]);
-        unpack_store(w, _mm256_mullo_epi16(_mm256_cvtepi8_epi16(_mm256_castsi256_si128(q)), s0),
-                     _mm256_mullo_epi16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256(q, 1)), s1));
+        unpack_store(w, _mm256_sub_epi8(_mm256_or_si256(n, _mm256_and_si256(two, top)), middle));
     }
 }
 
-static void unpack_k_blocks(int16_t *w, float *d, float *m, const uint8_t *p, uint32_t dtype, size_t n_blocks)
+static void unpack_k_blocks(int8_t *w, float *d, float *m, const uint8_t *p, uint32_t dtype, size_t n_blocks)
 {
-    for (size_t b = 0; b < n_blocks; b++, w += 256, d += 8, m += 16) {
+    for (size_t b = 0; b < n_blocks; b++, w += 256) {
         if (dtype == BZ_DTYPE_Q4_K)
-            unpack_q4_k(w, d, m, p + b * 144);
+            unpack_q4_k(w, d + 8 * b, m + 8 * b, p + b * 144);
         else if (dtype == BZ_DTYPE_Q5_K)
-            unpack_q5_k(w, d, m, p + b * 176);
+            unpack_q5_k(w, d + 8 * b, m + 8 * b, p + b * 176);
         else
-            unpack_q6_k(w, d, p + b * 210);
+            unpack_q6_k(w, d + 16 * b, p + b * 210);
     }
 }
 
 /* At most UNPACK_MOST groups. */
-static void unpack_part(int16_t *w, float *d, float *m, const void *row, uint32_t dtype, size_t group, size_t n)
+static void unpack_part(int8_t *w, float *d, float *m, const void *row, uint32_t dtype, size_t group, size_t n)
 {
     const uint8_t *p = (const uint8_t *)row + bz_quant_row_size(dtype, group * BZ_QUANT_GROUP);
     switch (dtype) {
@@ -258,14 +240,15 @@ static void unpack_part(int16_t *w, float *d, float *m, const void *row, uint32_
     }
 }
 
-void bz_avx2_unpack(int16_t *w, float *d, float *m, const void *row, uint32_t dtype, size_t group, size_t n)
+void bz_avx2_unpack(int8_t *w, float *d, float *m, const void *row, uint32_t dtype, size_t group, size_t n)
 {
+    const size_t parts = BZ_QUANT_GROUP / bz_quant_part(dtype);
     while (n > 0) {
         const size_t step = n < UNPACK_MOST ? n : UNPACK_MOST;
         unpack_part(w, d, m, row, dtype, group, step);
         w += step * BZ_QUANT_GROUP;
-        d += step;
-        m += step * 2;
+        d += step * parts;
+        m += step * parts;
         group += step;
         n -= step;
     }

@@ -19,7 +19,7 @@ enum {
     BLAS_MIN_T = 16,       /* below, reading the weights is the cost and our own kernels do that at full speed */
     BLAS_ROWS = 64,        /* rows a call, the same for any number of threads */
     BLAS_PANEL = 16384,    /* floats of a panel of widened weights: 64 KiB of stack, half an L2 way */
-    MATMUL_ALIGN_ROWS = 4, /* the fast kernels take 4 rows at a time */
+    MATMUL_ALIGN_ROWS = 16, /* rows that the fast kernels take at a time */
     MATMUL_SHARES = 4      /* pieces a thread in prompts, so that one delayed thread does not hold up the join */
 };
 

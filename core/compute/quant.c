@@ -93,41 +93,41 @@ static int quant_nibble(const uint8_t *qs, int i)
     return i < 16 ? qs[i] & 15 : qs[i - 16] >> 4;
 }
 
-static void quant_q4_0(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_q4_0(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     *d = quant_half(p);
     for (int i = 0; i < 32; i++)
-        w[i] = (int16_t)(quant_nibble(p + 2, i) - 8);
+        w[i] = (int8_t)(quant_nibble(p + 2, i) - 8);
 }
 
-static void quant_q4_1(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_q4_1(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     *d = quant_half(p);
-    m[0] = m[1] = -quant_half(p + 2);
+    m[0] = -quant_half(p + 2);
     for (int i = 0; i < 32; i++)
-        w[i] = (int16_t)quant_nibble(p + 4, i);
+        w[i] = (int8_t)quant_nibble(p + 4, i);
 }
 
-static void quant_q5_0(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_q5_0(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     *d = quant_half(p);
     const uint32_t high = quant_u32(p + 2);
     for (int i = 0; i < 32; i++)
-        w[i] = (int16_t)((quant_nibble(p + 6, i) | (int)((high >> i) & 1u) << 4) - 16);
+        w[i] = (int8_t)((quant_nibble(p + 6, i) | (int)((high >> i) & 1u) << 4) - 16);
 }
 
-static void quant_q5_1(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_q5_1(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     *d = quant_half(p);
-    m[0] = m[1] = -quant_half(p + 2);
+    m[0] = -quant_half(p + 2);
     const uint32_t high = quant_u32(p + 4);
     for (int i = 0; i < 32; i++)
-        w[i] = (int16_t)(quant_nibble(p + 8, i) | (int)((high >> i) & 1u) << 4);
+        w[i] = (int8_t)(quant_nibble(p + 8, i) | (int)((high >> i) & 1u) << 4);
 }
 
-static void quant_q8_0(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_q8_0(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     *d = quant_half(p);
@@ -135,7 +135,7 @@ static void quant_q8_0(int16_t *restrict w, float *restrict d, float *restrict m
         w[i] = (int8_t)p[2 + i];
 }
 
-static void quant_q8_1(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_q8_1(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     *d = quant_half(p);
@@ -143,7 +143,7 @@ static void quant_q8_1(int16_t *restrict w, float *restrict d, float *restrict m
         w[i] = (int8_t)p[4 + i];
 }
 
-static void quant_iq4_nl(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_iq4_nl(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     *d = quant_half(p);
@@ -154,33 +154,32 @@ static void quant_iq4_nl(int16_t *restrict w, float *restrict d, float *restrict
 /* ---- groups of blocks with 256 elements ------------------------------------------------------------------------------- */
 /* Names of the format: H = i >> 7, J = (i >> 5) & 3, L = i & 31, S = i >> 4 (half group), B = i >> 5 (group). */
 
-static void quant_q2_k(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_q2_k(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     const float scale = quant_half(p + 80), min = quant_half(p + 82);
-    for (int B = 0; B < 8; B++)
-        d[B] = scale;
-    for (int S = 0; S < 16; S++)
+    for (int S = 0; S < 16; S++) {
+        d[S] = scale * (float)(p[S] & 15);
         m[S] = min * (float)(p[S] >> 4);
-    for (int i = 0; i < 256; i++) {
-        const int q = (p[16 + 32 * (i >> 7) + (i & 31)] >> (2 * ((i >> 5) & 3))) & 3;
-        w[i] = (int16_t)(q * (p[i >> 4] & 15));
     }
+    for (int i = 0; i < 256; i++)
+        w[i] = (int8_t)((p[16 + 32 * (i >> 7) + (i & 31)] >> (2 * ((i >> 5) & 3))) & 3);
 }
 
-static void quant_q3_k(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_q3_k(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     const uint8_t *scales = p + 96;
     const float scale = quant_half(p + 108);
-    for (int B = 0; B < 8; B++)
-        d[B] = scale;
-    for (int i = 0; i < 256; i++) {
-        const int H = i >> 7, J = (i >> 5) & 3, L = i & 31, S = i >> 4;
+    for (int S = 0; S < 16; S++) {
         const int low = S < 8 ? scales[S] & 15 : scales[S - 8] >> 4;
         const int high = (scales[8 + (S & 3)] >> (2 * (S >> 2))) & 3;
+        d[S] = scale * (float)((low | high << 4) - 32);
+    }
+    for (int i = 0; i < 256; i++) {
+        const int H = i >> 7, J = (i >> 5) & 3, L = i & 31;
         const int q = (p[32 + 32 * H + L] >> (2 * J)) & 3;
         const int has_bit = (p[L] >> (4 * H + J)) & 1;
-        w[i] = (int16_t)(((low | high << 4) - 32) * (q - (has_bit ? 0 : 4)));
+        w[i] = (int8_t)(q - (has_bit ? 0 : 4));
     }
 }
 
@@ -202,45 +201,44 @@ static void quant_scales_to_float(float *d, float *m, const uint8_t *p)
     const float d_all = quant_half(p), min_all = quant_half(p + 2);
     for (int B = 0; B < 8; B++) {
         d[B] = d_all * (float)scale[B];
-        m[2 * B] = m[2 * B + 1] = min_all * (float)min[B];
+        m[B] = min_all * (float)min[B];
     }
 }
 
-static void quant_q4_k(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_q4_k(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     quant_scales_to_float(d, m, p);
     for (int i = 0; i < 256; i++) {
         const int byte = p[16 + 32 * (i >> 6) + (i & 31)];
-        w[i] = (int16_t)((i >> 5) & 1 ? byte >> 4 : byte & 15);
+        w[i] = (int8_t)((i >> 5) & 1 ? byte >> 4 : byte & 15);
     }
 }
 
-static void quant_q5_k(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_q5_k(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     quant_scales_to_float(d, m, p);
     for (int i = 0; i < 256; i++) {
         const int byte = p[48 + 32 * (i >> 6) + (i & 31)];
         const int low = (i >> 5) & 1 ? byte >> 4 : byte & 15;
-        w[i] = (int16_t)(low + 16 * ((p[16 + (i & 31)] >> (i >> 5)) & 1));
+        w[i] = (int8_t)(low + 16 * ((p[16 + (i & 31)] >> (i >> 5)) & 1));
     }
 }
 
-static void quant_q6_k(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_q6_k(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     const float scale = quant_half(p + 208);
-    for (int B = 0; B < 8; B++)
-        d[B] = scale;
+    for (int S = 0; S < 16; S++)
+        d[S] = scale * (float)(int8_t)p[192 + S];
     for (int i = 0; i < 256; i++) {
         const int H = i >> 7, J = (i >> 5) & 3, L = i & 31;
         const int byte = p[64 * H + 32 * (J & 1) + L];
         const int low = J < 2 ? byte & 15 : byte >> 4;
-        const int q = (low | ((p[128 + 32 * H + L] >> (2 * J)) & 3) << 4) - 32;
-        w[i] = (int16_t)(q * (int8_t)p[192 + (i >> 4)]); /* at most 32 * 128 */
+        w[i] = (int8_t)((low | ((p[128 + 32 * H + L] >> (2 * J)) & 3) << 4) - 32);
     }
 }
 
-static void quant_q8_k(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_q8_k(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     const float scale = quant_bits_float(quant_u32(p));
@@ -250,24 +248,23 @@ static void quant_q8_k(int16_t *restrict w, float *restrict d, float *restrict m
         w[i] = (int8_t)p[4 + i];
 }
 
-static void quant_iq4_xs(int16_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
+static void quant_iq4_xs(int8_t *restrict w, float *restrict d, float *restrict m, const uint8_t *restrict p)
 {
     (void)m;
     const float scale = quant_half(p);
     const unsigned high = quant_u16(p + 2);
-    for (int B = 0; B < 8; B++)
-        d[B] = scale;
-    for (int i = 0; i < 256; i++) {
-        const int B = i >> 5;
+    for (int B = 0; B < 8; B++) {
         const int ls = ((p[4 + (B >> 1)] >> (4 * (B & 1))) & 15) | (int)((high >> (2 * B)) & 3u) << 4;
-        w[i] = (int16_t)((ls - 32) * bz_quant_iq4_values[quant_nibble(p + 8 + 16 * B, i & 31)]);
+        d[B] = scale * (float)(ls - 32);
     }
+    for (int i = 0; i < 256; i++)
+        w[i] = bz_quant_iq4_values[quant_nibble(p + 8 + 16 * (i >> 5), i & 31)];
 }
 
 /* ---- table ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct quant_form {
-    void (*unpack)(int16_t *w, float *d, float *m, const uint8_t *block);
+    void (*unpack)(int8_t *w, float *d, float *m, const uint8_t *block);
     int has_min;
 } quant_form;
 
@@ -295,31 +292,37 @@ int bz_quant_has_min(uint32_t dtype)
     return dtype < BZ_DTYPE_LIMIT && quant_forms[dtype].has_min;
 }
 
-void bz_quant_unpack(int16_t *w, float *d, float *m, const void *row, uint32_t dtype, size_t group, size_t n)
+size_t bz_quant_part(uint32_t dtype)
+{
+    return dtype == BZ_DTYPE_Q2_K || dtype == BZ_DTYPE_Q3_K || dtype == BZ_DTYPE_Q6_K ? 16 : BZ_QUANT_GROUP;
+}
+
+void bz_quant_unpack(int8_t *w, float *d, float *m, const void *row, uint32_t dtype, size_t group, size_t n)
 {
     const bz_dtype *type = bz_dtype_find(dtype);
     const size_t step = type->block / BZ_QUANT_GROUP; /* groups a block: 1 or 8 */
+    const size_t parts = BZ_QUANT_GROUP / bz_quant_part(dtype);
     const uint8_t *p = (const uint8_t *)row + group / step * type->block_size;
     for (size_t g = 0; g < n; g += step, p += type->block_size)
-        quant_forms[dtype].unpack(w + g * BZ_QUANT_GROUP, d + g, m + 2 * g, p);
+        quant_forms[dtype].unpack(w + g * BZ_QUANT_GROUP, d + g * parts, m + g * parts, p);
 }
 
 static void quant_decode_groups(float *out, const void *row, uint32_t dtype, size_t K)
 {
-    int16_t w[256];
-    float d[8], m[16] = {0};
+    int8_t w[256];
+    float d[16], m[16] = {0};
     const bz_dtype *type = bz_dtype_find(dtype);
     const int has_min = bz_quant_has_min(dtype);
-    const size_t step = type->block / BZ_QUANT_GROUP;
+    const size_t step = type->block / BZ_QUANT_GROUP, part = bz_quant_part(dtype);
     for (size_t g = 0; g < K / BZ_QUANT_GROUP; g += step, out += type->block) {
         bz_quant_unpack(w, d, m, row, dtype, g, step);
         for (size_t h = 0; h < 2 * step; h++) { /* 16 at a time, a form that compilers make vectors of */
-            const float scale = d[h / 2], min = m[h];
-            float *part = out + 16 * h;
+            const float scale = d[h * 16 / part], min = m[h * 16 / part];
+            float *to = out + 16 * h;
             for (size_t i = 0; i < 16; i++)
-                part[i] = scale * (float)w[16 * h + i];
+                to[i] = scale * (float)w[16 * h + i];
             for (size_t i = 0; has_min && i < 16; i++)
-                part[i] -= min;
+                to[i] -= min;
         }
     }
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Blocks of quantised weights to numbers and back, in plain C: the oracle of every faster decoder.
  *
- * Every quantised type is seen the same way, as groups of 32 elements: element i = d * w[i] - m[i / 16], with w a 16-bit
- * integer (sub-block scales of 6 or 8 bits multiplied in), d one float a group, m one float a half group. In all types but
- * Q8_K (whose scale is a float) the product d * w needs at most 24 bits, so it is exact and the order of factors is free. */
+ * Every quantised type is seen the same way: parts of 32 elements (16 in Q2_K, Q3_K, Q6_K) with one scale and one minimum
+ * each, element i = d * w[i] - m, w an 8-bit integer. d and m have the scales of 4 to 8 bits of a block of 256 multiplied
+ * in, which is exact. In all types but Q8_K (whose scale is a float) the product d * w is exact too: 24 bits at most. */
 #ifndef BZ_QUANT_H
 #define BZ_QUANT_H
 
@@ -27,9 +27,12 @@ int bz_quant_has_groups(uint32_t dtype);
 /* 1 when m is not always zero. */
 int bz_quant_has_min(uint32_t dtype);
 
-/* Groups [group, group + n) of a row. For types with blocks of 256 both are multiples of 8.
- *   Shapes   w [n * 32], d [n], m [n * 2] (m untouched unless bz_quant_has_min) */
-void bz_quant_unpack(int16_t *w, float *d, float *m, const void *row, uint32_t dtype, size_t group, size_t n);
+/* Elements that share a scale: 32 or 16. */
+size_t bz_quant_part(uint32_t dtype);
+
+/* Groups of 32 elements, [group, group + n) of a row. For types with blocks of 256 both are multiples of 8.
+ *   Shapes   w [n * 32], d and m [n * 32 / bz_quant_part] (m untouched unless bz_quant_has_min) */
+void bz_quant_unpack(int8_t *w, float *d, float *m, const void *row, uint32_t dtype, size_t group, size_t n);
 /* One row of K elements to float. Returns 0 for an unknown type. */
 int bz_quant_decode(float *out, const void *row, uint32_t dtype, size_t K);
 

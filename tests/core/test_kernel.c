@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "compute/activation.h"
+#include "compute/cpu_features.h"
 #include "compute/kernel.h"
 #include "compute/quant.h"
 
@@ -23,6 +24,16 @@ enum { N_TYPES = sizeof all_types / sizeof *all_types, MAX_K = 4608, MAX_N = 11,
 
 static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512};
 enum { N_LEVELS = 3 };
+
+/* Tables to compare with the scalar one. */
+static const bz_kernel *const tables[] = {
+#if defined(__x86_64__)
+    &bz_kernel_avx2,
+    &bz_kernel_avx512,
+#endif
+    &bz_kernel_ref,
+};
+enum { N_TABLES = sizeof tables / sizeof *tables };
 
 typedef struct bench { /* one product and room for its answers */
     uint8_t *w;
@@ -100,7 +111,7 @@ static void quantize_all(void)
 {
     b.q8_size = bz_activation_row_size(b.K);
     for (int i = 0; i < N_LEVELS; i++)
-        for (size_t t = 0; bz_kernel_has(levels[i]) && b.K % 32 == 0 && t < b.T; t++)
+        for (size_t t = 0; bz_kernel_has(levels[i]) && b.K % 32 == 0 && t < b.T && t < MAX_T; t++)
             bz_kernel_find(levels[i])->q8_quantize(b.q8[i] + t * b.q8_size, b.x + t * b.K, b.K);
 }
 
@@ -326,6 +337,103 @@ START_TEST(hostile_blocks_with_the_largest_activations_do_not_overflow)
 }
 END_TEST
 
+/* ---- the defined order (compute/activation.h) ------------------------------------------------------------------------- */
+
+enum { ROWS = 37, POSITIONS = 40 };
+
+static int same_bits(const float *a, const float *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (memcmp(a + i, c + i, sizeof *a) != 0 && !(isnan(a[i]) && isnan(c[i])))
+            return 0;
+    return 1;
+}
+
+/* All positions of the bench on every level, then pieces of T and of rows, against the scalar level. */
+static void assert_defined_bits(const char *what)
+{
+    static float want[POSITIONS * ROWS], got[POSITIONS * ROWS];
+    if (!bz_quant_has_groups(b.dtype))
+        return;
+    const size_t size = bz_activation_row_size(b.K);
+    char *x = aligned_alloc(64, b.T * size);
+    for (size_t t = 0; t < b.T; t++)
+        bz_activation_quantize(x + t * size, b.x + t * b.K, b.K);
+    bz_kernel_ref.matmul_q8(want, ROWS, b.w, b.dtype, 0, b.N, x, size, b.T, b.K);
+    for (int i = 0; i < N_TABLES; i++) {
+        const bz_kernel *kernel = tables[i];
+        for (size_t T = 1; T <= b.T && bz_cpu_can(kernel->isa); T = T < 7 ? T + 1 : T + 11) {
+            memset(got, 0xff, sizeof got);
+            for (size_t t = 0; t < b.T; t += T)
+                for (size_t n = 0; n < b.N; n += T) /* row pieces of all lengths as well */
+                    kernel->matmul_q8(got + t * ROWS, ROWS, b.w, b.dtype, n, n + T < b.N ? n + T : b.N, x + t * size, size,
+                                      t + T < b.T ? T : b.T - t, b.K);
+            for (size_t t = 0; t < b.T; t++)
+                ck_assert_msg(same_bits(got + t * ROWS, want + t * ROWS, b.N), "%s %s, %s: K %zu T %zu position %zu",
+                              kernel->name, bz_dtype_find(b.dtype)->name, what, b.K, T, t);
+        }
+    }
+    free(x);
+}
+
+START_TEST(every_level_has_the_defined_bits_for_every_type_and_size)
+{
+    for (size_t s = 0; s < 5; s++) {
+        static const size_t rows[] = {1, 8, 15, 17, ROWS}, positions[] = {1, 2, 7, 3, POSITIONS};
+        make_bench(all_types[_i], row_length(all_types[_i], s), rows[s], positions[s], 200 + s);
+        assert_defined_bits("random");
+    }
+}
+END_TEST
+
+/* Blocks of any bytes: scales of both signs, subnormal, zero, Inf and NaN among them. */
+START_TEST(every_level_has_the_defined_bits_for_hostile_blocks)
+{
+    static const int fills[] = {-2, -1, 0x00, 0x80, 0x7f, 0xff};
+    bz_rng rng;
+    bz_rng_seed(&rng, 79);
+    for (size_t f = 0; f < sizeof fills / sizeof *fills; f++)
+        for (int kind = 0; kind < 4; kind++) {
+            fill_hostile(all_types[_i], fills[f] < 0 ? -1 : fills[f], &rng);
+            for (size_t i = 0; fills[f] == -2 && i < b.N * bz_quant_row_size(b.dtype, b.K); i++)
+                b.w[i] = (uint8_t)bz_rng_next(&rng); /* nothing cleared */
+            for (size_t i = 0; i < b.T * b.K; i++)
+                b.x[i] = kind == 0   ? 50.0f
+                         : kind == 1 ? (i & 1 ? -50.0f : 50.0f)
+                         : kind == 2 ? ((float)bz_rng_unit(&rng) - 0.5f) * (i / 32 % 3 ? 1e-28f : 1e30f)
+                                     : (i / 32 % 2 ? 0.0f : 1e-20f);
+            b.x[b.K + 70] = kind == 3 ? NAN : b.x[b.K + 70];
+            assert_defined_bits("hostile");
+        }
+}
+END_TEST
+
+/* The order written out once more for three groups whose sum depends on it. */
+START_TEST(parts_are_added_in_order_with_one_rounding_each)
+{
+    enum { K = 96 };
+    static const uint16_t scales[3] = {0x7800, 0x0400, 0xf800}; /* 2^15, 2^-14, -2^15 */
+    static const float value[3] = {0x1p15f, 0x1p-14f, -0x1p15f};
+    uint8_t row[K / 32 * 34] = {0};
+    float x[K] = {0}, y, want = 0.0f;
+    _Alignas(64) char a[1024];
+    for (int g = 0; g < 3; g++) {
+        memcpy(row + 34 * g, scales + g, 2);
+        row[34 * g + 2] = 3;
+        x[32 * g] = 1.0f;
+        want = fmaf(3.0f * 32767.0f, value[g] * (1.0f / 32767.0f), want);
+    }
+    ck_assert(want != 3.0f * 0x1p-14f);
+    bz_activation_quantize(a, x, K);
+    for (int i = 0; i < N_TABLES; i++) {
+        if (!bz_cpu_can(tables[i]->isa))
+            continue;
+        tables[i]->matmul_q8(&y, 1, row, BZ_DTYPE_Q8_0, 0, 1, a, bz_activation_row_size(K), 1, K);
+        ck_assert_msg(y == want, "%s: %a, expected %a", tables[i]->name, (double)y, (double)want);
+    }
+}
+END_TEST
+
 /* ---- integer activations ---------------------------------------------------------------------------------------------- */
 
 static void fill_special(float *x, size_t n)
@@ -364,6 +472,7 @@ START_TEST(every_level_makes_the_same_integer_rows)
         ck_assert_mem_eq(row.q, want.q, K * sizeof *row.q);
         for (size_t g = 0; g < K / 32; g++) {
             ck_assert(row.d[g] == want.d[g] || (isnan(row.d[g]) && isnan(want.d[g]) && g >= 20 && g <= 22));
+            ck_assert(row.total[g] == want.total[g] || (isnan(row.total[g]) && isnan(want.total[g])));
             for (size_t h = 2 * g; h < 2 * g + 2; h++)
                 ck_assert(row.sum[h] == want.sum[h] || (isnan(row.sum[h]) && isnan(want.sum[h])));
         }
@@ -391,7 +500,7 @@ START_TEST(rows_of_activations_are_aligned_and_hold_everything)
 {
     for (size_t K = 32; K <= MAX_K; K += 32) {
         ck_assert_uint_eq(bz_activation_row_size(K) % 64, 0);
-        ck_assert_uint_ge(bz_activation_row_size(K), K * 2 + K / 32 * 4 + K / 16 * 4);
+        ck_assert_uint_ge(bz_activation_row_size(K), K * 2 + K / 32 * 4 * 2 + K / 16 * 4);
     }
 }
 END_TEST
@@ -426,6 +535,9 @@ Suite *kernel_suite(void)
     tcase_add_test(c, an_empty_range_only_answers_whether_the_type_has_an_integer_kernel);
     tcase_add_loop_test(c, hostile_blocks_decode_to_the_same_bits_on_every_level, 0, N_TYPES);
     tcase_add_loop_test(c, hostile_blocks_with_the_largest_activations_do_not_overflow, 0, N_TYPES);
+    tcase_add_loop_test(c, every_level_has_the_defined_bits_for_every_type_and_size, 0, N_TYPES);
+    tcase_add_loop_test(c, every_level_has_the_defined_bits_for_hostile_blocks, 0, N_TYPES);
+    tcase_add_test(c, parts_are_added_in_order_with_one_rounding_each);
     tcase_add_test(c, every_level_makes_the_same_integer_rows);
     tcase_add_test(c, a_value_that_is_no_number_makes_the_products_of_its_position_nan_and_no_others);
     tcase_add_test(c, rows_of_activations_are_aligned_and_hold_everything);

@@ -109,8 +109,9 @@ START_TEST(unpacking_part_of_a_row_gives_the_groups_of_the_whole)
     for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
         enum { K = 1024 };
         uint8_t row[K * 2];
-        int16_t w[K], part[K];
-        float d[K / 32], m[K / 16], d2[K / 32], m2[K / 16];
+        int8_t w[K], part[K];
+        float d[K / 16], m[K / 16], d2[K / 16], m2[K / 16];
+        const size_t parts = 32 / bz_quant_part(types[k]); /* scales a group */
         bz_rng rng;
         bz_rng_seed(&rng, 5 + k);
         for (size_t i = 0; i < sizeof row; i++)
@@ -118,9 +119,9 @@ START_TEST(unpacking_part_of_a_row_gives_the_groups_of_the_whole)
         bz_quant_unpack(w, d, m, row, types[k], 0, K / 32);
         bz_quant_unpack(part, d2, m2, row, types[k], 8, 16);
         ck_assert_mem_eq(part, w + 256, 512 * sizeof *w);
-        ck_assert_mem_eq(d2, d + 8, 16 * sizeof *d);
+        ck_assert_mem_eq(d2, d + 8 * parts, 16 * parts * sizeof *d);
         if (bz_quant_has_min(types[k]))
-            ck_assert_mem_eq(m2, m + 16, 32 * sizeof *m);
+            ck_assert_mem_eq(m2, m + 8 * parts, 16 * parts * sizeof *m);
     }
 }
 END_TEST
