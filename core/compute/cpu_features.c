@@ -52,3 +52,13 @@ int bz_cpu_can(unsigned isa)
 #endif
     return 0;
 }
+
+int bz_cpu_has_avx_vnni(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    uint32_t a, b, c, d;
+    return bz_cpu_can(BEZEL_ISA_AVX2) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 4)) != 0;
+#else
+    return 0;
+#endif
+}

@@ -6,4 +6,7 @@
 /* 1 when BEZEL_ISA_... can run here (registers saved by the system included). SCALAR always can. */
 int bz_cpu_can(unsigned isa);
 
+/* 1 when an x86 processor that can run AVX2 also has the 256-bit vpdpwssd of AVX-VNNI. */
+int bz_cpu_has_avx_vnni(void);
+
 #endif

@@ -66,6 +66,7 @@ int bz_kernel_has(uint32_t isa); /* built in and runnable here */
 
 extern const bz_kernel bz_kernel_ref;
 extern const bz_kernel bz_kernel_avx2;
+extern const bz_kernel bz_kernel_avx2_vnni; /* the same level where bz_cpu_has_avx_vnni */
 extern const bz_kernel bz_kernel_avx512;
 
 #endif

@@ -228,19 +228,23 @@ static void avx2_dequantize(float *out, const void *row, uint32_t dtype, size_t 
 
 /* ---- table ------------------------------------------------------------------------------------------------------------ */
 
-const bz_kernel bz_kernel_avx2 = {
-    .name = "avx2",
-    .isa = BEZEL_ISA_AVX2,
-    .q8_row_size = bz_activation_row_size,
-    .q8_quantize = avx2_q8_quantize,
-    .matmul_q8 = bz_avx2_matmul_q8,
-    .matmul_f32 = avx2_matmul_f32,
-    .dequantize = avx2_dequantize,
-    .rms_norm = bz_avx2_rms_norm,
-    .geglu = bz_avx2_geglu,
-    .add = bz_avx2_add,
-    .rope = bz_avx2_rope,
-    .attention = bz_avx2_attention,
-    .f32_to_f16 = bz_avx2_f32_to_f16,
-    .screen = bz_avx2_screen,
-};
+#define AVX2_TABLE(product) \
+    { \
+        .name = "avx2", \
+        .isa = BEZEL_ISA_AVX2, \
+        .q8_row_size = bz_activation_row_size, \
+        .q8_quantize = avx2_q8_quantize, \
+        .matmul_q8 = product, \
+        .matmul_f32 = avx2_matmul_f32, \
+        .dequantize = avx2_dequantize, \
+        .rms_norm = bz_avx2_rms_norm, \
+        .geglu = bz_avx2_geglu, \
+        .add = bz_avx2_add, \
+        .rope = bz_avx2_rope, \
+        .attention = bz_avx2_attention, \
+        .f32_to_f16 = bz_avx2_f32_to_f16, \
+        .screen = bz_avx2_screen, \
+    }
+
+const bz_kernel bz_kernel_avx2 = AVX2_TABLE(bz_avx2_matmul_q8);
+const bz_kernel bz_kernel_avx2_vnni = AVX2_TABLE(bz_avx2_matmul_q8_vnni);

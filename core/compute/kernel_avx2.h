@@ -13,6 +13,9 @@ void bz_avx2_unpack(int8_t *w, float *d, float *m, const void *row, uint32_t dty
 /* As the table of kernels says. */
 int bz_avx2_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
                       size_t x_stride, size_t T, size_t K);
+/* The same for processors with AVX-VNNI. */
+int bz_avx2_matmul_q8_vnni(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
+                           const void *x, size_t x_stride, size_t T, size_t K);
 /* The same for one position. Returns 0 for a type that has no such kernel. */
 int bz_avx2_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, size_t K);
 

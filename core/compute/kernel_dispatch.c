@@ -9,16 +9,26 @@
 static const bz_kernel *const kernel_levels[] = {
 #if defined(__x86_64__)
     &bz_kernel_avx512,
+    &bz_kernel_avx2_vnni,
     &bz_kernel_avx2,
 #endif
     &bz_kernel_ref,
 };
 
+static int kernel_runs(const bz_kernel *k)
+{
+#if defined(__x86_64__)
+    if (k == &bz_kernel_avx2_vnni && !bz_cpu_has_avx_vnni())
+        return 0;
+#endif
+    return bz_cpu_can(k->isa);
+}
+
 const bz_kernel *bz_kernel_find(uint32_t isa)
 {
     for (size_t i = 0; i < sizeof kernel_levels / sizeof *kernel_levels; i++) {
         const bz_kernel *k = kernel_levels[i];
-        if ((isa == BEZEL_ISA_AUTO || k->isa == isa) && bz_cpu_can(k->isa))
+        if ((isa == BEZEL_ISA_AUTO || k->isa == isa) && kernel_runs(k))
             return k;
     }
     return NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* AVX2 level: products of several positions with integer activations. Sixteen rows of weights are unpacked once into a panel
- * of 16-bit pairs with the rows side by side, a lane each, and multiplied with tiles of four positions whose pairs are
+ * of 16-bit pairs with the rows side by side, a lane each, and multiplied with tiles of six positions whose pairs are
  * broadcast: the integer sum of a part is done inside a lane and needs no shuffles.
  * Invariant: the bits of compute/activation.h. Lanes are rows, so no operation of one depends on another row or position.
  * Does not: know threads, or one position of the common types (kernel_decode_avx2). */
@@ -18,7 +18,7 @@
 #define GEMM256_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-enum { GEMM256_ROWS = 16, GEMM256_CHUNK = 512, GEMM256_POSITIONS = 4 };
+enum { GEMM256_ROWS = 16, GEMM256_CHUNK = 512, GEMM256_POSITIONS = 6 };
 
 /* ORDER: w has pair i of all rows in 64 bytes; scales and minima have part p of all rows side by side. */
 typedef struct gemm256_panel {
@@ -42,12 +42,12 @@ typedef struct gemm256_place {
 
 /* ---- the panel -------------------------------------------------------------------------------------------------------- */
 
-/* One group of 8 rows, `stride` bytes apart, as pairs side by side. */
-GEMM256_INLINE void gemm256_interleave(int16_t (*w)[GEMM256_ROWS][2], const int8_t *rows)
+/* One group of 8 rows as pairs side by side. */
+GEMM256_INLINE void gemm256_interleave(int16_t *w, const int8_t *rows, size_t stride)
 {
     __m256i a[8], b[8];
-    GEMM256_UNROLL for (int r = 0; r < 8; r++)
-        a[r] = _mm256_load_si256((const __m256i *)(const void *)(rows + r * GEMM256_CHUNK));
+    GEMM256_UNROLL for (size_t r = 0; r < 8; r++)
+        a[r] = _mm256_loadu_si256((const __m256i *)(const void *)(rows + r * stride));
     GEMM256_UNROLL for (int r = 0; r < 8; r += 2)
     {
         b[r] = _mm256_unpacklo_epi16(a[r], a[r + 1]);
@@ -60,38 +60,71 @@ GEMM256_INLINE void gemm256_interleave(int16_t (*w)[GEMM256_ROWS][2], const int8
         a[r + 2] = _mm256_unpacklo_epi32(b[r + 1], b[r + 3]);
         a[r + 3] = _mm256_unpackhi_epi32(b[r + 1], b[r + 3]);
     }
+    __m256i *out = (__m256i *)(void *)w; /* two vectors a pair, one of them for these rows */
     GEMM256_UNROLL for (int r = 0; r < 4; r++)
     {
         const __m256i even = _mm256_unpacklo_epi64(a[r], a[r + 4]), odd = _mm256_unpackhi_epi64(a[r], a[r + 4]);
-        __m256i *low = (__m256i *)(void *)w[2 * r], *high = (__m256i *)(void *)w[2 * r + 8];
-        _mm256_store_si256(low, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(even)));
-        _mm256_store_si256(high, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(even, 1)));
-        _mm256_store_si256(low + 2, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(odd)));
-        _mm256_store_si256(high + 2, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(odd, 1)));
+        _mm256_store_si256(out + 4 * r, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(even)));
+        _mm256_store_si256(out + 4 * r + 2, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(odd)));
+        _mm256_store_si256(out + 4 * r + 16, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(even, 1)));
+        _mm256_store_si256(out + 4 * r + 18, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(odd, 1)));
     }
 }
 
-/* Rows [n, n + rows) of w, groups [g, g + panel->n_groups); lanes without a row are zero. */
+/* n floats of each of 8 rows, side by side. n is rounded up to 8. */
+GEMM256_INLINE void gemm256_transpose(float (*out)[GEMM256_ROWS], float (*rows)[GEMM256_CHUNK / 16], size_t n)
+{
+    for (size_t i = 0; i < n; i += 8) {
+        __m256 a[8], b[8];
+        GEMM256_UNROLL for (int r = 0; r < 8; r++) a[r] = _mm256_load_ps(rows[r] + i);
+        GEMM256_UNROLL for (int r = 0; r < 8; r += 2)
+        {
+            b[r] = _mm256_unpacklo_ps(a[r], a[r + 1]);
+            b[r + 1] = _mm256_unpackhi_ps(a[r], a[r + 1]);
+        }
+        GEMM256_UNROLL for (int r = 0; r < 8; r += 4)
+        {
+            a[r] = _mm256_shuffle_ps(b[r], b[r + 2], 0x44);
+            a[r + 1] = _mm256_shuffle_ps(b[r], b[r + 2], 0xee);
+            a[r + 2] = _mm256_shuffle_ps(b[r + 1], b[r + 3], 0x44);
+            a[r + 3] = _mm256_shuffle_ps(b[r + 1], b[r + 3], 0xee);
+        }
+        GEMM256_UNROLL for (int r = 0; r < 4; r++)
+        {
+            _mm256_store_ps(out[i + (size_t)r], _mm256_permute2f128_ps(a[r], a[r + 4], 0x20));
+            _mm256_store_ps(out[i + (size_t)r + 4], _mm256_permute2f128_ps(a[r], a[r + 4], 0x31));
+        }
+    }
+}
+
+/* Eight rows from w on, of which the first `rows` exist; the others become zero. */
+static void gemm256_fill_half(gemm256_panel *panel, const char *w, size_t row_size, uint32_t dtype, size_t rows, size_t g,
+                              size_t first)
+{
+    _Alignas(32) int8_t bytes[8][GEMM256_CHUNK];
+    _Alignas(32) float d[8][GEMM256_CHUNK / 16], m[8][GEMM256_CHUNK / 16];
+    const size_t parts = panel->n_groups * (BZ_QUANT_GROUP / bz_quant_part(dtype));
+    for (size_t r = 0; r < 8; r++) {
+        if (r < rows) {
+            bz_avx2_unpack(bytes[r], d[r], m[r], w + r * row_size, dtype, g, panel->n_groups);
+        } else {
+            memset(bytes[r], 0, panel->n_groups * BZ_QUANT_GROUP);
+            memset(d[r], 0, parts * sizeof d[r][0]);
+            memset(m[r], 0, parts * sizeof m[r][0]);
+        }
+    }
+    for (size_t i = 0; i < panel->n_groups; i++)
+        gemm256_interleave(panel->w[16 * i][first], bytes[0] + i * BZ_QUANT_GROUP, GEMM256_CHUNK);
+    gemm256_transpose((float(*)[GEMM256_ROWS])(void *)(panel->d[0] + first), d, parts);
+    if (bz_quant_has_min(dtype))
+        gemm256_transpose((float(*)[GEMM256_ROWS])(void *)(panel->m[0] + first), m, parts);
+}
+
+/* Rows from w on, `rows` of them, groups [g, g + panel->n_groups); lanes without a row are zero. */
 static void gemm256_fill(gemm256_panel *panel, const char *w, size_t row_size, uint32_t dtype, size_t rows, size_t g)
 {
-    _Alignas(64) int8_t bytes[8][GEMM256_CHUNK];
-    float d[GEMM256_CHUNK / 16], m[GEMM256_CHUNK / 16] = {0};
-    const size_t parts = panel->n_groups * (BZ_QUANT_GROUP / bz_quant_part(dtype));
-    for (size_t r = 0; r < GEMM256_ROWS; r++) {
-        if (r < rows) {
-            bz_avx2_unpack(bytes[r % 8], d, m, w + r * row_size, dtype, g, panel->n_groups);
-        } else {
-            memset(bytes[r % 8], 0, panel->n_groups * BZ_QUANT_GROUP);
-            memset(d, 0, sizeof d);
-            memset(m, 0, sizeof m);
-        }
-        for (size_t p = 0; p < parts; p++) {
-            panel->d[p][r] = d[p];
-            panel->m[p][r] = m[p];
-        }
-        for (size_t i = 0; r % 8 == 7 && i < panel->n_groups; i++)
-            gemm256_interleave((int16_t(*)[GEMM256_ROWS][2])(void *)panel->w[16 * i][r - 7], bytes[0] + i * BZ_QUANT_GROUP);
-    }
+    gemm256_fill_half(panel, w, row_size, dtype, rows < 8 ? rows : 8, g, 0);
+    gemm256_fill_half(panel, w + 8 * row_size, row_size, dtype, rows < 8 ? 0 : rows - 8, g, 8);
 }
 
 /* ---- tiles ------------------------------------------------------------------------------------------------------------ */
@@ -110,10 +143,30 @@ GEMM256_INLINE __m256 gemm256_one(const char *x)
     return _mm256_set1_ps(v);
 }
 
-/* 16 rows against `positions` positions. part and has_min are constants in every copy of this function. */
-GEMM256_INLINE void gemm256_tile(const gemm256_panel *panel, const gemm256_place *at, const int positions, const size_t part,
-                                 const int has_min)
+/* sum + the two products of each lane. AVX-VNNI does it in one instruction, which is spelled out so that only the processor
+ * must have it, not the compiler's settings. */
+GEMM256_INLINE __m256i gemm256_multiply(__m256i sum, __m256i w, __m256i pair, const int has_vnni)
 {
+    if (!has_vnni) {
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(w, pair));
+        __asm__("" : "+x"(sum)); /* else gcc makes a tree of a part's sums and spills its leaves */
+        return sum;
+    }
+    __asm__("%{vex%} vpdpwssd %2, %1, %0" : "+x"(sum) : "x"(w), "x"(pair));
+    return sum;
+}
+
+/* What is known when a copy of the tile is compiled. */
+typedef struct gemm256_kind {
+    size_t part;
+    int has_min, has_vnni;
+} gemm256_kind;
+
+/* 16 rows against `positions` positions. */
+GEMM256_INLINE void gemm256_tile(const gemm256_panel *panel, const gemm256_place *at, const int positions,
+                                 const gemm256_kind kind)
+{
+    const size_t part = kind.part;
     __m256 y[2][GEMM256_POSITIONS];
     GEMM256_UNROLL for (int t = 0; t < positions; t++)
         GEMM256_UNROLL for (int h = 0; h < 2; h++) y[h][t] =
@@ -128,8 +181,8 @@ GEMM256_INLINE void gemm256_tile(const gemm256_panel *panel, const gemm256_place
             GEMM256_UNROLL for (int t = 0; t < positions; t++)
             {
                 const __m256i pair = gemm256_pair(x + (size_t)t * at->x_stride, i);
-                sum[0][t] = _mm256_add_epi32(sum[0][t], _mm256_madd_epi16(w[2 * i], pair));
-                sum[1][t] = _mm256_add_epi32(sum[1][t], _mm256_madd_epi16(w[2 * i + 1], pair));
+                sum[0][t] = gemm256_multiply(sum[0][t], w[2 * i], pair, kind.has_vnni);
+                sum[1][t] = gemm256_multiply(sum[1][t], w[2 * i + 1], pair, kind.has_vnni);
             }
         const size_t g = p * part / BZ_QUANT_GROUP;
         GEMM256_UNROLL for (int t = 0; t < positions; t++)
@@ -138,7 +191,7 @@ GEMM256_INLINE void gemm256_tile(const gemm256_panel *panel, const gemm256_place
             const __m256 d = gemm256_one(q + at->at_d + 4 * g);
             GEMM256_UNROLL for (int h = 0; h < 2; h++) y[h][t] =
                 _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[h][t]), _mm256_mul_ps(_mm256_load_ps(panel->d[p] + 8 * h), d), y[h][t]);
-            if (has_min) {
+            if (kind.has_min) {
                 const __m256 s = gemm256_one(q + (part == 16 ? at->at_sum + 4 * p : at->at_total + 4 * g));
                 GEMM256_UNROLL for (int h = 0; h < 2; h++) y[h][t] =
                     _mm256_fnmadd_ps(_mm256_load_ps(panel->m[p] + 8 * h), s, y[h][t]);
@@ -156,38 +209,32 @@ GEMM256_INLINE void gemm256_tile(const gemm256_panel *panel, const gemm256_place
         }
 }
 
-GEMM256_INLINE void gemm256_positions(const gemm256_panel *panel, gemm256_place at, size_t T, const size_t part,
-                                      const int has_min)
+GEMM256_INLINE void gemm256_positions(const gemm256_panel *panel, gemm256_place at, size_t T, const gemm256_kind kind)
 {
-    for (; T >= 4; T -= 4, at.y += 4 * at.y_stride, at.x += 4 * at.x_stride)
-        gemm256_tile(panel, &at, 4, part, has_min);
-    if (T == 3)
-        gemm256_tile(panel, &at, 3, part, has_min);
+    for (; T >= 6; T -= 6, at.y += 6 * at.y_stride, at.x += 6 * at.x_stride)
+        gemm256_tile(panel, &at, 6, kind);
+    for (; T >= 3; T -= 3, at.y += 3 * at.y_stride, at.x += 3 * at.x_stride)
+        gemm256_tile(panel, &at, 3, kind);
     if (T == 2)
-        gemm256_tile(panel, &at, 2, part, has_min);
+        gemm256_tile(panel, &at, 2, kind);
     if (T == 1)
-        gemm256_tile(panel, &at, 1, part, has_min);
+        gemm256_tile(panel, &at, 1, kind);
 }
 
-static void gemm256_plain(const gemm256_panel *panel, const gemm256_place *at, size_t T)
-{
-    gemm256_positions(panel, *at, T, 32, 0);
-}
+#define GEMM256_COPY(name, part, has_min, has_vnni)                                                 \
+    static void name(const gemm256_panel *panel, const gemm256_place *at, size_t T)                 \
+    {                                                                                               \
+        gemm256_positions(panel, *at, T, (gemm256_kind){part, has_min, has_vnni});                  \
+    }
 
-static void gemm256_min(const gemm256_panel *panel, const gemm256_place *at, size_t T)
-{
-    gemm256_positions(panel, *at, T, 32, 1);
-}
-
-static void gemm256_halves(const gemm256_panel *panel, const gemm256_place *at, size_t T)
-{
-    gemm256_positions(panel, *at, T, 16, 0);
-}
-
-static void gemm256_halves_min(const gemm256_panel *panel, const gemm256_place *at, size_t T)
-{
-    gemm256_positions(panel, *at, T, 16, 1);
-}
+GEMM256_COPY(gemm256_plain, 32, 0, 0)
+GEMM256_COPY(gemm256_min, 32, 1, 0)
+GEMM256_COPY(gemm256_halves, 16, 0, 0)
+GEMM256_COPY(gemm256_halves_min, 16, 1, 0)
+GEMM256_COPY(gemm256_plain_vnni, 32, 0, 1)
+GEMM256_COPY(gemm256_min_vnni, 32, 1, 1)
+GEMM256_COPY(gemm256_halves_vnni, 16, 0, 1)
+GEMM256_COPY(gemm256_halves_min_vnni, 16, 1, 1)
 
 GEMM256_INLINE __m256i gemm256_first(size_t n)
 {
@@ -195,16 +242,17 @@ GEMM256_INLINE __m256i gemm256_first(size_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n >= 8 ? 8 : (int)n), lane);
 }
 
-int bz_avx2_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
-                      size_t x_stride, size_t T, size_t K)
+typedef void (*gemm256_copy)(const gemm256_panel *panel, const gemm256_place *at, size_t T);
+
+static int gemm256_matmul(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
+                          size_t x_stride, size_t T, size_t K, const gemm256_copy copies[4])
 {
-    static void (*const kinds[2][2])(const gemm256_panel *, const gemm256_place *, size_t) = {
-        {gemm256_plain, gemm256_min}, {gemm256_halves, gemm256_halves_min}};
     gemm256_panel panel;
     if (!bz_quant_has_groups(dtype))
         return 0;
     if (T == 1 && bz_avx2_decode(y, w, dtype, n_begin, n_end, x, K))
         return 1;
+    const gemm256_copy multiply = copies[(bz_quant_part(dtype) == 16) * 2 + bz_quant_has_min(dtype)];
     const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / BZ_QUANT_GROUP;
     for (size_t n = n_begin, rows; n < n_end; n += rows) {
         rows = n_end - n < GEMM256_ROWS ? n_end - n : GEMM256_ROWS;
@@ -219,8 +267,22 @@ int bz_avx2_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, 
             const char *q = (const char *)a.q;
             const gemm256_place at = {y + n, y_stride, q, x_stride, (size_t)((const char *)a.d - q),
                                       (size_t)((const char *)a.sum - q), (size_t)((const char *)a.total - q)};
-            kinds[bz_quant_part(dtype) == 16][bz_quant_has_min(dtype)](&panel, &at, T);
+            multiply(&panel, &at, T);
         }
     }
     return 1;
+}
+
+int bz_avx2_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
+                      size_t x_stride, size_t T, size_t K)
+{
+    static const gemm256_copy copies[4] = {gemm256_plain, gemm256_min, gemm256_halves, gemm256_halves_min};
+    return gemm256_matmul(y, y_stride, w, dtype, n_begin, n_end, x, x_stride, T, K, copies);
+}
+
+int bz_avx2_matmul_q8_vnni(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
+                           const void *x, size_t x_stride, size_t T, size_t K)
+{
+    static const gemm256_copy copies[4] = {gemm256_plain_vnni, gemm256_min_vnni, gemm256_halves_vnni, gemm256_halves_min_vnni};
+    return gemm256_matmul(y, y_stride, w, dtype, n_begin, n_end, x, x_stride, T, K, copies);
 }
