@@ -122,29 +122,56 @@ bezel_status bz_job_status(bezel_job *job)
     return status;
 }
 
+int bz_job_has_event(bezel_job *job)
+{
+    bz_mutex_lock(job->mutex);
+    const int has = job->first != NULL;
+    bz_mutex_unlock(job->mutex);
+    return has;
+}
+
+int bz_job_cancel_asked(const bezel_job *job)
+{
+    return atomic_load(&job->cancel);
+}
+
+void bz_job_end(bezel_job *job, bezel_status status, const bezel_error *error)
+{
+    bz_mutex_lock(job->mutex);
+    if (job->status == BEZEL_MORE) {
+        job->error = *error;
+        if (status < 0 && error->status != status)
+            bz_fail(&job->error, status, job->ops->name, "the job failed (%s)", bezel_status_name(status));
+        job->status = status < 0 ? status : BEZEL_DONE;
+        job_tell(job);
+    }
+    bz_mutex_unlock(job->mutex);
+}
+
+void bz_job_end_cancelled(bezel_job *job)
+{
+    bezel_error error = BEZEL_ERROR_INIT;
+    bz_fail(&error, BEZEL_ERR_CANCELLED, job->ops->name, "the job was cancelled");
+    bz_job_end(job, BEZEL_ERR_CANCELLED, &error);
+}
+
 /* One unit, or the end by cancel. Returns the job's status after it. Only one thread is ever here for a job. */
 static bezel_status job_unit(bezel_job *job)
 {
     bezel_error error = BEZEL_ERROR_INIT;
-    bezel_status status;
+    bezel_status status = bz_job_status(job);
+    if (status != BEZEL_MORE) /* another job's unit ended it */
+        return status;
     if (atomic_load(&job->cancel)) {
         if (job->ops->cancelled != NULL)
             job->ops->cancelled(job);
-        status = bz_fail(&error, BEZEL_ERR_CANCELLED, job->ops->name, "the job was cancelled");
+        bz_job_end_cancelled(job);
     } else {
         status = job->ops->unit(job, &error);
+        if (status != BEZEL_MORE)
+            bz_job_end(job, status, &error);
     }
-    if (status == BEZEL_MORE)
-        return BEZEL_MORE;
-    if (status < 0 && error.status != status)
-        bz_fail(&error, status, job->ops->name, "the job failed (%s)", bezel_status_name(status));
-    bz_mutex_lock(job->mutex);
-    job->error = error;
-    job->status = status < 0 ? status : BEZEL_DONE;
-    status = job->status;
-    job_tell(job);
-    bz_mutex_unlock(job->mutex);
-    return status;
+    return bz_job_status(job);
 }
 
 /* --- The worker --------------------------------------------------------------------------- */
@@ -325,15 +352,15 @@ bezel_status bezel_job_step(bezel_job *job, int64_t budget_us, bezel_error *err)
     w = job->world;
     start = w->monotonic_ns(w->ud);
     emitted = job->n_emitted;
-    status = job->status;
+    status = bz_job_status(job);
     while (status == BEZEL_MORE) {
         status = job_unit(job);
-        if (budget_us < 0 ? job->first != NULL : (w->monotonic_ns(w->ud) - start) / 1000 >= budget_us)
+        if (budget_us < 0 ? bz_job_has_event(job) : (w->monotonic_ns(w->ud) - start) / 1000 >= budget_us)
             break;
     }
     errno = saved;
     bz_log_drain(job->log);
-    if (job->first != NULL && (status == BEZEL_MORE || job->n_emitted != emitted))
+    if (bz_job_has_event(job) && (status == BEZEL_MORE || job->n_emitted != emitted))
         return BEZEL_TOKEN;
     return job_answer(job, status, err);
 }
@@ -477,7 +504,7 @@ void bezel_job_free(bezel_job *job)
     bezel_job_cancel(job);
     if (job->started && job->worker != NULL)
         worker_remove(job->worker, job);
-    if (job->status == BEZEL_MORE && job->ops->cancelled != NULL)
+    if (bz_job_status(job) == BEZEL_MORE && job->ops->cancelled != NULL)
         job->ops->cancelled(job);
     if (job->ops->destroy != NULL)
         job->ops->destroy(job);

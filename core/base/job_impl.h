@@ -51,6 +51,12 @@ bezel_status bz_job_init(bezel_job *job, const bz_job_ops *ops, const bezel_worl
 /* Called by unit. Texts are copied; consecutive progress events are merged. */
 bezel_status bz_job_emit_text(bezel_job *job, const char *text, size_t size, bezel_error *err);
 bezel_status bz_job_emit_progress(bezel_job *job, double progress, bezel_error *err);
+/* Ends the job: DONE, or an error with its text. From its unit, or from the unit of another job that works for it; nothing
+ * of the job may be touched afterwards but by its own thread. The first end stays. */
+void bz_job_end(bezel_job *job, bezel_status status, const bezel_error *error);
+int bz_job_cancel_asked(const bezel_job *job);
+void bz_job_end_cancelled(bezel_job *job); /* without ops->cancelled */
+int bz_job_has_event(bezel_job *job);      /* events wait */
 /* BEZEL_MORE while it runs, else how it ended. What unit wrote before the end may be read once this is not BEZEL_MORE. */
 bezel_status bz_job_status(bezel_job *job);
 

@@ -1,265 +1,44 @@
 /* SPDX-License-Identifier: MIT */
-/* bezel_generate: computes the prompt and draws tokens, as a job.
+/* bezel_generate: the job that computes the prompt and draws tokens, with its options and its result.
  *
- * One unit is one layer of a chunk or token, or one slice of the output matrix; the last slice also picks the token. A
- * token is in the timeline before its text is given out, and a chunk is in the cache only once its last layer is done, so
- * the session is valid after a cancel or an error at any unit. The end token is neither in the timeline nor in `ids`:
- * whoever writes the next turn writes the end mark as its template wants it. The tokens of a stop string are in both; only
- * the text ends before it. Everything is allocated by bezel_generate but the text, which grows. */
-#include <bezel/session.h>
+ * One unit is one of its scheduler: a layer of a chunk or token, or one slice of the output matrix. A chunk is in the cache
+ * only once its last layer is done, so the session is valid after a cancel or an error at any unit. Everything is allocated
+ * by bezel_generate but the text, which grows. A job in a batch is computed by the batch's scheduler instead. */
+#include "generate/generation.h"
 
 #include "base/alloc.h"
-#include "base/job_impl.h"
 #include "base/options.h"
 #include "base/status.h"
 #include "base/utf8.h"
-#include "generate/logit_filter.h"
-#include "generate/sampler.h"
-#include "generate/session_impl.h"
-#include "model/head_copy.h"
-#include "text/detokenizer.h"
-#include "text/stop_match.h"
+#include "generate/batch_impl.h"
 
 #include <string.h>
 
 #define GENERATE_MAX_LOGPROBS 64U
 #define GENERATE_MAX_TOKENS ((uint32_t)INT32_MAX)
 
-enum { PHASE_START, PHASE_CHUNK, PHASE_LAYER, PHASE_HEAD, PHASE_SCREEN, PHASE_END };
-
-typedef struct bz_generate_job {
-    bezel_job job; /* first */
-    bezel_session *session;
-    const bezel_world *world;
-    bz_sampler *sampler;
-    bz_stop_match *stops; /* NULL when there are none */
-    bz_detokenizer detokenizer;
-    bz_strbuf piece; /* text of the newest token */
-    bz_strbuf text;  /* answer so far */
-    uint32_t phase;
-    uint32_t max_tokens, n_top;
-    uint32_t stop_reason;
-    int32_t stop_index;
-    size_t n_prompt, n_cached;
-    size_t capacity;       /* tokens that the arrays hold: all that can come */
-    size_t n_ids;
-    int32_t *ids;
-    float *logprobs;       /* NULL unless asked for */
-    int32_t *top_ids;      /* [capacity, n_top] */
-    float *top_logprobs;
-    bz_candidate *best;    /* [n_top] scratch */
-    int is_argmax;         /* the token is an argmax, so the head may be screened */
-    int32_t *forbidden;    /* ids that it must not be */
-    size_t n_forbidden;
-    int64_t start_ns, prompt_ns, first_ns, end_ns; /* 0 = not yet */
-} bz_generate_job;
-
-/* --- Text --------------------------------------------------------------------------------- */
-
-/* Moves `piece` through the stop strings into `text`; 1 when one was found. */
-static int generate_take_piece(bz_generate_job *g)
-{
-    int found = -1;
-    if (g->stops != NULL)
-        found = bz_stop_match_push(g->stops, &g->text, bz_strbuf_cstr(&g->piece), g->piece.size);
-    else
-        bz_strbuf_add(&g->text, bz_strbuf_cstr(&g->piece), g->piece.size);
-    if (g->piece.status == BEZEL_OK) /* keep a failure for generate_emit */
-        bz_strbuf_reset(&g->piece);
-    if (found < 0)
-        return 0;
-    g->stop_index = found;
-    return 1;
-}
-
-/* Gives out what `text` holds from `begin` on. */
-static bezel_status generate_emit(bz_generate_job *g, size_t begin, bezel_error *err)
-{
-    const bezel_status status = g->piece.status != BEZEL_OK ? g->piece.status : g->text.status;
-    if (status != BEZEL_OK)
-        return bz_fail(err, status, "generate", "the text of the answer does not fit in memory (%zu bytes so far)",
-                       g->text.size);
-    if (g->text.size == begin)
-        return BEZEL_OK;
-    return bz_job_emit_text(&g->job, g->text.data + begin, g->text.size - begin, err);
-}
-
-/* --- End ---------------------------------------------------------------------------------- */
-
-static void generate_leave(bz_generate_job *g)
-{
-    if (g->phase == PHASE_END)
-        return;
-    g->phase = PHASE_END;
-    g->end_ns = g->world->monotonic_ns(g->world->ud);
-    bz_session_release(g->session);
-}
-
-/* Releases held text (a character or stop string that never became whole), tells the reason, lets the session go. */
-static bezel_status generate_finish(bz_generate_job *g, uint32_t reason, bezel_error *err)
-{
-    const size_t begin = g->text.size;
-    g->stop_reason = reason;
-    if (reason != BEZEL_STOP_STRING) {
-        bz_detokenizer_finish(&g->detokenizer, &g->piece);
-        if (generate_take_piece(g))
-            g->stop_reason = BEZEL_STOP_STRING;
-        else if (g->stops != NULL)
-            bz_stop_match_finish(g->stops, &g->text);
-    }
-    const bezel_status status = generate_emit(g, begin, err);
-    generate_leave(g);
-    return status == BEZEL_OK ? BEZEL_DONE : status;
-}
-
 static void generate_cancelled(bezel_job *job)
 {
-    bz_generate_job *g = (bz_generate_job *)job;
-    if (g->phase != PHASE_END)
-        (void)generate_finish(g, BEZEL_STOP_CANCELLED, NULL);
-}
-
-/* --- Units -------------------------------------------------------------------------------- */
-
-static void generate_start(bz_generate_job *g)
-{
-    bezel_session *s = g->session;
-    g->start_ns = g->world->monotonic_ns(g->world->ud);
-    /* The last position is always computed: its logits are what the answer begins with. */
-    g->n_cached = bz_kv_cache_trim(s->cache, g->n_prompt - 1);
-    g->phase = PHASE_CHUNK;
-}
-
-static void generate_chunk(bz_generate_job *g)
-{
-    bezel_session *s = g->session;
-    const size_t left = s->n_ids - s->cache->n;
-    const bz_segment segment = {.cache = s->cache, .ids = s->ids + s->cache->n, .T = left < s->chunk ? left : s->chunk};
-    bz_decoder_begin(s->decoder, &segment, 1);
-    g->phase = PHASE_LAYER;
-}
-
-static bezel_status generate_layer(bz_generate_job *g, bezel_error *err)
-{
-    bezel_session *s = g->session;
-    if (bz_decoder_layer(s->decoder))
-        return BEZEL_MORE;
-    g->phase = s->cache->n < s->n_ids ? PHASE_CHUNK : PHASE_HEAD;
-    if (s->cache->n > g->n_prompt)
-        return BEZEL_MORE;
-    const bezel_status status =
-        bz_job_emit_progress(&g->job, (double)(s->cache->n - g->n_cached) / (double)(g->n_prompt - g->n_cached), err);
-    if (status != BEZEL_OK)
-        return status;
-    if (g->phase == PHASE_HEAD)
-        g->prompt_ns = g->world->monotonic_ns(g->world->ud);
-    if (g->phase == PHASE_HEAD && g->max_tokens == 0)
-        return generate_finish(g, BEZEL_STOP_MAX_TOKENS, err);
-    return BEZEL_MORE;
-}
-
-static void generate_note_logprobs(bz_generate_job *g, int32_t id)
-{
-    const bezel_session *s = g->session;
-    const size_t V = s->model->config.V;
-    const double log_sum = bz_logit_log_sum(s->logits, V, s->model->engine->pool);
-    g->logprobs[g->n_ids] = (float)((double)s->logits[id] - log_sum);
-    bz_logit_top(g->best, s->logits, V, g->n_top);
-    for (size_t i = 0; i < g->n_top; ++i) {
-        g->top_ids[g->n_ids * g->n_top + i] = g->best[i].id;
-        g->top_logprobs[g->n_ids * g->n_top + i] = (float)((double)g->best[i].logit - log_sum);
-    }
-}
-
-/* The next token is known: keep, give out. */
-static bezel_status generate_token(bz_generate_job *g, int32_t id, bezel_error *err)
-{
-    bezel_session *s = g->session;
-    if (g->first_ns == 0)
-        g->first_ns = g->world->monotonic_ns(g->world->ud);
-    if (bz_vocab_is_end(s->model->vocab, id))
-        return generate_finish(g, BEZEL_STOP_EOS, err);
-    if (g->n_ids >= g->capacity) /* s->n_ids == n_ctx: no place for it */
-        return generate_finish(g, BEZEL_STOP_CONTEXT, err);
-    if (g->logprobs != NULL)
-        generate_note_logprobs(g, id);
-    s->ids[s->n_ids++] = id;
-    g->ids[g->n_ids++] = id;
-
-    const size_t begin = g->text.size;
-    bz_detokenizer_push(&g->detokenizer, &g->piece, id);
-    const int is_stop = generate_take_piece(g);
-    const bezel_status emitted = generate_emit(g, begin, err);
-    if (emitted != BEZEL_OK)
-        return emitted;
-    if (is_stop)
-        return generate_finish(g, BEZEL_STOP_STRING, err);
-    if (g->n_ids >= g->max_tokens)
-        return generate_finish(g, BEZEL_STOP_MAX_TOKENS, err);
-    g->phase = PHASE_CHUNK;
-    return BEZEL_MORE;
-}
-
-/* The first token is not kept waiting: the copy of the output matrix is asked for with the second. */
-static const bz_screen *generate_screen(const bz_generate_job *g)
-{
-    return g->is_argmax ? bz_head_copy_get(g->session->model->head_copy, g->first_ns != 0) : NULL;
-}
-
-static bezel_status generate_head(bz_generate_job *g, bezel_error *err)
-{
-    bezel_session *s = g->session;
-    int32_t id;
-    if (s->decoder->head_count == 0) {
-        bz_decoder_head(s->decoder, s->decoder->T - 1, 1);
-        if (bz_decoder_screen_begin(s->decoder, generate_screen(g))) {
-            g->phase = PHASE_SCREEN;
-            return BEZEL_MORE;
-        }
-    }
-    if (bz_decoder_head_slice(s->decoder, s->logits, s->model->config.V))
-        return BEZEL_MORE;
-    const bezel_status status = bz_sampler_pick(&id, g->sampler, s->logits, s->ids, s->n_ids, err);
-    return status == BEZEL_OK ? generate_token(g, id, err) : status;
-}
-
-static bezel_status generate_screened(bz_generate_job *g, bezel_error *err)
-{
-    bezel_session *s = g->session;
-    if (bz_decoder_screen_slice(s->decoder, s->logits))
-        return BEZEL_MORE;
-    const int32_t id = bz_decoder_screen_pick(s->decoder, s->logits, g->forbidden, g->n_forbidden);
-    if (id >= 0)
-        return generate_token(g, id, err);
-    g->phase = PHASE_HEAD; /* too many rows are left: all of them */
-    return BEZEL_MORE;
+    bz_generation *g = (bz_generation *)job;
+    bz_batch_leave(g);
+    if (!g->is_over)
+        (void)bz_generation_finish(g, BEZEL_STOP_CANCELLED, NULL);
 }
 
 static bezel_status generate_unit(bezel_job *job, bezel_error *err)
 {
-    bz_generate_job *g = (bz_generate_job *)job;
-    bezel_status status = BEZEL_MORE;
-    if (g->phase == PHASE_START)
-        generate_start(g);
-    if (g->phase == PHASE_CHUNK)
-        generate_chunk(g); /* cheap: goes with the first layer */
-    if (g->phase == PHASE_LAYER)
-        status = generate_layer(g, err);
-    else if (g->phase == PHASE_HEAD)
-        status = generate_head(g, err);
-    else if (g->phase == PHASE_SCREEN)
-        status = generate_screened(g, err);
-    else
-        status = BEZEL_DONE;
-    if (status < 0)
-        generate_leave(g);
-    return status;
+    bz_generation *g = (bz_generation *)job;
+    (void)err; /* the scheduler ends the job */
+    if (!bz_batch_unit(g))
+        (void)bz_scheduler_unit(&g->own);
+    return BEZEL_MORE;
 }
 
 static void generate_destroy(bezel_job *job)
 {
-    bz_generate_job *g = (bz_generate_job *)job;
-    generate_leave(g);
+    bz_generation *g = (bz_generation *)job;
+    bz_batch_leave(g);
+    bz_generation_leave(g);
     bz_sampler_free(g->sampler);
     bz_stop_match_free(g->stops);
     bz_strbuf_free(&g->piece);
@@ -302,7 +81,7 @@ static bezel_status generate_check(const bezel_generate_options *o, const bezel_
     return BEZEL_OK;
 }
 
-static bezel_status generate_alloc(bz_generate_job *g, const bezel_generate_options *o, bezel_error *err)
+static bezel_status generate_alloc(bz_generation *g, const bezel_generate_options *o, bezel_error *err)
 {
     const bezel_world *w = g->world;
     const size_t n_top = o->n_logprobs < g->session->model->config.V ? o->n_logprobs : g->session->model->config.V;
@@ -325,9 +104,23 @@ static bezel_status generate_alloc(bz_generate_job *g, const bezel_generate_opti
     }
     if (is_short)
         return bz_fail_memory(err, "generate", "the answer's tokens", (g->capacity + 1) * (n_top + 1) * 8);
-    g->is_argmax = bz_sampler_is_argmax(g->sampler, g->forbidden, &g->n_forbidden) && n_top == 0 &&
-                   g->session->head == BEZEL_HEAD_SCREENED;
+    g->is_argmax = bz_sampler_is_argmax(g->sampler, g->forbidden, &g->n_forbidden) && n_top == 0;
     return BEZEL_OK;
+}
+
+/* The scheduler for the answer alone. */
+static void generate_schedule(bz_generation *g)
+{
+    bezel_session *s = g->session;
+    g->self = g;
+    g->own = (bz_scheduler){.decoder = s->decoder,
+                            .members = &g->self,
+                            .n_members = 1,
+                            .most = s->chunk,
+                            .segments = &g->segment,
+                            .heads = g->heads,
+                            .scratch = s->logits,
+                            .n_scratch = s->model->config.V};
 }
 
 bezel_status bezel_generate(bezel_job **out, bezel_session *session, const bezel_generate_options *options,
@@ -347,7 +140,7 @@ bezel_status bezel_generate(bezel_job **out, bezel_session *session, const bezel
         return status;
     bezel_engine *engine = session->model->engine;
     const bezel_world *w = &engine->world;
-    bz_generate_job *g = bz_zalloc(w, sizeof *g);
+    bz_generation *g = bz_zalloc(w, sizeof *g);
     if (g == NULL)
         return bz_fail_memory(err, "generate", "the job", sizeof *g);
     g->session = session;
@@ -358,7 +151,8 @@ bezel_status bezel_generate(bezel_job **out, bezel_session *session, const bezel
     g->capacity = session->n_ctx - session->n_ids;
     if (g->capacity > o.max_tokens)
         g->capacity = o.max_tokens;
-    g->phase = PHASE_END; /* it does not hold the session yet */
+    g->is_over = 1; /* it does not hold the session yet */
+    generate_schedule(g);
     bz_strbuf_init(&g->piece, w, 0);
     bz_strbuf_init(&g->text, w, 0);
     bz_detokenizer_init(&g->detokenizer, session->model->vocab);
@@ -370,10 +164,15 @@ bezel_status bezel_generate(bezel_job **out, bezel_session *session, const bezel
         bz_free(w, g);
         return status;
     }
-    g->phase = PHASE_START;
+    g->is_over = 0;
     (void)bz_session_acquire(session, NULL); /* was free above, and a session belongs to one thread */
     *out = &g->job;
     return BEZEL_OK;
+}
+
+bz_generation *bz_generation_of(bezel_job *job)
+{
+    return job != NULL && job->ops == &generate_ops ? (bz_generation *)job : NULL;
 }
 
 /* --- Result ------------------------------------------------------------------------------- */
@@ -400,7 +199,7 @@ bezel_status bezel_generation_get(bezel_job *job, bezel_generation *out, bezel_e
     if (now < 0 && now != BEZEL_ERR_CANCELLED)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "generate", "the generation failed (%s) and has no result",
                        bezel_status_name(now));
-    const bz_generate_job *g = (const bz_generate_job *)job;
+    const bz_generation *g = (const bz_generation *)job;
     bezel_generation r = {.size = sizeof r,
                           .stop_reason = g->stop_reason,
                           .text = bz_strbuf_cstr(&g->text),

@@ -9,18 +9,42 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
+
+#define LOGIT_SPAN ((size_t)512) /* logits looked at together */
 
 /* --- Reading and changing ----------------------------------------------------------------- */
 
+/* As integers, eight at a time: the compiler does not turn float comparisons with NaN into vectors. */
+size_t bz_logit_find_bad(const float *logits, size_t n)
+{
+    for (size_t i = 0; i < n; i += LOGIT_SPAN) {
+        const size_t end = n - i < LOGIT_SPAN ? n : i + LOGIT_SPAN;
+        uint32_t any = 0;
+        for (size_t j = i; j < end; ++j) {
+            uint32_t bits;
+            memcpy(&bits, &logits[j], sizeof bits);
+            any |= ((bits & 0x7f800000U) + 0x00800000U) & 0x80000000U;
+        }
+        for (size_t j = i; any != 0 && j < end; ++j)
+            if (!isfinite(logits[j]))
+                return j;
+    }
+    return n;
+}
+
+bezel_status bz_logit_fail(int32_t id, int is_nan, bezel_error *err)
+{
+    return bz_error_hint(err,
+                         bz_fail(err, BEZEL_ERR_NUMERIC, "sampler", "the logit of token %d is %s, expected a number",
+                                 (int)id, is_nan ? "NaN" : "infinite"),
+                         "the model file is damaged, or a loaded session was");
+}
+
 bezel_status bz_logit_check(const float *logits, size_t V, bezel_error *err)
 {
-    for (size_t i = 0; i < V; ++i)
-        if (!isfinite(logits[i]))
-            return bz_error_hint(err,
-                                 bz_fail(err, BEZEL_ERR_NUMERIC, "sampler", "the logit of token %zu is %s, expected a number",
-                                         i, isnan(logits[i]) ? "NaN" : "infinite"),
-                                 "the model file is damaged, or a loaded session was");
-    return BEZEL_OK;
+    const size_t bad = bz_logit_find_bad(logits, V);
+    return bad == V ? BEZEL_OK : bz_logit_fail((int32_t)bad, isnan(logits[bad]), err);
 }
 
 void bz_logit_bias(float *logits, const bezel_logit_bias *bias, size_t n)
@@ -46,17 +70,38 @@ void bz_logit_penalty(float *logits, const int32_t *ids, size_t n, float r, uint
         seen[(uint32_t)ids[i] / 64] = 0;
 }
 
+/* Largest of n floats, n at most LOGIT_SPAN; lanes as the compiler likes them. */
+static float logit_block_max(const float *x, size_t n)
+{
+    float lane[16];
+    for (size_t l = 0; l < 16; ++l)
+        lane[l] = -INFINITY;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (size_t l = 0; l < 16; ++l)
+            lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
+    for (; i < n; ++i)
+        lane[0] = x[i] > lane[0] ? x[i] : lane[0];
+    for (size_t l = 1; l < 16; ++l)
+        lane[0] = lane[l] > lane[0] ? lane[l] : lane[0];
+    return lane[0];
+}
+
 int32_t bz_logit_argmax(const float *logits, size_t V)
 {
     float best = -INFINITY;
-    int32_t id = -1;
-    for (size_t i = 0; i < V; ++i) {
-        if (logits[i] > best) {
-            best = logits[i];
-            id = (int32_t)i;
+    size_t block = V;
+    for (size_t i = 0; i < V; i += LOGIT_SPAN) {
+        const float most = logit_block_max(logits + i, V - i < LOGIT_SPAN ? V - i : LOGIT_SPAN);
+        if (most > best) {
+            best = most;
+            block = i;
         }
     }
-    return id;
+    for (size_t i = block; i < V; ++i)
+        if (logits[i] >= best)
+            return (int32_t)i;
+    return -1;
 }
 
 /* --- Selection ---------------------------------------------------------------------------- */

@@ -243,6 +243,12 @@ static int32_t sampler_draw(bz_sampler *s, const float *logits, float best)
     return list[kept - 1].id;
 }
 
+bezel_status bz_sampler_fail_forbidden(bezel_error *err)
+{
+    return bz_error_hint(err, bz_fail(err, BEZEL_ERR_NUMERIC, "sampler", "the logit bias forbids every token"),
+                         "leave at least one token without -infinity");
+}
+
 bezel_status bz_sampler_pick(int32_t *out, bz_sampler *s, const float *logits, const int32_t *ids, size_t n,
                              bezel_error *err)
 {
@@ -258,8 +264,7 @@ bezel_status bz_sampler_pick(int32_t *out, bz_sampler *s, const float *logits, c
     }
     const int32_t best = bz_logit_argmax(logits, s->V);
     if (best < 0)
-        return bz_error_hint(err, bz_fail(err, BEZEL_ERR_NUMERIC, "sampler", "the logit bias forbids every token"),
-                             "leave at least one token without -infinity");
+        return bz_sampler_fail_forbidden(err);
     *out = s->options.temperature > 0.0F ? sampler_draw(s, logits, logits[best]) : best;
     return BEZEL_OK;
 }

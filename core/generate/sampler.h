@@ -21,6 +21,7 @@ void bz_sampler_free(bz_sampler *s);
  *   Errors   BEZEL_ERR_NUMERIC for NaN or infinity in logits, and when the bias forbids every token */
 bezel_status bz_sampler_pick(int32_t *out, bz_sampler *s, const float *logits, const int32_t *ids, size_t n,
                              bezel_error *err);
+bezel_status bz_sampler_fail_forbidden(bezel_error *err); /* every token is */
 /* 1 when the token is the largest logit of all ids but those with a bias of -infinity: greedy, without penalty and without
  * other bias. out [n_bias] gets these ids, *out_n their number; room for options->n_bias of them. */
 int bz_sampler_is_argmax(const bz_sampler *s, int32_t *out, size_t *out_n);

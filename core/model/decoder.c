@@ -245,50 +245,52 @@ int bz_decoder_layer(bz_decoder *d)
 
 /* --- Head --------------------------------------------------------------------------------- */
 
-static void decoder_head_norm(bz_decoder *d, size_t i, size_t row)
+void bz_decoder_head_add(bz_decoder *d, size_t row)
 {
-    const size_t D = d->config->D;
+    const size_t D = d->config->D, i = d->head_count++;
     d->kernel->rms_norm(d->a + i * D, d->x + row * D, d->model->weights.output_norm, D, d->config->eps);
-    d->head_count = i + 1;
     d->head_row = 0;
 }
 
 void bz_decoder_head(bz_decoder *d, size_t t, size_t count)
 {
+    d->head_count = 0;
     for (size_t i = 0; i < count; ++i)
-        decoder_head_norm(d, i, t + i);
+        bz_decoder_head_add(d, t + i);
 }
 
-void bz_decoder_head_rows(bz_decoder *d, const uint32_t *rows, size_t count)
-{
-    for (size_t i = 0; i < count; ++i)
-        decoder_head_norm(d, i, rows[i]);
-}
-
-static void decoder_cap_logits(bz_decoder *d, float *logits, size_t stride, size_t begin, size_t end)
+static void decoder_cap_logits(bz_decoder *d, float *y, size_t stride, size_t n)
 {
     const float cap = d->config->final_softcap;
     for (size_t t = 0; t < d->head_count; ++t)
-        for (size_t n = begin; n < end; ++n)
-            logits[t * stride + n] = cap * tanhf(logits[t * stride + n] / cap);
+        for (size_t i = 0; i < n; ++i)
+            y[t * stride + i] = cap * tanhf(y[t * stride + i] / cap);
+}
+
+size_t bz_decoder_head_next(bz_decoder *d, float *y, size_t stride, size_t most)
+{
+    const bz_tensor *w = &d->model->weights.output;
+    const size_t begin = d->head_row, left = w->N - begin;
+    size_t n = DECODER_HEAD_SLICE / bz_tensor_row_size(w);
+    n = (n < most ? n : most) & ~(size_t)63;
+    n = n == 0 ? 64 : n;
+    n = n < left ? n : left;
+    bz_activations act;
+    bz_activations_set(&act, d->a, d->config->D, d->head_count, d->config->D, d->q8);
+    act.q8_ready = d->q8 != NULL && begin > 0; /* the 8-bit rows of the first slice are still in d->q8 */
+    /* Row n of w goes to place n: as an integer, because the place of row 0 may lie before y. */
+    float *row_0 = (float *)((uintptr_t)y - begin * sizeof *y);
+    bz_matmul(row_0, stride, d->engine, w, begin, begin + n, &act);
+    if (d->config->final_softcap > 0.0F)
+        decoder_cap_logits(d, y, stride, n);
+    d->head_row = begin + n;
+    return n;
 }
 
 int bz_decoder_head_slice(bz_decoder *d, float *logits, size_t stride)
 {
-    const bz_tensor *w = &d->model->weights.output;
-    if (d->head_row >= w->N)
-        return 0;
-    size_t rows = DECODER_HEAD_SLICE / bz_tensor_row_size(w) & ~(size_t)63;
-    if (rows == 0)
-        rows = 64;
-    size_t end = w->N - d->head_row > rows ? d->head_row + rows : w->N;
-    bz_activations act;
-    bz_activations_set(&act, d->a, d->config->D, d->head_count, d->config->D, d->q8);
-    /* The 8-bit rows of the first slice are still in d->q8. */
-    act.q8_ready = d->q8 != NULL && d->head_row > 0;
-    bz_matmul(logits, stride, d->engine, w, d->head_row, end, &act);
-    if (d->config->final_softcap > 0.0F)
-        decoder_cap_logits(d, logits, stride, d->head_row, end);
-    d->head_row = end;
-    return end < w->N;
+    const size_t N = d->model->weights.output.N;
+    if (d->head_row < N)
+        (void)bz_decoder_head_next(d, logits + d->head_row, stride, N);
+    return d->head_row < N;
 }

@@ -85,10 +85,13 @@ void bz_decoder_begin(bz_decoder *d, const bz_segment *segments, size_t n);
 int bz_decoder_layer(bz_decoder *d);
 /* Prepares logits of rows t .. t + count - 1 of the finished pass. May be called several times. */
 void bz_decoder_head(bz_decoder *d, size_t t, size_t count);
-/* The same for chosen rows [count], upwards. */
-void bz_decoder_head_rows(bz_decoder *d, const uint32_t *rows, size_t count);
+/* The same for chosen rows, one after another; the first one after bz_decoder_begin begins. */
+void bz_decoder_head_add(bz_decoder *d, size_t row);
 /* Computes the next slice of the output matrix into logits [count, V], rows `stride` floats apart; 1 while some is left. */
 int bz_decoder_head_slice(bz_decoder *d, float *logits, size_t stride);
+/* The same, at most `most` rows of it (64 or more, or all), and from the start of y: y[t * stride + i] is row head_row + i. Returns their
+ * number. */
+size_t bz_decoder_head_next(bz_decoder *d, float *y, size_t stride, size_t most);
 
 /* --- Screened head: head_pass.c ------------------------------------------------------------
  *

@@ -309,11 +309,9 @@ static void several_lines(float *out, const reference *ref, uint32_t isa, uint32
             bz_decoder_begin(r.decoder, segments, n);
             while (bz_decoder_layer(r.decoder)) {
             }
-            uint32_t rows[N_LINES];
-            for (size_t i = 0; i < n; ++i)
-                rows[i] = (uint32_t)(r.decoder->segments[i].row + r.decoder->segments[i].T - 1);
             float *logits = malloc(n * V * sizeof *logits);
-            bz_decoder_head_rows(r.decoder, rows, n);
+            for (size_t i = 0; i < n; ++i)
+                bz_decoder_head_add(r.decoder, r.decoder->segments[i].row + r.decoder->segments[i].T - 1);
             while (bz_decoder_head_slice(r.decoder, logits, V)) {
             }
             for (size_t i = 0; i < n; ++i)

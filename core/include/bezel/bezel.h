@@ -25,6 +25,7 @@
 #define BEZEL_BEZEL_H
 
 #include <bezel/base.h>
+#include <bezel/batch.h>
 #include <bezel/chat.h>
 #include <bezel/engine.h>
 #include <bezel/http.h>

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* Passes over the rows of several generations (see scheduler.h).
+ *
+ * A unit is one layer of a pass or one slice of the output matrix. Invariant: between two passes every member's cache holds
+ * all of its timeline but what is left of the prompt, or the one newest token. A pass that is dropped has changed nothing.
+ * Slices of the output matrix are looked through while they are in cache, so greedy members need no V logits. */
+#include "generate/scheduler.h"
+
+#include "base/status.h"
+#include "generate/generation.h"
+#include "model/head_copy.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PASS_PLAN, PASS_LAYER, PASS_HEAD, PASS_SCREEN }; /* bz_scheduler.phase */
+
+void bz_scheduler_drop_pass(bz_scheduler *s)
+{
+    s->phase = PASS_PLAN;
+}
+
+/* After something was done for a member: MORE goes on, else its job ends. */
+static void scheduler_settle(bz_generation *g, bezel_status status, const bezel_error *error)
+{
+    if (status == BEZEL_MORE)
+        return;
+    bz_generation_leave(g);
+    bz_job_end(&g->job, status, error);
+}
+
+/* --- Plan --------------------------------------------------------------------------------- */
+
+/* Positions that a member waits for: 0 when it is over, 1 when it decodes. */
+static size_t scheduler_pending(bz_generation *g)
+{
+    bezel_session *session = g->session;
+    if (!g->is_over && bz_job_cancel_asked(&g->job)) {
+        (void)bz_generation_finish(g, BEZEL_STOP_CANCELLED, NULL);
+        bz_job_end_cancelled(&g->job);
+    }
+    if (g->is_over)
+        return 0;
+    if (!g->is_started)
+        bz_generation_start(g);
+    if (session->cache->n == session->n_ids) /* a pass was dropped when only its logits were missing */
+        (void)bz_kv_cache_trim(session->cache, session->n_ids - 1);
+    return session->n_ids - session->cache->n;
+}
+
+static void scheduler_add_segment(bz_scheduler *s, bz_generation *g, size_t T)
+{
+    bezel_session *session = g->session;
+    s->segments[s->n_segments] = (bz_segment){.cache = session->cache, .ids = session->ids + session->cache->n, .T = T};
+    s->heads[s->n_segments++].g = g;
+}
+
+/* The next pass; 0 when nobody needs one. Those that wait for one token come first, from `turn` on. */
+static int scheduler_plan(bz_scheduler *s)
+{
+    size_t n_prompts = 0;
+    for (size_t i = 0; i < s->n_members; ++i)
+        n_prompts += scheduler_pending(s->members[i]) > 1;
+    size_t left = s->most, next = s->turn;
+    const size_t reserve = n_prompts > 0 ? s->most / 4 : 0; /* so that prompts come in beside any number that decode */
+    s->n_segments = 0;
+    for (size_t i = 0; i < s->n_members && left > reserve; ++i) {
+        const size_t at = (s->turn + i) % s->n_members;
+        if (scheduler_pending(s->members[at]) != 1)
+            continue;
+        scheduler_add_segment(s, s->members[at], 1);
+        next = at + 1;
+        --left;
+    }
+    s->turn = left == reserve ? next : 0;
+    for (size_t i = 0; i < s->n_members && left > 0; ++i) {
+        bz_generation *g = s->members[i];
+        const size_t pending = scheduler_pending(g);
+        if (pending < 2)
+            continue;
+        const size_t T = pending < left ? pending : left;
+        scheduler_add_segment(s, g, T);
+        left -= T;
+    }
+    if (s->n_segments == 0)
+        return 0;
+    bz_decoder_begin(s->decoder, s->segments, s->n_segments);
+    s->phase = PASS_LAYER;
+    return 1;
+}
+
+/* --- Head --------------------------------------------------------------------------------- */
+
+/* The first token is not kept waiting: the copy of the output matrix is asked for with the second. */
+static const bz_screen *scheduler_screen(const bz_head *head)
+{
+    const bz_generation *g = head->g;
+    return g->is_argmax && g->session->head == BEZEL_HEAD_SCREENED
+               ? bz_head_copy_get(g->session->model->head_copy, g->first_ns != 0)
+               : NULL;
+}
+
+/* All layers are done: which rows need logits. */
+static void scheduler_begin_heads(bz_scheduler *s)
+{
+    const bz_decoder *d = s->decoder;
+    s->n_heads = 0;
+    for (size_t i = 0; i < s->n_segments; ++i) {
+        bz_generation *g = s->heads[i].g;
+        const bezel_session *session = g->session;
+        bezel_error error = BEZEL_ERROR_INIT;
+        if (session->cache->n <= g->n_prompt) {
+            const bezel_status status = bz_generation_prompt(g, &error);
+            scheduler_settle(g, status, &error);
+            if (status != BEZEL_MORE)
+                continue;
+        }
+        if (session->cache->n == session->n_ids)
+            s->heads[s->n_heads++] = (bz_head){
+                .g = g, .row = (uint32_t)(d->segments[i].row + d->segments[i].T - 1), .best = -INFINITY, .id = -1, .bad = -1};
+    }
+    s->phase = s->n_heads > 0 ? PASS_HEAD : PASS_PLAN;
+    for (size_t i = 0; i < s->n_heads; ++i)
+        bz_decoder_head_add(s->decoder, s->heads[i].row);
+    if (s->n_heads == 1 && bz_decoder_screen_begin(s->decoder, scheduler_screen(s->heads)))
+        s->phase = PASS_SCREEN;
+}
+
+typedef struct head_slice {
+    bz_scheduler *s;
+    size_t first, n, stride; /* ids of the slice, and how far apart its rows lie */
+} head_slice;
+
+/* Looks through a slice: the best so far of those that want an argmax, all logits for the others. */
+static void head_slice_rows(void *ctx, size_t begin, size_t end, unsigned worker)
+{
+    const head_slice *slice = ctx;
+    (void)worker;
+    for (size_t i = begin; i < end; ++i) {
+        bz_head *head = &slice->s->heads[i];
+        bz_generation *g = head->g;
+        float *logits = slice->s->scratch + i * slice->stride;
+        if (!g->is_argmax) {
+            memcpy(g->session->logits + slice->first, logits, slice->n * sizeof *logits);
+            continue;
+        }
+        const size_t bad = head->bad < 0 ? bz_logit_find_bad(logits, slice->n) : 0;
+        if (head->bad < 0 && bad < slice->n) {
+            head->bad = (int32_t)(slice->first + bad);
+            head->best = logits[bad];
+        }
+        if (head->bad >= 0)
+            continue;
+        for (size_t f = 0; f < g->n_forbidden; ++f)
+            if ((size_t)g->forbidden[f] - slice->first < slice->n)
+                logits[(size_t)g->forbidden[f] - slice->first] = -INFINITY;
+        const int32_t id = bz_logit_argmax(logits, slice->n);
+        if (id >= 0 && logits[id] > head->best) {
+            head->best = logits[id];
+            head->id = (int32_t)slice->first + id;
+        }
+    }
+}
+
+/* 1 while rows of the output matrix are left. */
+static int scheduler_head_slice(bz_scheduler *s)
+{
+    head_slice slice = {.s = s, .first = s->decoder->head_row};
+    if (s->n_heads == 1 && !s->heads[0].g->is_argmax) /* alone, and it wants them all: straight to where they belong */
+        return bz_decoder_head_slice(s->decoder, s->heads[0].g->session->logits, 0);
+    slice.stride = s->n_scratch / s->n_heads;
+    slice.n = bz_decoder_head_next(s->decoder, s->scratch, slice.stride, slice.stride);
+    bz_thread_pool_run(s->decoder->engine->pool, s->n_heads, 1, head_slice_rows, &slice);
+    return slice.first + slice.n < s->decoder->config->V;
+}
+
+static bezel_status scheduler_take_token(bz_head *head, bezel_error *err)
+{
+    bz_generation *g = head->g;
+    if (!g->is_argmax)
+        return bz_generation_draw(g, err);
+    if (head->bad >= 0)
+        return bz_logit_fail(head->bad, isnan(head->best), err);
+    if (head->id < 0)
+        return bz_sampler_fail_forbidden(err);
+    return bz_generation_token(g, head->id, err);
+}
+
+static void scheduler_take_tokens(bz_scheduler *s)
+{
+    s->phase = PASS_PLAN;
+    for (size_t i = 0; i < s->n_heads; ++i) {
+        bezel_error error = BEZEL_ERROR_INIT;
+        const bezel_status status = scheduler_take_token(&s->heads[i], &error);
+        scheduler_settle(s->heads[i].g, status, &error);
+    }
+}
+
+static void scheduler_screened(bz_scheduler *s)
+{
+    bz_head *head = &s->heads[0];
+    const bz_generation *g = head->g;
+    if (bz_decoder_screen_slice(s->decoder, g->session->logits))
+        return;
+    head->id = bz_decoder_screen_pick(s->decoder, g->session->logits, g->forbidden, g->n_forbidden);
+    if (head->id >= 0)
+        scheduler_take_tokens(s);
+    else
+        s->phase = PASS_HEAD; /* too many rows are left: all of them */
+}
+
+/* --- Unit --------------------------------------------------------------------------------- */
+
+int bz_scheduler_unit(bz_scheduler *s)
+{
+    if (s->phase == PASS_PLAN && !scheduler_plan(s))
+        return 0;
+    if (s->phase == PASS_LAYER) { /* the plan is cheap: it goes with the first layer */
+        if (!bz_decoder_layer(s->decoder))
+            scheduler_begin_heads(s);
+    } else if (s->phase == PASS_SCREEN) {
+        scheduler_screened(s);
+    } else if (!scheduler_head_slice(s)) {
+        scheduler_take_tokens(s);
+    }
+    return 1;
+}
