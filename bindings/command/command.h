@@ -22,10 +22,10 @@ typedef struct cmd_options {
     const char *subcommand;
     const char *usage; /* first line of its help */
     const char *model, *store, *isa, *activations, *head, *kind, *profile, *system, *context, *user, *conversation;
-    const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow;
+    const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow, *prompts, *tests;
     const char *stops[CMD_MAX_STOPS];
     int n_stops;
-    int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, prompt, generate, limit;
+    int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit;
     double temperature, top_p, min_p, repetition_penalty;
     int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache;
     uint32_t given; /* bits of CMD_GIVEN_... for options whose absence means something else than their default */

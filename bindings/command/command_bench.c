@@ -1,51 +1,117 @@
 /* SPDX-License-Identifier: MIT */
-/* bezel bench: load, prompt and decode speed on this machine. Measures; the tests check. */
-#include "command.h"
+/* bezel bench: what this machine makes of a model: load, prompt, decode, start of a process, memory. A table, or JSON whose
+ * first `decode` row is the product default. Measures; the tests check. */
+#include "command_bench.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
+#include <unistd.h>
 
-typedef struct bench_row {
-    const char *test;
-    const char *head;  /* rows of the output layer that are computed: "full", "last" position, "screened", "none" */
-    int64_t tokens, context;
-    double *ms; /* [rounds] */
-} bench_row;
-
-typedef struct bench {
-    cmd_host host;
-    cmd_options o;
-    bezel_tree *tree;
-    bezel_value *rows;
-} bench;
-
-static double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
+#define ALL_TESTS "load,prompt,decode,forced,mixed,ttft,memory"
 
 static int compare_double(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static double median(const double *x, size_t n) {
-    double sorted[1024];
-    memcpy(sorted, x, n * sizeof *x);
-    qsort(sorted, n, sizeof *sorted, compare_double);
+static double median(const double *x, int64_t n) {
+    double sorted[BENCH_MAX_ROUNDS];
+    memcpy(sorted, x, (size_t)n * sizeof *x);
+    qsort(sorted, (size_t)n, sizeof *sorted, compare_double);
     return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
-static void bench_add(bench *b, const bench_row *row) {
-    size_t n = (size_t)b->o.rounds;
-    bezel_value *map = bezel_tree_map(b->tree), *runs = bezel_tree_list(b->tree);
-    double ms = median(row->ms, n);
-    for (size_t i = 0; i < n; i++) bezel_value_append(b->tree, runs, bezel_tree_number(b->tree, row->ms[i]));
+/* --- Which tests -------------------------------------------------------------------------- */
+
+static int list_has(const char *list, const char *word, size_t n) {
+    for (const char *p = list; p; p = strchr(p, ',')) {
+        if (*p == ',') p++;
+        if (strncmp(p, word, n) == 0 && (p[n] == ',' || p[n] == 0)) return 1;
+    }
+    return 0;
+}
+
+int bench_wants(const bench *b, const char *test) { return list_has(b->o.tests, test, strlen(test)); }
+
+int bench_is_alone(const bench *b, const char *test) { return strcmp(b->o.tests, test) == 0; }
+
+static int tests_read(bench *b) {
+    if (!b->o.tests) b->o.tests = ALL_TESTS;
+    for (const char *p = b->o.tests; p; p = strchr(p, ',')) {
+        if (*p == ',') p++;
+        size_t n = strcspn(p, ",");
+        if (!n || !list_has(ALL_TESTS, p, n)) return cmd_usage(&b->o, "--tests %s: some of " ALL_TESTS " expected", b->o.tests);
+    }
+    return CMD_OK;
+}
+
+/* "32,512" to numbers; *out_count of them. */
+static int lengths_read(int64_t *out, int *out_count, const cmd_options *o, const char *name, const char *list) {
+    *out_count = 0;
+    for (const char *p = list; *p;) {
+        char *end;
+        long long x = strtoll(p, &end, 10);
+        if (end == p || (*end && *end != ',') || (*end == ',' && !end[1]) || x < 1 || x > 1 << 20 ||
+            *out_count == BENCH_MAX_LENGTHS)
+            return cmd_usage(o, "--%s %s: up to %d numbers from 1 to 1048576 expected, with commas", name, list,
+                             BENCH_MAX_LENGTHS);
+        out[(*out_count)++] = x;
+        p = *end ? end + 1 : end;
+    }
+    return *out_count ? CMD_OK : cmd_usage(o, "--%s: a number expected", name);
+}
+
+/* Lengths that nobody asked for are left out where the model is shorter. */
+static void lengths_clip(int64_t *lengths, int *count, int64_t longest) {
+    int n = 0;
+    for (int i = 0; i < *count; i++)
+        if (lengths[i] <= longest) lengths[n++] = lengths[i];
+    *count = n;
+}
+
+/* --- Rows --------------------------------------------------------------------------------- */
+
+void bench_note(const bench *b, const char *what, const char *head, int64_t size, int64_t round) {
+    if (b->quiet || !isatty(STDERR_FILENO)) return;
+    fprintf(stderr, "\r\033[K%s%s%s", what, *head ? " " : "", head);
+    if (size) fprintf(stderr, " %lld", (long long)size);
+    fprintf(stderr, ", round %lld of %lld", (long long)round + 1, (long long)b->o.rounds);
+}
+
+static void note_end(const bench *b) {
+    if (!b->quiet && isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
+}
+
+void bench_take(bench *b, bench_series *series, double ms) {
+    series->ms[series->n] = ms;
+    series->read[series->n] = bench_probe_read(&b->probe);
+    series->n++;
+}
+
+static void set_list(bezel_tree *tree, bezel_value *map, const char *key, const double *x, int64_t n) {
+    bezel_value *list = bezel_tree_list(tree);
+    for (int64_t i = 0; i < n; i++) bezel_value_append(tree, list, bezel_tree_number(tree, x[i]));
+    bezel_value_set(tree, map, key, list);
+}
+
+static void print_row(const bench *b, const bench_row *row, double ms, double read) {
+    char context[24] = "", rate[32] = "";
+    if (b->o.json) return;
+    note_end(b);
+    if (bezel_value_count(b->rows) == 1)
+        printf("%-8s %-8s %8s %8s %11s %10s %12s\n", "test", "head", "context", "tokens", "ms", "tokens/s", "memory GB/s");
+    if (row->context) snprintf(context, sizeof context, "%lld", (long long)row->context);
+    if (row->tokens) snprintf(rate, sizeof rate, "%.1f", (double)row->tokens * 1e3 / ms);
+    printf("%-8s %-8s %8s %8lld %11.2f %10s %12.1f", row->test, row->head, context, (long long)row->tokens, ms, rate, read);
+    printf(row->side_file ? "   side file %s\n" : "\n", row->side_file);
+    fflush(stdout);
+}
+
+void bench_add(bench *b, const bench_row *row, const bench_series *series) {
+    bezel_value *map = bezel_tree_map(b->tree);
+    double ms = median(series->ms, series->n), read = median(series->read, series->n);
     cmd_set_text(b->tree, map, "test", row->test, SIZE_MAX);
     cmd_set_integer(b->tree, map, "tokens", row->tokens);
     cmd_set_integer(b->tree, map, "threads", bezel_engine_threads(b->host.engine));
@@ -53,122 +119,142 @@ static void bench_add(bench *b, const bench_row *row) {
     cmd_set_number(b->tree, map, "milliseconds", ms);
     cmd_set_text(b->tree, map, "head", row->head, SIZE_MAX);
     cmd_set_integer(b->tree, map, "context", row->context);
-    bezel_value_set(b->tree, map, "runs", runs);
-    bezel_value_append(b->tree, b->rows, map);
-    if (!b->o.json) {
-        printf("%-8s %-8s %6lld tokens  %10.2f ms", row->test, row->head, (long long)row->tokens, ms);
-        if (row->tokens) printf("  %8.1f tokens/s", (double)row->tokens * 1e3 / ms);
-        printf("   (%zu rounds)\n", n);
-        fflush(stdout);
+    set_list(b->tree, map, "runs", series->ms, series->n);
+    cmd_set_number(b->tree, map, "read_gb_per_second", read);
+    set_list(b->tree, map, "read_runs", series->read, series->n);
+    if (row->side_file) {
+        cmd_set_text(b->tree, map, "side_file", row->side_file, SIZE_MAX);
+        cmd_set_number(b->tree, map, "process_milliseconds", median(series->end_ms, series->n));
     }
+    bezel_value_append(b->tree, b->rows, map);
+    print_row(b, row, ms, read);
 }
 
-/* Opens the model `rounds` times; the last one stays open. */
-static int bench_load(bench *b, double *ms) {
-    for (int64_t i = 0; i < b->o.rounds; i++) {
-        if (i) cmd_host_free(&b->host);
-        double t = now_ms();
-        b->o.quiet = 1;
+/* Opens the model, `rounds` times when that is to be measured; the last one stays open. */
+static int bench_load(bench *b) {
+    bench_series *s = &b->series[0];
+    int64_t rounds = bench_wants(b, "load") ? b->o.rounds : 1;
+    s->n = 0;
+    b->o.quiet = 1;
+    while (s->n < rounds) {
+        bench_note(b, "load", "", 0, s->n);
+        if (s->n) cmd_host_free(&b->host);
+        double t = bench_now_ms();
         int status = cmd_host_model(&b->host, &b->o);
         if (status != CMD_OK) return status;
-        ms[i] = now_ms() - t;
+        bench_take(b, s, bench_now_ms() - t);
     }
+    if (bezel_tree_new(&b->tree, b->host.engine, &b->host.error) != BEZEL_OK) return cmd_host_fail(&b->host);
+    b->rows = bezel_tree_list(b->tree);
+    if (bench_wants(b, "load")) bench_add(b, &(bench_row){"load", "none", 0, 0, NULL}, s);
     return CMD_OK;
 }
 
-/* A fixed text of n tokens: words of the vocabulary picked by a linear congruence, BOS first. */
-static void bench_prompt(int32_t *ids, size_t n, const bezel_model *model) {
-    uint32_t x = 12345, vocab = bezel_model_vocab_size(model);
-    int32_t bos = bezel_token_bos(model);
-    for (size_t i = 0; i < n; i++) {
-        x = x * 1664525u + 1013904223u;
-        ids[i] = i == 0 && bos >= 0 ? bos : (int32_t)(vocab / 8 + x % (vocab / 2));
-    }
+/* --- Processes ---------------------------------------------------------------------------- */
+
+typedef struct arguments {
+    char *list[24];
+    int n;
+    char threads[24];
+} arguments;
+
+static void argument_add(arguments *a, const char *name, const char *value) {
+    if (!value) return;
+    a->list[a->n++] = (char *)(uintptr_t)name; /* execve takes char *const and changes nothing */
+    if (*value) a->list[a->n++] = (char *)(uintptr_t)value;
 }
 
-/* One answer that cannot end early. Times in milliseconds. */
-static int bench_answer(bench *b, bezel_session *session, size_t n_prompt, uint32_t n_tokens, double *prompt_ms,
-                        double *decode_ms) {
-    bezel_generate_options options;
-    bezel_generation g = {.size = sizeof g};
-    bezel_logit_bias bias[64];
-    bezel_job *job = NULL;
-    int32_t *ids = malloc(n_prompt * sizeof *ids);
-    bezel_status st;
-    if (!ids) return cmd_error("out of memory");
-    bench_prompt(ids, n_prompt, b->host.model);
-    bezel_generate_options_init(&options);
-    bezel_sampling_greedy(&options.sampling);
-    options.max_tokens = n_tokens;
-    options.sampling.bias = bias;
-    for (uint32_t id = 0; id < bezel_model_vocab_size(b->host.model) && options.sampling.n_bias < 64; id++)
-        if (bezel_token_is_end(b->host.model, (int32_t)id)) {
-            bias[options.sampling.n_bias].id = (int32_t)id;
-            bias[options.sampling.n_bias++].bias = -INFINITY;
-        }
-    st = bezel_session_set(session, NULL, 0, &b->host.error);
-    if (st == BEZEL_OK) st = bezel_session_append(session, ids, n_prompt, &b->host.error);
-    if (st == BEZEL_OK) st = bezel_generate(&job, session, &options, &b->host.error);
-    if (st == BEZEL_OK) do st = bezel_job_step(job, -1, &b->host.error);
-        while (st > 0 && st != BEZEL_DONE);
-    if (st == BEZEL_DONE) st = bezel_generation_get(job, &g, &b->host.error);
-    *prompt_ms = (double)g.prompt_us / 1e3;
-    *decode_ms = (double)(g.total_us - g.first_token_us) / 1e3;
-    bezel_job_free(job);
-    free(ids);
-    return st == BEZEL_OK ? CMD_OK : cmd_host_fail(&b->host);
+static void arguments_begin(arguments *a, const bench *b, const char *subcommand, const char *model) {
+    *a = (arguments){0};
+    snprintf(a->threads, sizeof a->threads, "%lld", (long long)b->o.threads);
+    argument_add(a, "bezel", subcommand);
+    argument_add(a, "--model", model);
+    argument_add(a, "--threads", a->threads);
+    argument_add(a, "--isa", b->o.isa);
+    argument_add(a, "--activations", b->o.activations);
+    argument_add(a, "--head", b->o.head);
+    argument_add(a, "--kind", b->o.kind);
+    if (b->o.no_cache) argument_add(a, "--no-cache", "");
+    argument_add(a, "--quiet", "");
 }
 
-/* Decode with each head in turn, round by round, so that what else the machine does meets both. */
-static int bench_decode(bench *b, bezel_session *const sessions[2], double *ms) {
-    static const char *const heads[] = {"screened", "full"};
-    const cmd_options *o = &b->o;
-    double other;
+/* From the start of `bezel complete` to its answer of one token, with our cache folder or an empty one. */
+static int bench_start(bench *b, const char *model, int absent) {
+    bench_series *s = &b->series[0];
+    size_t tokens = 0;
     int status = CMD_OK;
-    for (int64_t i = 0; status == CMD_OK && i < o->rounds; i++)
-        for (int k = 0; k < 2 && status == CMD_OK; k++)
-            if (sessions[k])
-                status = bench_answer(b, sessions[k], 16, (uint32_t)o->generate + 1, &other, &ms[k * o->rounds + i]);
-    for (int k = 0; k < 2 && status == CMD_OK; k++)
-        if (sessions[k]) bench_add(b, &(bench_row){"decode", heads[k], o->generate, 16, ms + k * o->rounds});
-    return status;
-}
-
-/* Which heads can be measured: screened where there is a copy of the output matrix and it is not switched off. */
-static int bench_sessions(bench *b, bezel_session *sessions[2], uint32_t n_ctx) {
-    bezel_session_options options;
-    int status = cmd_session_options(&options, &b->o);
-    if (status != CMD_OK) return status;
-    const char *name = getenv("BEZEL_HEAD");
-    uint32_t wanted = options.head == BEZEL_HEAD_AUTO && name && strcmp(name, "full") == 0 ? BEZEL_HEAD_FULL : options.head;
-    int screened = wanted != BEZEL_HEAD_FULL && bezel_engine_isa(b->host.engine) != BEZEL_ISA_SCALAR &&
-                   bezel_model_prepare(b->host.model, &b->host.error) == BEZEL_OK;
-    options.n_ctx = n_ctx;
-    for (int k = 0; k < 2; k++) {
-        options.head = k == 0 ? BEZEL_HEAD_SCREENED : BEZEL_HEAD_FULL;
-        if (k == 0 ? !screened : screened && wanted == BEZEL_HEAD_SCREENED) continue;
-        if (bezel_session_new(&sessions[k], b->host.model, &options, &b->host.error) != BEZEL_OK)
-            return cmd_host_fail(&b->host);
+    s->n = 0;
+    for (int64_t i = 0; status == CMD_OK && i < b->o.rounds; i++) {
+        bench_child child;
+        arguments a;
+        char *folder = absent ? bench_folder_new() : NULL;
+        char *text = bench_text(b, BENCH_START_TOKENS, (uint64_t)(b->o.seed + i), &tokens);
+        bench_note(b, "ttft", absent ? "absent" : "present", 0, i);
+        arguments_begin(&a, b, "complete", model);
+        argument_add(&a, "--max-tokens", "1");
+        argument_add(&a, "--", text);
+        status = text && (folder || !absent) ? bench_child_run(&child, a.list, folder) : cmd_error("no folder for temporary files");
+        if (status == CMD_OK) {
+            s->end_ms[s->n] = child.end_ms;
+            bench_take(b, s, child.first_ms);
+            free(child.output);
+        }
+        free(text);
+        bench_folder_remove(folder);
     }
-    return CMD_OK;
-}
-
-static int bench_rounds(bench *b, double *ms) {
-    const cmd_options *o = &b->o;
-    bezel_session *sessions[2] = {NULL, NULL};
-    double other;
-    int64_t longest = o->prompt > 16 + o->generate ? o->prompt : 16 + o->generate;
-    int status = bench_sessions(b, sessions, (uint32_t)(longest + 8));
-    bezel_session *first = sessions[0] ? sessions[0] : sessions[1];
-    if (status == CMD_OK) status = bench_answer(b, first, 16, 4, &other, &other); /* touches the pages */
-    for (int64_t i = 0; status == CMD_OK && i < o->rounds; i++)
-        status = bench_answer(b, first, (size_t)o->prompt, 1, &ms[i], &other);
-    if (status == CMD_OK) bench_add(b, &(bench_row){"prompt", "last", o->prompt, 0, ms});
-    if (status == CMD_OK) status = bench_decode(b, sessions, ms);
-    bezel_session_free(sessions[0]);
-    bezel_session_free(sessions[1]);
+    const char *head = b->o.head && strcmp(b->o.head, "full") == 0 ? "full" : "auto";
+    bench_row row = {"ttft", head, 0, (int64_t)tokens, absent ? "absent" : "present"};
+    if (status == CMD_OK) bench_add(b, &row, s);
     return status;
 }
+
+static void set_pages(bench *b, const bench_pages *pages) {
+    b->memory = bezel_tree_map(b->tree);
+    cmd_set_integer(b->tree, b->memory, "anonymous_bytes", pages->anonymous);
+    cmd_set_integer(b->tree, b->memory, "side_file_bytes", pages->side_file);
+    cmd_set_integer(b->tree, b->memory, "model_file_bytes", pages->model_file);
+    cmd_set_integer(b->tree, b->memory, "other_file_bytes", pages->other_file);
+}
+
+/* The same command for its memory only, so that other sessions and the probe are not in it. */
+static int bench_memory(bench *b, const char *model) {
+    bench_child child;
+    bench_pages pages;
+    arguments a;
+    bezel_value *report = NULL;
+    int status;
+    if (bench_is_alone(b, "memory")) {
+        if ((status = bench_pages_here(b, &pages)) == CMD_OK) set_pages(b, &pages);
+        return status;
+    }
+    arguments_begin(&a, b, "bench", model);
+    argument_add(&a, "--tests", "memory");
+    argument_add(&a, "--json", "");
+    if ((status = bench_child_run(&child, a.list, NULL)) != CMD_OK) return status;
+    if (bezel_json_read(&report, b->tree, child.output, child.size, &b->host.error) != BEZEL_OK)
+        status = cmd_host_fail(&b->host);
+    else
+        b->memory = bezel_tree_copy(b->tree, bezel_value_get(report, "memory"));
+    free(child.output);
+    return status;
+}
+
+static int bench_processes(bench *b) {
+    char *model = cmd_model_path(&b->o);
+    int status = model ? CMD_OK : cmd_error("out of memory");
+    if (status == CMD_OK && bench_wants(b, "ttft")) {
+        if (!b->o.no_cache) {
+            bezel_model_prepare(b->host.model, &b->host.error); /* a model without side file starts the same either way */
+            status = bench_start(b, model, 0);
+        }
+        if (status == CMD_OK) status = bench_start(b, model, 1);
+    }
+    if (status == CMD_OK && bench_wants(b, "memory")) status = bench_memory(b, model);
+    free(model);
+    return status;
+}
+
+/* --- Whole -------------------------------------------------------------------------------- */
 
 static int64_t resident_bytes(void) {
     struct rusage usage;
@@ -176,36 +262,58 @@ static int64_t resident_bytes(void) {
     return (int64_t)usage.ru_maxrss * 1024;
 }
 
+static double megabytes(const bench *b, const char *key) {
+    return (double)bezel_value_integer(bezel_value_get(b->memory, key)) / 1e6;
+}
+
 static int bench_print(bench *b) {
+    note_end(b);
     if (!b->o.json) {
-        printf("peak resident memory %.1f MB\n", (double)resident_bytes() / 1e6);
+        if (b->memory)
+            printf("memory with 2048 positions: %.1f MB of its own, %.1f MB of the side file, %.1f MB of the model file, %.1f MB of other files\n",
+                   megabytes(b, "anonymous_bytes"), megabytes(b, "side_file_bytes"), megabytes(b, "model_file_bytes"),
+                   megabytes(b, "other_file_bytes"));
         return CMD_OK;
     }
     bezel_value *map = bezel_tree_map(b->tree);
     bezel_value_set(b->tree, map, "rows", b->rows);
     cmd_set_integer(b->tree, map, "resident_bytes", resident_bytes());
     cmd_set_text(b->tree, map, "isa", bezel_isa_name(bezel_engine_isa(b->host.engine)), SIZE_MAX);
+    if (b->memory) bezel_value_set(b->tree, map, "memory", b->memory);
     return cmd_print_json(&b->host, map);
 }
 
-int cmd_bench(int argc, char **argv) {
-    bench b = {.o = {.subcommand = "bench", .usage = "bench [--prompt N] [--generate N] [--threads N] [--rounds N] [--json]"}};
-    int status = cmd_options_read(&b.o, argc, argv,
-                                  CMD_ENGINE_OPTIONS " activations head chunk seed prompt generate rounds json");
+static int bench_lengths(bench *b) {
+    const cmd_options *o = &b->o;
+    int status = lengths_read(b->prompts, &b->n_prompts, o, "prompt", o->prompts ? o->prompts : "512,32");
     if (status != CMD_OK) return status;
-    double *ms = calloc((size_t)b.o.rounds * 2, sizeof *ms);
-    if (!ms) return cmd_error("out of memory");
-    if ((status = bench_load(&b, ms)) != CMD_OK) goto done;
-    if (bezel_tree_new(&b.tree, b.host.engine, &b.host.error) != BEZEL_OK) {
-        status = cmd_host_fail(&b.host);
-        goto done;
+    return lengths_read(b->contexts, &b->n_contexts, o, "context", o->context ? o->context : "16,1024,4096");
+}
+
+int cmd_bench(int argc, char **argv) {
+    bench *b = calloc(1, sizeof *b);
+    if (!b) return cmd_error("out of memory");
+    b->o.subcommand = "bench";
+    b->o.usage = "bench [--tests LIST] [--prompt LIST] [--context LIST] [--generate N] [--threads N] [--rounds N] [--json]";
+    int status = cmd_options_read(&b->o, argc, argv,
+                                  CMD_ENGINE_OPTIONS " activations head chunk seed tests prompt context generate rounds json");
+    if (status == CMD_OK) status = tests_read(b);
+    if (status == CMD_OK) status = bench_lengths(b);
+    b->quiet = b->o.quiet;
+    if (status == CMD_OK && !bench_is_alone(b, "memory")) status = bench_probe_start(&b->probe, b->o.threads);
+    if (status == CMD_OK) status = bench_load(b);
+    if (status == CMD_OK) {
+        int64_t longest = bezel_model_context_length(b->host.model);
+        if (!b->o.prompts) lengths_clip(b->prompts, &b->n_prompts, longest - 8);
+        if (!b->o.context) lengths_clip(b->contexts, &b->n_contexts, longest - b->o.generate - 8);
+        if (bench_wants(b, "prompt") || bench_wants(b, "decode") || bench_wants(b, "forced") || bench_wants(b, "mixed"))
+            status = bench_runs(b);
     }
-    b.rows = bezel_tree_list(b.tree);
-    bench_add(&b, &(bench_row){"load", "none", 0, 0, ms});
-    if ((status = bench_rounds(&b, ms)) == CMD_OK) status = bench_print(&b);
-done:
-    bezel_tree_free(b.tree);
-    cmd_host_free(&b.host);
-    free(ms);
+    if (status == CMD_OK) status = bench_processes(b);
+    if (status == CMD_OK) status = bench_print(b);
+    bench_probe_stop(&b->probe);
+    bezel_tree_free(b->tree);
+    cmd_host_free(&b->host);
+    free(b);
     return status;
 }

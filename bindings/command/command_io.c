@@ -119,6 +119,7 @@ int cmd_print_json(cmd_host *host, const bezel_value *value) {
     if (bezel_json_write(&text, &size, host->engine, value, 0, &host->error) != BEZEL_OK) return cmd_host_fail(host);
     fwrite(text, 1, size, stdout);
     fputc('\n', stdout);
+    fflush(stdout); /* before what is slow to take down */
     bezel_text_free(host->engine, text);
     return CMD_OK;
 }

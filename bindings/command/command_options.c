@@ -32,7 +32,7 @@ static const option_row option_rows[] = {
     {"kind", KIND_TEXT, AT(kind), 0, 0, 0, "NAME", "auto, pretrained, instruct"},
     {"profile", KIND_TEXT, AT(profile), 0, 0, 0, "NAME", "form of the prompt: gemma3, gemma2, transcript"},
     {"system", KIND_TEXT, AT(system), 0, 0, 0, "TEXT", "system text"},
-    {"context", KIND_TEXT, AT(context), 0, 0, 0, "TEXT", "context for the tools' prompt"},
+    {"context", KIND_TEXT, AT(context), 0, 0, 0, "TEXT", "context for the tools' prompt; of bench: tokens before an answer, such as 16,1024"},
     {"user", KIND_TEXT, AT(user), 0, 0, 0, "NAME", "who asks, for the store"},
     {"conversation", KIND_TEXT, AT(conversation), 0, 0, 0, "ID", "go on with a stored conversation"},
     {"tools", KIND_TEXT, AT(tools), 0, 0, 0, "FILE", "JSON list of tools: {name, description, parameters}"},
@@ -52,8 +52,9 @@ static const option_row option_rows[] = {
     {"top-k", KIND_INTEGER, AT(top_k), 0, 1 << 24, 0, "N", "0 = off"},
     {"max-steps", KIND_INTEGER, AT(max_steps), 1, 1000, 0, "N", "model calls with tools in a turn"},
     {"rounds", KIND_INTEGER, AT(rounds), 1, 1000, 0, "N", "repetitions of each measurement"},
-    {"prompt", KIND_INTEGER, AT(prompt), 1, 1 << 20, 0, "N", "prompt tokens"},
+    {"prompt", KIND_TEXT, AT(prompts), 0, 0, 0, "LIST", "prompt tokens, such as 32,512"},
     {"generate", KIND_INTEGER, AT(generate), 1, 1 << 20, 0, "N", "answer tokens"},
+    {"tests", KIND_TEXT, AT(tests), 0, 0, 0, "LIST", "what to measure; all when not given"},
     {"limit", KIND_INTEGER, AT(limit), 1, 100000, 0, "N", "rows to show"},
     {"temperature", KIND_NUMBER, AT(temperature), 0, 100, CMD_GIVEN_TEMPERATURE, "X", "0 = greedy"},
     {"top-p", KIND_NUMBER, AT(top_p), 0, 1, 0, "X", "1 = off"},
@@ -138,7 +139,6 @@ static void options_defaults(cmd_options *out, const cmd_options *named) {
     out->repetition_penalty = (double)sampling.repetition_penalty;
     out->max_tokens = 512;
     out->rounds = 3;
-    out->prompt = 512;
     out->generate = 128;
     out->limit = 20;
 }

@@ -33,7 +33,7 @@ local function read(name)
 end
 
 -- Nothing of the caller's environment reaches the command.
-local environment = "env -i PATH=/usr/bin:/bin HOME=" .. folder .. " XDG_CACHE_HOME=" .. folder .. "/cache XDG_DATA_HOME="
+local environment = "env -i PATH=/usr/bin:/bin HOME=" .. folder .. " TMPDIR=" .. folder .. " XDG_CACHE_HOME=" .. folder .. "/cache XDG_DATA_HOME="
   .. folder .. "/data " .. (os.getenv "ASAN_OPTIONS" and "ASAN_OPTIONS=" .. os.getenv "ASAN_OPTIONS" .. " " or "")
 
 -- Runs bezel with a list of arguments; standard output, status, standard error.
@@ -203,19 +203,57 @@ test("complete gives text, ids without the end token, why it stopped and timings
   eq(a.text, b.text)
 end)
 
-test("bench has a row a measurement", function()
-  local r = object { "bench", "--json", "--model", tiny, "--prompt", "20", "--generate", "5", "--rounds", "2", "--threads", "1" }
+test("bench has a row a measurement, the product default first, and the memory beside it", function()
+  local r = object { "bench", "--json", "--model", tiny, "--prompt", "20,9", "--context", "8,40", "--generate", "5", "--rounds", "2",
+    "--threads", "1", "--seed", "3" }
   assert(r.resident_bytes > 1000000)
-  local seen = {}
+  local rows = {}
   for _, row in ipairs(r.rows) do
-    seen[row.test] = true
+    local name = row.test .. " " .. (row.test == "prompt" and row.tokens or row.context)
+    rows[name] = rows[name] or row
     eq(row.threads, 1)
     eq(#row.runs, 2)
-    assert(row.milliseconds > 0 and row.tokens_per_second >= 0)
+    eq(#row.read_runs, 2)
+    assert(row.runs[1] > 0 and row.runs[2] > 0 and row.read_gb_per_second > 0)
+    assert(math.abs(row.milliseconds - (row.runs[1] + row.runs[2]) / 2) < 1e-9 * row.milliseconds)
+    local rate = row.tokens * 1e3 / row.milliseconds
+    assert(math.abs(row.tokens_per_second - rate) <= 1e-9 * rate)
     eq(type(row.head), "string")
     eq(math.type(row.context), "integer")
   end
-  assert(seen.load and seen.prompt and seen.decode)
+  assert(rows["load 0"] and rows["prompt 20"] and rows["prompt 9"] and rows["forced 16"] and rows["mixed 0"])
+  eq(rows["decode 8"].tokens, 5)
+  assert(rows["decode 40"])
+  local sides = {}
+  for _, row in ipairs(r.rows) do
+    if row.test == "ttft" then
+      sides[#sides + 1] = row.side_file
+      assert(row.context > 1 and row.context <= 32)
+      assert(row.process_milliseconds >= row.milliseconds)
+    end
+  end
+  eq(table.concat(sides, " "), "present absent")
+  eq(keys(r.memory), "anonymous_bytes model_file_bytes other_file_bytes side_file_bytes")
+  assert(r.memory.anonymous_bytes > 0 and r.memory.model_file_bytes > 0 and r.memory.other_file_bytes > 0)
+  eq(os.execute("ls -d '" .. folder .. "'/bezel-bench-* 2>/dev/null"), nil, "folders left behind")
+end)
+
+test("bench measures what is asked for, and refuses what it does not know", function()
+  local r = object { "bench", "--json", "--model", tiny, "--tests", "forced", "--rounds", "1", "--no-cache" }
+  eq(#r.rows, 1)
+  eq(r.rows[1].test, "forced")
+  eq(r.rows[1].head, "none")
+  eq(r.memory, nil)
+  r = object { "bench", "--json", "--model", tiny, "--tests", "ttft", "--rounds", "1", "--no-cache" }
+  eq(#r.rows, 1)
+  eq(r.rows[1].side_file, "absent")
+  for _, wrong in ipairs { { "--tests", "speed" }, { "--tests", "load,,ttft" }, { "--prompt", "0" }, { "--prompt", "12," },
+    { "--context", "x" }, { "--prompt", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17" } } do
+    local _, status, err = run { "bench", "--model", tiny, wrong[1], wrong[2] }
+    eq(status, 2)
+    match(err, wrong[1])
+  end
+  match(run { "bench", "--model", tiny, "--tests", "load,memory", "--rounds", "1" }, "^test .-\nload .-\nmemory with 2048")
 end)
 
 -- --- Tools ----------------------------------------------------------------------------------
