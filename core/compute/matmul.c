@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Spreads products of weights and activations over the pool. Two ways: integer activations where the caller gave scratch
- * for them and the type has groups, else floats; OpenBLAS takes the float products of long enough prompts over unquantised
- * weights.
- * Invariant: a value depends on its row and position alone. The one exception is OpenBLAS, on the faster levels only: there a
- * prompt of BLAS_MIN_T positions or more rounds differently from a shorter one, in the last bits; the scalar level never uses
- * it. It allocates nothing. */
+ * for them and the type has groups, else floats; of these OpenBLAS takes the prompt positions over unquantised weights, in
+ * blocks of one shape that are filled up with zeros (blas.h).
+ * Invariant: a value depends on its row, its position and the position's way alone. It allocates nothing. */
 #include "compute/matmul.h"
 
 #include <bezel/engine.h>
@@ -16,9 +14,8 @@
 #include <string.h>
 
 enum {
-    BLAS_MIN_T = 16,       /* below, reading the weights is the cost and our own kernels do that at full speed */
-    BLAS_ROWS = 64,        /* rows a call, the same for any number of threads */
-    BLAS_PANEL = 16384,    /* floats of a panel of widened weights: 64 KiB of stack, half an L2 way */
+    BLAS_WIDTH = 256,      /* columns of a panel of widened weights: 48 KiB of stack */
+    BLAS_GROUP = 16,       /* blocks of positions that a panel is widened for: 24 KiB of sums */
     MATMUL_ALIGN_ROWS = 16, /* rows that the fast kernels take at a time */
     MATMUL_SHARES = 4      /* pieces a thread in prompts, so that one delayed thread does not hold up the join */
 };
@@ -36,6 +33,7 @@ void bz_activations_set(bz_activations *a, const float *x, size_t x_stride, size
     a->K = K;
     a->q8 = q8;
     a->q8_ready = 0;
+    a->prompts = NULL;
 }
 
 /* ---- integer activations ---------------------------------------------------------------------------------------------- */
@@ -87,34 +85,63 @@ static int matmul_takes_q8(const bezel_engine *engine, const bz_tensor *w, const
 
 static int matmul_takes_blas(const bezel_engine *engine, const bz_tensor *w, const bz_activations *a)
 {
-    return engine->blas_ok && engine->kernel->isa != BEZEL_ISA_SCALAR && a->T >= BLAS_MIN_T &&
-           !bz_quant_has_groups(w->dtype);
+    return a->prompts != NULL && engine->blas_ok && engine->kernel->isa != BEZEL_ISA_SCALAR && !bz_quant_has_groups(w->dtype);
 }
 
-/* Rows are widened in panels. Panels are cut where the number of the row in the whole job (n + before) is a multiple of
- * BLAS_ROWS, and ranges end at such places, so the calls are the same for any number of threads. F32 weights are copied as
+/* Sums of `rows` <= BZ_BLAS_N rows from n on with T <= BLAS_GROUP * BZ_BLAS_T positions from t on. F32 weights are copied as
  * well: a panel in cache is what the library makes of them anyway. */
-static void matmul_blas_rows(const matmul_job *job, const bz_matmul_part *part, size_t before, size_t begin, size_t end)
+static void matmul_blas_group(const matmul_job *job, const bz_matmul_part *part, size_t n, size_t rows, size_t t, size_t T)
 {
-    float panel[BLAS_PANEL];
+    float panel[BZ_BLAS_N * BLAS_WIDTH], sums[BLAS_GROUP * BZ_BLAS_BLOCK], last[BZ_BLAS_T * BLAS_WIDTH];
     const bz_activations *a = job->a;
     const bz_tensor *w = part->w;
     const size_t row_size = bz_tensor_row_size(w), element = row_size / w->K;
-    const size_t width = BLAS_PANEL / BLAS_ROWS;
-    for (size_t n = begin, rows; n < end; n += rows) {
-        const size_t cut = BLAS_ROWS - (n + before) % BLAS_ROWS;
-        rows = end - n < cut ? end - n : cut;
-        for (size_t k = 0; k < a->K; k += width) {
-            const size_t columns = a->K - k < width ? a->K - k : width;
-            for (size_t r = 0; r < rows; r++)
-                job->engine->kernel->dequantize(panel + r * width,
-                                                (const char *)w->data + (n + r) * row_size + k * element, w->dtype, columns);
-            bz_blas_multiply(part->y + n, part->y_stride, panel, width, rows, a->x + k, a->x_stride, a->T, columns, k > 0);
-        }
+    const size_t full = T / BZ_BLAS_T, rest = T % BZ_BLAS_T;
+    memset(panel + rows * BLAS_WIDTH, 0, (BZ_BLAS_N - rows) * BLAS_WIDTH * sizeof *panel);
+    memset(last, 0, sizeof last);
+    for (size_t k = 0; k < a->K; k += BLAS_WIDTH) {
+        const size_t columns = a->K - k < BLAS_WIDTH ? a->K - k : BLAS_WIDTH;
+        const float *x = a->x + t * a->x_stride + k;
+        for (size_t r = 0; r < rows; r++)
+            job->engine->kernel->dequantize(panel + r * BLAS_WIDTH,
+                                            (const char *)w->data + (n + r) * row_size + k * element, w->dtype, columns);
+        for (size_t r = 0; r < rest; r++)
+            memcpy(last + r * BLAS_WIDTH, x + (full * BZ_BLAS_T + r) * a->x_stride, columns * sizeof *x);
+        bz_blas_multiply(sums, panel, BLAS_WIDTH, x, a->x_stride, full, columns, k > 0);
+        bz_blas_multiply(sums + full * BZ_BLAS_BLOCK, panel, BLAS_WIDTH, last, BLAS_WIDTH, rest > 0, columns, k > 0);
+    }
+    for (size_t i = 0; i < T; i++)
+        for (size_t r = 0; r < rows; r++)
+            part->y[(t + i) * part->y_stride + n + r] = sums[i / BZ_BLAS_T * BZ_BLAS_BLOCK + r * BZ_BLAS_T + i % BZ_BLAS_T];
+}
+
+static void matmul_blas_rows(const matmul_job *job, const bz_matmul_part *part, size_t begin, size_t end, size_t t, size_t T)
+{
+    const size_t most = (size_t)BLAS_GROUP * BZ_BLAS_T;
+    for (size_t n = begin; n < end; n += BZ_BLAS_N)
+        for (size_t i = 0; i < T; i += most)
+            matmul_blas_group(job, part, n, end - n < BZ_BLAS_N ? end - n : BZ_BLAS_N, t + i, T - i < most ? T - i : most);
+}
+
+/* Runs of positions of one way, each on it. */
+static void matmul_float_rows(const matmul_job *job, const bz_matmul_part *part, size_t begin, size_t end)
+{
+    const bz_activations *a = job->a;
+    const bz_tensor *w = part->w;
+    const int any_blas = matmul_takes_blas(job->engine, w, a);
+    for (size_t t = 0, T; t < a->T; t += T) {
+        const int is_prompt = any_blas && a->prompts[t];
+        for (T = any_blas ? 1 : a->T; t + T < a->T && a->prompts[t + T] == a->prompts[t];)
+            T++;
+        if (is_prompt)
+            matmul_blas_rows(job, part, begin, end, t, T);
+        else
+            job->engine->kernel->matmul_f32(part->y + t * part->y_stride, part->y_stride, w->data, w->dtype, begin, end,
+                                            a->x + t * a->x_stride, a->x_stride, T, a->K);
     }
 }
 
-static void matmul_part_rows(const matmul_job *job, const bz_matmul_part *part, size_t before, size_t begin, size_t end)
+static void matmul_part_rows(const matmul_job *job, const bz_matmul_part *part, size_t begin, size_t end)
 {
     const bz_kernel *kernel = job->engine->kernel;
     const bz_activations *a = job->a;
@@ -122,10 +149,8 @@ static void matmul_part_rows(const matmul_job *job, const bz_matmul_part *part, 
     if (matmul_takes_q8(job->engine, w, a))
         kernel->matmul_q8(part->y, part->y_stride, w->data, w->dtype, begin, end, a->q8, kernel->q8_row_size(a->K), a->T,
                           a->K);
-    else if (matmul_takes_blas(job->engine, w, a))
-        matmul_blas_rows(job, part, before, begin, end);
     else
-        kernel->matmul_f32(part->y, part->y_stride, w->data, w->dtype, begin, end, a->x, a->x_stride, a->T, a->K);
+        matmul_float_rows(job, part, begin, end);
 }
 
 /* begin and end count through the rows of all parts. */
@@ -140,7 +165,7 @@ static void matmul_rows(void *ctx, size_t begin, size_t end, unsigned worker)
         const size_t rows = job->parts[i].w->N;
         const size_t from = begin > first ? begin - first : 0, to = end - first < rows ? end - first : rows;
         if (from < to)
-            matmul_part_rows(job, &job->parts[i], first + BLAS_ROWS - job->begin % BLAS_ROWS, from, to);
+            matmul_part_rows(job, &job->parts[i], from, to);
         first += rows;
     }
 }
@@ -157,7 +182,7 @@ static void matmul_run(matmul_job *job, size_t n_rows, bz_activations *a)
     }
     /* One position: each thread gets one stretch of memory. Several: smaller pieces, as the rows stay in cache. */
     const size_t pieces = (size_t)bz_thread_pool_size(engine->pool) * (a->T > 1 ? MATMUL_SHARES : 1);
-    const size_t align = any_blas ? BLAS_ROWS : MATMUL_ALIGN_ROWS;
+    const size_t align = any_blas ? BZ_BLAS_N : MATMUL_ALIGN_ROWS;
     const size_t share = (n_rows + pieces - 1) / pieces;
     bz_thread_pool_run(engine->pool, n_rows, (share + align - 1) / align * align, matmul_rows, job);
 }
@@ -206,7 +231,7 @@ static void matmul_listed(void *ctx, size_t begin, size_t end, unsigned worker)
     (void)worker;
     for (size_t i = begin; i < end; i++) {
         const size_t n = (size_t)list->rows[i];
-        matmul_part_rows(&list->job, list->job.parts, 0, n, n + 1);
+        matmul_part_rows(&list->job, list->job.parts, n, n + 1);
     }
 }
 

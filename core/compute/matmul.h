@@ -22,12 +22,15 @@ typedef struct bz_activations {
     size_t x_stride, T, K;
     void *q8;         /* scratch for T * q8_row_size(K) bytes, 64-byte aligned; NULL = float path only */
     int q8_ready;     /* q8 holds x */
+    const uint8_t *prompts; /* [T], 1 where a position belongs to a prompt; NULL = nowhere */
 } bz_activations;
 
+/* `prompts` becomes NULL. */
 void bz_activations_set(bz_activations *a, const float *x, size_t x_stride, size_t T, size_t K, void *q8);
 /* y [T, N] f32 rows y_stride apart = a times w. q8 of `a` is filled when first needed. Deterministic for any number of
- * threads and any T, but for OpenBLAS (unquantised weights, T >= 16, not on the scalar level), which may round the last bits
- * of a long prompt differently. Rows [n_begin, n_end) of w only. */
+ * threads and any T. Unquantised weights have two ways, which round differently: prompt positions go through OpenBLAS above
+ * the scalar level, all others through our own kernels; a position's way depends on `prompts` alone. Rows [n_begin, n_end) of
+ * w only. */
 void bz_matmul(float *y, size_t y_stride, bezel_engine *engine, const bz_tensor *w, size_t n_begin, size_t n_end,
                bz_activations *a);
 /* What the product of one position (a->T is 1) really multiplies: the floats, or the integer row times its scales. x [K]. */

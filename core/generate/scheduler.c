@@ -51,7 +51,8 @@ static size_t scheduler_pending(bz_generation *g)
 static void scheduler_add_segment(bz_scheduler *s, bz_generation *g, size_t T)
 {
     bezel_session *session = g->session;
-    s->segments[s->n_segments] = (bz_segment){.cache = session->cache, .ids = session->ids + session->cache->n, .T = T};
+    s->segments[s->n_segments] = (bz_segment){.cache = session->cache, .ids = session->ids + session->cache->n, .T = T,
+                                              .is_prompt = session->cache->n < g->n_prompt};
     s->heads[s->n_segments++].g = g;
 }
 

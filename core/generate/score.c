@@ -79,7 +79,7 @@ static bezel_status score_chunk(score_pass *p, bezel_error *err)
     const size_t V = s->model->config.V;
     const size_t position = s->cache->n, left = s->n_ids - position;
     const size_t T = left < s->chunk ? left : s->chunk;
-    bz_decoder_begin(s->decoder, &(bz_segment){.cache = s->cache, .ids = s->ids + position, .T = T}, 1);
+    bz_decoder_begin(s->decoder, &(bz_segment){.cache = s->cache, .ids = s->ids + position, .T = T, .is_prompt = 1}, 1);
     while (bz_decoder_layer(s->decoder)) {
     }
     for (size_t t = 0; t < T; t += SCORE_ROWS) {

@@ -108,11 +108,13 @@ void bz_attention_forward(bz_decoder *d, uint32_t layer)
     attention_pass pass = {d, &d->model->weights.layers[layer], layer, c->is_global[layer] != 0};
     bz_activations act;
     bz_activations_set(&act, d->a, c->D, d->T, c->D, d->q8);
+    act.prompts = d->prompts;
     const bz_matmul_part parts[3] = {
         {d->q, q_width, &pass.w->q}, {d->k, kv_width, &pass.w->k}, {d->v, kv_width, &pass.w->v}};
     bz_matmul_many(d->engine, parts, 3, &act);
     bz_thread_pool_run(d->engine->pool, d->T, 1, attention_prepare_rows, &pass);
     bz_thread_pool_run(d->engine->pool, d->T * c->H, 1, attention_score_rows, &pass);
     bz_activations_set(&act, d->att, q_width, d->T, q_width, d->q8);
+    act.prompts = d->prompts;
     bz_matmul(d->a, c->D, d->engine, &pass.w->attn_output, 0, c->D, &act);
 }

@@ -23,7 +23,7 @@ int bz_decoder_default_q8(const bezel_engine *engine)
 /* ORDER: as decoder_place hands them out. */
 enum {
     PART_X, PART_A, PART_Q, PART_K, PART_V, PART_ATT, PART_GATE, PART_UP, PART_COS0, PART_COS1, PART_SIN0, PART_SIN1,
-    PART_FREQ0, PART_FREQ1, PART_SCORES, PART_Q8, PART_SCREEN, PART_SEGMENTS, PART_OWNER, PART_LIMIT
+    PART_FREQ0, PART_FREQ1, PART_SCORES, PART_Q8, PART_SCREEN, PART_SEGMENTS, PART_OWNER, PART_PROMPTS, PART_LIMIT
 };
 
 static size_t decoder_widest(const bz_config *c)
@@ -61,6 +61,7 @@ static int decoder_sizes(uint64_t sizes[PART_LIMIT], const bz_config *c, const b
         [PART_SCREEN] = {bz_decoder_screen_bytes(c->V, c->D), 1, 1},
         [PART_SEGMENTS] = {chunk, sizeof(bz_segment), 1},
         [PART_OWNER] = {chunk, sizeof(uint32_t), 1},
+        [PART_PROMPTS] = {chunk, 1, 1},
     };
     for (int i = 0; i < PART_LIMIT; ++i) {
         if (!bz_u64_mul(&sizes[i], rows[i][0], rows[i][1]) || !bz_u64_mul(&sizes[i], sizes[i], rows[i][2]) ||
@@ -113,6 +114,7 @@ static void decoder_place(bz_decoder *d, const uint64_t sizes[PART_LIMIT])
     d->screen_block = sizes[PART_SCREEN] > 0 ? parts[PART_SCREEN] : NULL;
     d->segments = parts[PART_SEGMENTS];
     d->owner = parts[PART_OWNER];
+    d->prompts = parts[PART_PROMPTS];
 }
 
 bezel_status bz_decoder_new(bz_decoder **out, const bezel_model *model, uint32_t n_ctx, uint32_t chunk, int use_q8,
@@ -174,8 +176,10 @@ void bz_decoder_begin(bz_decoder *d, const bz_segment *segments, size_t n)
         s->row = T;
         s->position = s->cache->n;
         bz_kv_cache_begin(s->cache, s->T);
-        for (const size_t end = T + s->T; T < end; ++T)
+        for (const size_t end = T + s->T; T < end; ++T) {
             d->owner[T] = (uint32_t)i;
+            d->prompts[T] = s->is_prompt;
+        }
     }
     d->n_segments = n;
     d->T = T;

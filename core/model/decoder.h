@@ -28,6 +28,7 @@ typedef struct bz_segment {
     bz_kv_cache *cache;
     const int32_t *ids; /* [T]; read by bz_decoder_begin only */
     size_t T;
+    uint8_t is_prompt; /* its positions are a prompt's, not tokens that decoding feeds back: see bz_matmul */
     size_t row;      /* first of its T rows in the buffers; filled by bz_decoder_begin */
     size_t position; /* cache->n when the pass began; likewise */
 } bz_segment;
@@ -43,6 +44,7 @@ typedef struct bz_decoder {
 
     bz_segment *segments; /* [n_segments], room for C: of the pass in progress, upwards in row */
     uint32_t *owner;      /* [T] row -> index of its segment */
+    uint8_t *prompts;     /* [T] row -> is_prompt of its segment */
     size_t n_segments, T; /* T: rows of all of them */
     uint32_t layer;       /* next layer, n_layers when done */
     size_t head_count;    /* first rows of `a` that hold normed hidden states for the head */

@@ -17,9 +17,11 @@ void bz_feed_forward(bz_decoder *d, uint32_t layer)
     const bz_layer_weights *w = &d->model->weights.layers[layer];
     bz_activations act;
     bz_activations_set(&act, d->a, c->D, d->T, c->D, d->q8);
+    act.prompts = d->prompts;
     const bz_matmul_part parts[2] = {{d->gate, c->F, &w->gate}, {d->up, c->F, &w->up}};
     bz_matmul_many(d->engine, parts, 2, &act);
     bz_thread_pool_run(d->engine->pool, d->T, 1, feed_forward_rows, d);
     bz_activations_set(&act, d->gate, c->F, d->T, c->F, d->q8);
+    act.prompts = d->prompts;
     bz_matmul(d->a, c->D, d->engine, &w->down, 0, c->D, &act);
 }

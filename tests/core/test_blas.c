@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The seam to OpenBLAS: its self-check, ragged sizes and strides, calls from two threads at once. */
+/* The seam to OpenBLAS: its self-check, lengths and strides, the same bits at every place, calls from two threads at once. */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,11 +11,11 @@
 
 Suite *blas_suite(void);
 
-enum { MAX_N = 70, MAX_T = 40, MAX_K = 300 };
+enum { N_BLOCKS = 3, MAX_T = N_BLOCKS * BZ_BLAS_T, MAX_K = 300 };
 
 typedef struct sample {
-    float w[MAX_N * MAX_K], x[MAX_T * MAX_K], y[MAX_T * MAX_N];
-    size_t N, T, K;
+    float w[BZ_BLAS_N * MAX_K], x[MAX_T * MAX_K], y[N_BLOCKS * BZ_BLAS_BLOCK];
+    size_t n_blocks, K;
     uint64_t seed;
     int wrong;
 } sample;
@@ -24,21 +24,31 @@ static void sample_fill(sample *s)
 {
     bz_rng rng;
     bz_rng_seed(&rng, s->seed);
-    for (size_t i = 0; i < MAX_N * MAX_K; i++)
+    for (size_t i = 0; i < BZ_BLAS_N * MAX_K; i++)
         s->w[i] = (float)bz_rng_unit(&rng) - 0.5f;
     for (size_t i = 0; i < MAX_T * MAX_K; i++)
         s->x[i] = (float)bz_rng_unit(&rng) - 0.5f;
 }
 
-static float sample_error(const sample *s, float start)
+static void sample_multiply(sample *s, int add)
+{
+    bz_blas_multiply(s->y, s->w, MAX_K, s->x, MAX_K, s->n_blocks, s->K, add);
+}
+
+static float *sample_at(sample *s, size_t t, size_t n)
+{
+    return &s->y[t / BZ_BLAS_T * BZ_BLAS_BLOCK + n * BZ_BLAS_T + t % BZ_BLAS_T];
+}
+
+static float sample_error(sample *s, float start)
 {
     double worst = 0.0;
-    for (size_t t = 0; t < s->T; t++)
-        for (size_t n = 0; n < s->N; n++) {
+    for (size_t t = 0; t < s->n_blocks * BZ_BLAS_T; t++)
+        for (size_t n = 0; n < BZ_BLAS_N; n++) {
             double sum = (double)start;
             for (size_t k = 0; k < s->K; k++)
                 sum += (double)s->w[n * MAX_K + k] * (double)s->x[t * MAX_K + k];
-            worst = fmax(worst, fabs(sum - (double)s->y[t * MAX_N + n]));
+            worst = fmax(worst, fabs(sum - (double)*sample_at(s, t, n)));
         }
     return (float)worst;
 }
@@ -50,22 +60,21 @@ START_TEST(the_library_of_this_machine_passes_its_check)
 }
 END_TEST
 
-START_TEST(products_with_strides_and_ragged_sizes_are_right)
+START_TEST(products_of_any_length_and_number_of_blocks_are_right)
 {
-    static const size_t sizes[][3] = {{1, 1, 1}, {64, 16, 256}, {63, 17, 255}, {70, 40, 300}, {5, 33, 64}, {64, 1, 7}};
+    static const size_t lengths[] = {1, 7, 64, 128, 255, MAX_K};
     sample *s = calloc(1, sizeof *s);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        s->N = sizes[i][0];
-        s->T = sizes[i][1];
-        s->K = sizes[i][2];
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        s->n_blocks = i % (N_BLOCKS + 1);
+        s->K = lengths[i];
         s->seed = i;
         sample_fill(s);
-        for (size_t j = 0; j < MAX_T * MAX_N; j++)
+        for (size_t j = 0; j < N_BLOCKS * BZ_BLAS_BLOCK; j++)
             s->y[j] = NAN;
-        bz_blas_multiply(s->y, MAX_N, s->w, MAX_K, s->N, s->x, MAX_K, s->T, s->K, 0);
-        ck_assert_msg(sample_error(s, 0.0f) < 1e-4f, "size %zu: error %g", i, (double)sample_error(s, 0.0f));
-        for (size_t j = 0; j < MAX_T * MAX_N; j++)
-            ck_assert_int_eq(isnan(s->y[j]) != 0, j / MAX_N >= s->T || j % MAX_N >= s->N);
+        sample_multiply(s, 0);
+        ck_assert_msg(sample_error(s, 0.0f) < 1e-4f, "length %zu: error %g", s->K, (double)sample_error(s, 0.0f));
+        for (size_t j = 0; j < N_BLOCKS * BZ_BLAS_BLOCK; j++)
+            ck_assert_int_eq(isnan(s->y[j]) != 0, j >= s->n_blocks * BZ_BLAS_BLOCK);
     }
     free(s);
 }
@@ -74,14 +83,43 @@ END_TEST
 START_TEST(adding_keeps_what_was_there)
 {
     sample *s = calloc(1, sizeof *s);
-    s->N = 30;
-    s->T = 20;
+    s->n_blocks = 2;
     s->K = 100;
     sample_fill(s);
-    for (size_t j = 0; j < MAX_T * MAX_N; j++)
+    for (size_t j = 0; j < N_BLOCKS * BZ_BLAS_BLOCK; j++)
         s->y[j] = 5.0f;
-    bz_blas_multiply(s->y, MAX_N, s->w, MAX_K, s->N, s->x, MAX_K, s->T, s->K, 1);
+    sample_multiply(s, 1);
     ck_assert(sample_error(s, 5.0f) < 1e-4f);
+    free(s);
+}
+END_TEST
+
+/* One row and one position at every place, among neighbours that change. */
+START_TEST(a_value_has_the_same_bits_at_every_place_and_beside_any_neighbours)
+{
+    sample *s = calloc(1, sizeof *s);
+    float row[MAX_K], position[MAX_K];
+    s->n_blocks = N_BLOCKS;
+    for (size_t K = 1; K <= MAX_K; K += K < 40 ? 3 : 37) {
+        float expected = 0.0f;
+        s->K = K;
+        for (size_t place = 0; place < MAX_T * BZ_BLAS_N; place += 11) {
+            const size_t t = place / BZ_BLAS_N, n = place % BZ_BLAS_N;
+            s->seed = place == 0 ? K : place * 1000 + K;
+            sample_fill(s);
+            if (place == 0) {
+                memcpy(row, s->w, sizeof row);
+                memcpy(position, s->x, sizeof position);
+            }
+            memcpy(s->w + n * MAX_K, row, sizeof row);
+            memcpy(s->x + t * MAX_K, position, sizeof position);
+            *sample_at(s, t, n) = 0.3f;
+            sample_multiply(s, 1);
+            if (place == 0)
+                expected = *sample_at(s, 0, 0);
+            ck_assert_msg(memcmp(sample_at(s, t, n), &expected, sizeof expected) == 0, "K %zu, place %zu, %zu", K, t, n);
+        }
+    }
     free(s);
 }
 END_TEST
@@ -90,7 +128,7 @@ static void many_calls(void *ud)
 {
     sample *s = ud;
     for (int i = 0; i < 200; i++) {
-        bz_blas_multiply(s->y, MAX_N, s->w, MAX_K, s->N, s->x, MAX_K, s->T, s->K, 0);
+        sample_multiply(s, 0);
         s->wrong += i % 20 == 0 && !(sample_error(s, 0.0f) < 1e-4f);
     }
 }
@@ -102,8 +140,7 @@ START_TEST(calls_from_several_threads_do_not_disturb_each_other)
     bezel_thread *threads[2];
     bz_os_world(&world);
     for (int i = 0; i < 3; i++) {
-        s[i].N = 64;
-        s[i].T = 32;
+        s[i].n_blocks = N_BLOCKS;
         s[i].K = 256;
         s[i].seed = 50u + (uint64_t)i;
         sample_fill(&s[i]);
@@ -124,8 +161,9 @@ Suite *blas_suite(void)
     Suite *s = suite_create("blas");
     TCase *c = tcase_create("openblas");
     tcase_add_test(c, the_library_of_this_machine_passes_its_check);
-    tcase_add_test(c, products_with_strides_and_ragged_sizes_are_right);
+    tcase_add_test(c, products_of_any_length_and_number_of_blocks_are_right);
     tcase_add_test(c, adding_keeps_what_was_there);
+    tcase_add_test(c, a_value_has_the_same_bits_at_every_place_and_beside_any_neighbours);
     tcase_add_test(c, calls_from_several_threads_do_not_disturb_each_other);
     suite_add_tcase(s, c);
     return s;

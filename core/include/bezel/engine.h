@@ -65,7 +65,8 @@ BEZEL_API void bezel_engine_options_init(bezel_engine_options *out);
 /* --- Create and free ---------------------------------------------------------------------- */
 
 /* Makes an engine; options NULL are the defaults.
- * Chooses the kernels and checks the BLAS, if the build has one, on a small product. A BLAS that fails is not used, nor
+ * Chooses the kernels and checks the BLAS, if the build has one, on small products: right numbers, and the same bits at
+ * every place of a product. A BLAS that fails is not used (prompts over F32, F16 and BF16 weights then take our own kernels), nor
  * an OpenBLAS that is set to several threads of its own (OPENBLAS_NUM_THREADS=1 is what it wants); the log says so.
  * Worker threads start with the first work that needs them, the background thread with the first job that is handed to
  * it, so an engine that only counts tokens has no threads.

@@ -57,9 +57,8 @@ typedef struct bezel_session_options {
     /* positions: 1 to the model's own; 0 (default) = the smaller of 4096 and that. Memory grows with it:
      * bezel_model_plan */
     uint32_t n_ctx;
-    /* prompt tokens a pass, 1 to 512; 0 (default) = 128. Larger makes the units of a job longer. The text of quantised
-     * models does not depend on it; with F32, F16 or BF16 weights above the scalar level a near tie may fall otherwise,
-     * because OpenBLAS computes passes of 16 tokens or more */
+    /* prompt tokens a pass, 1 to 512; 0 (default) = 128. Larger makes the units of a job longer; the text does not depend on
+     * it */
     uint32_t chunk;
     /* BEZEL_ACTIVATIONS_...; default AUTO */
     uint32_t activations;
