@@ -9,28 +9,59 @@
 
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 #define LOGIT_SPAN ((size_t)512) /* logits looked at together */
 
 /* --- Reading and changing ----------------------------------------------------------------- */
 
-/* As integers, eight at a time: the compiler does not turn float comparisons with NaN into vectors. */
-size_t bz_logit_find_bad(const float *logits, size_t n)
+/* Largest of n floats, n at most LOGIT_SPAN; is_bad: one of them is no number (x * 0 is 0 for all others). In lanes, because
+ * the compiler turns no sum and no largest of floats into vectors by itself. */
+static float logit_span_max(const float *x, size_t n, int *is_bad)
 {
-    for (size_t i = 0; i < n; i += LOGIT_SPAN) {
-        const size_t end = n - i < LOGIT_SPAN ? n : i + LOGIT_SPAN;
-        uint32_t any = 0;
-        for (size_t j = i; j < end; ++j) {
-            uint32_t bits;
-            memcpy(&bits, &logits[j], sizeof bits);
-            any |= ((bits & 0x7f800000U) + 0x00800000U) & 0x80000000U;
-        }
-        for (size_t j = i; any != 0 && j < end; ++j)
-            if (!isfinite(logits[j]))
-                return j;
+    float most[16], zero[16];
+    for (size_t l = 0; l < 16; ++l) {
+        most[l] = -INFINITY;
+        zero[l] = 0.0F;
     }
-    return n;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        for (size_t l = 0; l < 16; ++l) {
+            most[l] = x[i + l] > most[l] ? x[i + l] : most[l];
+            zero[l] += x[i + l] * 0.0F;
+        }
+    }
+    for (; i < n; ++i) {
+        most[0] = x[i] > most[0] ? x[i] : most[0];
+        zero[0] += x[i] * 0.0F;
+    }
+    for (size_t l = 1; l < 16; ++l) {
+        most[0] = most[l] > most[0] ? most[l] : most[0];
+        zero[0] += zero[l];
+    }
+    *is_bad = isnan(zero[0]);
+    return most[0];
+}
+
+int32_t bz_logit_scan(const float *logits, size_t n, size_t *out_bad)
+{
+    float best = -INFINITY;
+    size_t span = n;
+    *out_bad = n;
+    for (size_t i = 0; i < n; i += LOGIT_SPAN) {
+        int is_bad;
+        const float most = logit_span_max(logits + i, n - i < LOGIT_SPAN ? n - i : LOGIT_SPAN, &is_bad);
+        for (size_t j = i; is_bad && *out_bad == n && j < n; ++j)
+            if (!isfinite(logits[j]))
+                *out_bad = j;
+        if (most > best) {
+            best = most;
+            span = i;
+        }
+    }
+    for (size_t i = span; i < n; ++i)
+        if (logits[i] >= best)
+            return (int32_t)i;
+    return -1;
 }
 
 bezel_status bz_logit_fail(int32_t id, int is_nan, bezel_error *err)
@@ -43,7 +74,8 @@ bezel_status bz_logit_fail(int32_t id, int is_nan, bezel_error *err)
 
 bezel_status bz_logit_check(const float *logits, size_t V, bezel_error *err)
 {
-    const size_t bad = bz_logit_find_bad(logits, V);
+    size_t bad;
+    (void)bz_logit_scan(logits, V, &bad);
     return bad == V ? BEZEL_OK : bz_logit_fail((int32_t)bad, isnan(logits[bad]), err);
 }
 
@@ -70,38 +102,10 @@ void bz_logit_penalty(float *logits, const int32_t *ids, size_t n, float r, uint
         seen[(uint32_t)ids[i] / 64] = 0;
 }
 
-/* Largest of n floats, n at most LOGIT_SPAN; lanes as the compiler likes them. */
-static float logit_block_max(const float *x, size_t n)
-{
-    float lane[16];
-    for (size_t l = 0; l < 16; ++l)
-        lane[l] = -INFINITY;
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (size_t l = 0; l < 16; ++l)
-            lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
-    for (; i < n; ++i)
-        lane[0] = x[i] > lane[0] ? x[i] : lane[0];
-    for (size_t l = 1; l < 16; ++l)
-        lane[0] = lane[l] > lane[0] ? lane[l] : lane[0];
-    return lane[0];
-}
-
 int32_t bz_logit_argmax(const float *logits, size_t V)
 {
-    float best = -INFINITY;
-    size_t block = V;
-    for (size_t i = 0; i < V; i += LOGIT_SPAN) {
-        const float most = logit_block_max(logits + i, V - i < LOGIT_SPAN ? V - i : LOGIT_SPAN);
-        if (most > best) {
-            best = most;
-            block = i;
-        }
-    }
-    for (size_t i = block; i < V; ++i)
-        if (logits[i] >= best)
-            return (int32_t)i;
-    return -1;
+    size_t bad;
+    return bz_logit_scan(logits, V, &bad);
 }
 
 /* --- Selection ---------------------------------------------------------------------------- */

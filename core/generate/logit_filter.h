@@ -15,8 +15,9 @@ typedef struct bz_candidate {
 
 /* BEZEL_ERR_NUMERIC naming the first id whose logit is NaN or infinite. */
 bezel_status bz_logit_check(const float *logits, size_t V, bezel_error *err);
-/* Place of the first NaN or infinity, n when there is none; and the error that bz_logit_check makes of it. */
-size_t bz_logit_find_bad(const float *logits, size_t n);
+/* bz_logit_argmax, and *out_bad: place of the first NaN or infinity, n when there is none. */
+int32_t bz_logit_scan(const float *logits, size_t n, size_t *out_bad);
+/* The error that bz_logit_check gives. */
 bezel_status bz_logit_fail(int32_t id, int is_nan, bezel_error *err);
 void bz_logit_bias(float *logits, const bezel_logit_bias *bias, size_t n);
 /* l < 0 ? l * r : l / r, at most the largest float, for each distinct id of ids, once. seen is a zeroed bitmap of V bits and is zero again after. */

@@ -132,6 +132,22 @@ typedef struct head_slice {
     size_t first, n, stride; /* ids of the slice, and how far apart its rows lie */
 } head_slice;
 
+static int head_is_forbidden(const bz_generation *g, int32_t id)
+{
+    for (size_t i = 0; i < g->n_forbidden; ++i)
+        if (g->forbidden[i] == id)
+            return 1;
+    return 0;
+}
+
+static int32_t head_scan_allowed(const bz_generation *g, float *logits, size_t first, size_t n)
+{
+    for (size_t i = 0; i < g->n_forbidden; ++i)
+        if ((size_t)g->forbidden[i] >= first && (size_t)g->forbidden[i] - first < n)
+            logits[(size_t)g->forbidden[i] - first] = -INFINITY;
+    return bz_logit_argmax(logits, n);
+}
+
 /* Looks through a slice: the best so far of those that want an argmax, all logits for the others. */
 static void head_slice_rows(void *ctx, size_t begin, size_t end, unsigned worker)
 {
@@ -145,17 +161,16 @@ static void head_slice_rows(void *ctx, size_t begin, size_t end, unsigned worker
             memcpy(g->session->logits + slice->first, logits, slice->n * sizeof *logits);
             continue;
         }
-        const size_t bad = head->bad < 0 ? bz_logit_find_bad(logits, slice->n) : 0;
+        size_t bad;
+        int32_t id = bz_logit_scan(logits, slice->n, &bad);
         if (head->bad < 0 && bad < slice->n) {
             head->bad = (int32_t)(slice->first + bad);
             head->best = logits[bad];
         }
         if (head->bad >= 0)
             continue;
-        for (size_t f = 0; f < g->n_forbidden; ++f)
-            if ((size_t)g->forbidden[f] - slice->first < slice->n)
-                logits[(size_t)g->forbidden[f] - slice->first] = -INFINITY;
-        const int32_t id = bz_logit_argmax(logits, slice->n);
+        if (id >= 0 && head_is_forbidden(g, (int32_t)slice->first + id)) /* rare: once more without the forbidden */
+            id = head_scan_allowed(g, logits, slice->first, slice->n);
         if (id >= 0 && logits[id] > head->best) {
             head->best = logits[id];
             head->id = (int32_t)slice->first + id;
