@@ -23,6 +23,7 @@ static void generate_cancelled(bezel_job *job)
     bz_batch_leave(g);
     if (!g->is_over)
         (void)bz_generation_finish(g, BEZEL_STOP_CANCELLED, NULL);
+    bz_generation_leave(g);
 }
 
 static bezel_status generate_unit(bezel_job *job, bezel_error *err)
@@ -105,6 +106,7 @@ static bezel_status generate_alloc(bz_generation *g, const bezel_generate_option
     if (is_short)
         return bz_fail_memory(err, "generate", "the answer's tokens", (g->capacity + 1) * (n_top + 1) * 8);
     g->is_argmax = bz_sampler_is_argmax(g->sampler, g->forbidden, &g->n_forbidden) && n_top == 0;
+    bz_lookup_init(&g->lookup, g->is_argmax && g->session->lookup);
     return BEZEL_OK;
 }
 
@@ -120,7 +122,7 @@ static void generate_schedule(bz_generation *g)
                             .segments = &g->segment,
                             .heads = g->heads,
                             .scratch = s->logits,
-                            .n_scratch = s->model->config.V};
+                            .n_scratch = s->n_logits};
 }
 
 bezel_status bezel_generate(bezel_job **out, bezel_session *session, const bezel_generate_options *options,
@@ -215,7 +217,9 @@ bezel_status bezel_generation_get(bezel_job *job, bezel_generation *out, bezel_e
                           .n_top = g->n_top,
                           .logprobs = g->logprobs,
                           .top_ids = g->top_ids,
-                          .top_logprobs = g->top_logprobs};
+                          .top_logprobs = g->top_logprobs,
+                          .n_drafted = g->lookup.n_drafted,
+                          .n_accepted = g->lookup.n_accepted};
     bz_struct_give(out, &r, sizeof r);
     return BEZEL_OK;
 }

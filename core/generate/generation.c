@@ -46,6 +46,7 @@ void bz_generation_leave(bz_generation *g)
     if (g->is_over)
         return;
     g->is_over = 1;
+    (void)bz_kv_cache_trim(g->session->cache, g->session->n_ids); /* guesses that were never looked at */
     g->end_ns = g->world->monotonic_ns(g->world->ud);
     bz_session_release(g->session);
 }
@@ -63,7 +64,6 @@ bezel_status bz_generation_finish(bz_generation *g, uint32_t reason, bezel_error
             bz_stop_match_finish(g->stops, &g->text);
     }
     const bezel_status status = generation_emit(g, begin, err);
-    bz_generation_leave(g);
     return status == BEZEL_OK ? BEZEL_DONE : status;
 }
 

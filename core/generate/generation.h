@@ -40,6 +40,7 @@ struct bz_generation {
     int32_t *top_ids;      /* [capacity, n_top] */
     float *top_logprobs;
     bz_candidate *best;    /* [n_top] scratch */
+    bz_lookup lookup;      /* off unless is_argmax */
     int is_argmax;         /* the token is the largest logit of all but the forbidden ids */
     int32_t *forbidden;
     size_t n_forbidden;
@@ -54,7 +55,7 @@ bezel_status bz_generation_prompt(bz_generation *g, bezel_error *err);
 bezel_status bz_generation_draw(bz_generation *g, bezel_error *err);
 /* The next token is known: keep, give out. BEZEL_MORE, BEZEL_DONE or an error. */
 bezel_status bz_generation_token(bz_generation *g, int32_t id, bezel_error *err);
-/* Ends it: gives out held text, tells the reason. BEZEL_DONE or an error. */
+/* Gives out held text, notes the reason. BEZEL_DONE or an error. */
 bezel_status bz_generation_finish(bz_generation *g, uint32_t reason, bezel_error *err);
 /* Lets the session go; nothing more will be computed. */
 void bz_generation_leave(bz_generation *g);

@@ -37,13 +37,14 @@ static size_t scheduler_pending(bz_generation *g)
     bezel_session *session = g->session;
     if (!g->is_over && bz_job_cancel_asked(&g->job)) {
         (void)bz_generation_finish(g, BEZEL_STOP_CANCELLED, NULL);
+        bz_generation_leave(g);
         bz_job_end_cancelled(&g->job);
     }
     if (g->is_over)
         return 0;
     if (!g->is_started)
         bz_generation_start(g);
-    if (session->cache->n == session->n_ids) /* a pass was dropped when only its logits were missing */
+    if (session->cache->n >= session->n_ids) /* a pass was dropped when only its logits were missing */
         (void)bz_kv_cache_trim(session->cache, session->n_ids - 1);
     return session->n_ids - session->cache->n;
 }
@@ -54,6 +55,19 @@ static void scheduler_add_segment(bz_scheduler *s, bz_generation *g, size_t T)
     s->segments[s->n_segments] = (bz_segment){.cache = session->cache, .ids = session->ids + session->cache->n, .T = T,
                                               .is_prompt = session->cache->n < g->n_prompt};
     s->heads[s->n_segments++].g = g;
+}
+
+/* Rows for a member that decodes: its newest token, and with it what lookup guesses to follow. Not beside others: there
+ * every row takes its time. */
+static size_t scheduler_decode_rows(const bz_scheduler *s, bz_generation *g)
+{
+    bezel_session *session = g->session;
+    size_t room = s->n_members > 1 ? 0 : s->most - 1;
+    if (room > session->n_ctx - session->n_ids)
+        room = session->n_ctx - session->n_ids;
+    if (room > g->max_tokens - g->n_ids)
+        room = g->max_tokens - g->n_ids;
+    return 1 + (room > 1 && g->n_ids > 0 ? bz_lookup_draft(&g->lookup, session->ids, session->n_ids, room - 1) : 0);
 }
 
 /* The next pass; 0 when nobody needs one. Those that wait for one token come first, from `turn` on. */
@@ -69,9 +83,10 @@ static int scheduler_plan(bz_scheduler *s)
         const size_t at = (s->turn + i) % s->n_members;
         if (scheduler_pending(s->members[at]) != 1)
             continue;
-        scheduler_add_segment(s, s->members[at], 1);
+        const size_t rows = scheduler_decode_rows(s, s->members[at]);
+        scheduler_add_segment(s, s->members[at], rows);
         next = at + 1;
-        --left;
+        left -= rows;
     }
     s->turn = left == reserve ? next : 0;
     for (size_t i = 0; i < s->n_members && left > 0; ++i) {
@@ -116,9 +131,11 @@ static void scheduler_begin_heads(bz_scheduler *s)
             if (status != BEZEL_MORE)
                 continue;
         }
-        if (session->cache->n == session->n_ids)
-            s->heads[s->n_heads++] = (bz_head){
-                .g = g, .row = (uint32_t)(d->segments[i].row + d->segments[i].T - 1), .best = -INFINITY, .id = -1, .bad = -1};
+        const size_t end = d->segments[i].row + d->segments[i].T;
+        const size_t n = session->cache->n < session->n_ids ? 0 : session->cache->n - session->n_ids + 1;
+        for (size_t row = end - n; row < end; ++row)
+            s->heads[s->n_heads++] =
+                (bz_head){.g = g, .row = (uint32_t)row, .best = -INFINITY, .id = -1, .bad = -1};
     }
     s->phase = s->n_heads > 0 ? PASS_HEAD : PASS_PLAN;
     for (size_t i = 0; i < s->n_heads; ++i)
@@ -202,13 +219,36 @@ static bezel_status scheduler_take_token(bz_head *head, bezel_error *err)
     return bz_generation_token(g, head->id, err);
 }
 
+/* The n heads of one member: the token that follows, then those that follow guesses which held. */
+static void scheduler_take_run(bz_head *heads, size_t n)
+{
+    bz_generation *g = heads[0].g;
+    bezel_session *session = g->session;
+    bezel_error error = BEZEL_ERROR_INIT;
+    bezel_status status = BEZEL_MORE;
+    size_t accepted = 0;
+    for (size_t i = 0; i < n; ++i) {
+        const int32_t guess = i + 1 < n ? session->ids[session->n_ids] : -1;
+        status = scheduler_take_token(&heads[i], &error);
+        if (status != BEZEL_MORE || heads[i].id != guess)
+            break;
+        ++accepted;
+    }
+    if (n > 1) {
+        bz_lookup_note(&g->lookup, n - 1, accepted);
+        const size_t computed = session->cache->n - (n - 1) + accepted; /* the newest token never is */
+        (void)bz_kv_cache_trim(session->cache, computed < session->n_ids ? computed : session->n_ids);
+    }
+    scheduler_settle(g, status, &error);
+}
+
 static void scheduler_take_tokens(bz_scheduler *s)
 {
     s->phase = PASS_PLAN;
-    for (size_t i = 0; i < s->n_heads; ++i) {
-        bezel_error error = BEZEL_ERROR_INIT;
-        const bezel_status status = scheduler_take_token(&s->heads[i], &error);
-        scheduler_settle(s->heads[i].g, status, &error);
+    for (size_t i = 0, n; i < s->n_heads; i += n) {
+        for (n = 1; i + n < s->n_heads && s->heads[i + n].g == s->heads[i].g;)
+            ++n;
+        scheduler_take_run(s->heads + i, n);
     }
 }
 

@@ -5,9 +5,10 @@
 #ifndef BZ_SCHEDULER_H
 #define BZ_SCHEDULER_H
 
+#include "generate/lookup.h"
 #include "model/decoder.h"
 
-#define BZ_HEADS_ALONE 1 /* positions of one session whose logits a pass needs */
+#define BZ_HEADS_ALONE (1 + BZ_LOOKUP_MOST) /* positions of one session whose logits a pass needs */
 
 typedef struct bz_generation bz_generation;
 
@@ -28,7 +29,7 @@ typedef struct bz_scheduler {
     uint32_t most;   /* rows a pass */
     uint32_t phase;  /* of a pass; 0 between two */
     bz_segment *segments; /* [most or members] */
-    bz_head *heads;       /* likewise; between planning and head: one a segment */
+    bz_head *heads;       /* likewise, or BZ_HEADS_ALONE; between planning and head: one a segment */
     size_t n_segments, n_heads;
     float *scratch; /* [n_scratch] logits of a slice */
     size_t n_scratch;

@@ -4,6 +4,7 @@
  * Invariant: the cache holds positions [0, cache->n) of the ids that stand there now, cache->n <= n_ids <= n_ctx; every id
  * is inside the vocabulary. Appending only writes ids: computing is the generation's work. While a generation runs,
  * perhaps on the worker, `busy` keeps every other call out. */
+#include "generate/scheduler.h"
 #include "generate/session_impl.h"
 
 #include "base/alloc.h"
@@ -104,6 +105,8 @@ static bezel_status session_resolve(bezel_session_options *o, const bezel_model 
                        (unsigned)o->activations);
     if (o->activations == BEZEL_ACTIVATIONS_AUTO)
         o->activations = bz_decoder_default_q8(model->engine) ? BEZEL_ACTIVATIONS_Q8 : BEZEL_ACTIVATIONS_F32;
+    if (o->lookup > 1)
+        return bz_fail(err, BEZEL_ERR_RANGE, "session", "lookup is %u, expected 0 (off) or 1 (on)", (unsigned)o->lookup);
     return session_resolve_head(o, err);
 }
 
@@ -121,6 +124,7 @@ static bezel_status session_make(bezel_session **out, bezel_model *model, const 
     s->chunk = o->chunk;
     s->activations = o->activations;
     s->head = o->head;
+    s->lookup = o->lookup;
     const int use_q8 = o->activations == BEZEL_ACTIVATIONS_Q8;
     status = bz_kv_cache_new(&s->cache, w, &model->config, o->n_ctx, use_q8 ? BZ_DTYPE_F16 : BZ_DTYPE_F32, err);
     if (status != BEZEL_OK)
@@ -129,11 +133,13 @@ static bezel_status session_make(bezel_session **out, bezel_model *model, const 
     if (status != BEZEL_OK)
         goto done;
     s->ids = bz_zalloc_array(w, o->n_ctx, sizeof *s->ids);
-    const size_t n_logits = bz_screen_blocks(model->config.V) * BZ_SCREEN_ROWS; /* V, and what a scan writes beyond */
-    s->logits = bz_alloc_aligned(w, n_logits * sizeof *s->logits);
+    s->n_logits = bz_screen_blocks(model->config.V) * BZ_SCREEN_ROWS; /* V, and what a scan writes beyond */
+    if (s->n_logits < (size_t)64 * BZ_HEADS_ALONE)
+        s->n_logits = (size_t)64 * BZ_HEADS_ALONE; /* a slice for each of a few positions */
+    s->logits = bz_alloc_aligned(w, s->n_logits * sizeof *s->logits);
     if (s->ids == NULL || s->logits == NULL) {
         status = bz_fail_memory(err, "session", "timeline and logits",
-                                (size_t)o->n_ctx * sizeof *s->ids + (size_t)model->config.V * sizeof *s->logits);
+                                (size_t)o->n_ctx * sizeof *s->ids + s->n_logits * sizeof *s->logits);
         goto done;
     }
     *out = s;
@@ -259,7 +265,8 @@ bezel_status bezel_session_fork(bezel_session **out, const bezel_session *sessio
                                      .n_ctx = session->n_ctx,
                                      .chunk = session->chunk,
                                      .activations = session->activations,
-                                     .head = session->head};
+                                     .head = session->head,
+                                     .lookup = session->lookup};
     status = session_make(out, session->model, &o, err);
     if (status != BEZEL_OK)
         return status;

@@ -12,12 +12,14 @@ struct bezel_session {
     const bezel_world *world;
     uint32_t n_ctx, chunk;
     uint32_t activations; /* BEZEL_ACTIVATIONS_F32 or _Q8, never AUTO */
+    uint32_t lookup;      /* 1 = generations guess from the timeline */
     uint32_t head;        /* BEZEL_HEAD_FULL or _SCREENED, never AUTO */
     int32_t *ids;         /* [n_ctx] */
     size_t n_ids;
     bz_kv_cache *cache; /* cache->n <= n_ids */
     bz_decoder *decoder;
-    float *logits; /* [V] of the last position that a generation computed with the full head; room for a screened one */
+    size_t n_logits;
+    float *logits; /* [n_logits], V or more: of the last position that a generation drew from; room for slices and scans */
     int busy;      /* atomic: a generation or scoring holds it, maybe on the worker */
 };
 

@@ -64,8 +64,10 @@ typedef struct bezel_session_options {
     uint32_t activations;
     /* BEZEL_HEAD_...; default AUTO */
     uint32_t head;
-    /* 0 */
-    uint32_t reserved;
+    /* 1 = greedy generations guess up to 7 tokens at a time, where the last three or more repeat an earlier place of the
+     * timeline, and check them in one pass: the same tokens, faster where an answer copies (edits, arguments of tools).
+     * 0 (default) = off. A batch of several guesses nothing */
+    uint32_t lookup;
     /* 0: room for members to come, because this struct lies inside others */
     uint64_t spare[3];
 } bezel_session_options;
@@ -277,6 +279,10 @@ typedef struct bezel_generation {
     const int32_t *top_ids;
     /* [n_ids, n_top] their log-probabilities, likewise */
     const float *top_logprobs;
+    /* tokens that lookup guessed */
+    uint64_t n_drafted;
+    /* of these, how many were right */
+    uint64_t n_accepted;
 } bezel_generation;
 
 /* The result of a generation, once the job is done or cancelled (then with what there was). Events may still wait.
