@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Several sessions of one model computed together, and the same one after another: the answers are equal, the time is not.
  *
- *     batch MODEL.gguf */
+ *     together MODEL.gguf */
 #include <bezel/bezel.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +68,7 @@ int main(int argc, char **argv) {
     bezel_model *model = NULL;
     int status = 1;
     if (argc < 2) {
-        fprintf(stderr, "usage: batch MODEL.gguf\n");
+        fprintf(stderr, "usage: together MODEL.gguf\n");
         return 2;
     }
     if (bezel_engine_new(&engine, NULL, &err) != BEZEL_OK || bezel_model_open(&model, engine, argv[1], NULL, &err) != BEZEL_OK ||
