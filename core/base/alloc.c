@@ -4,10 +4,13 @@
  * Holds no state of its own. */
 #include "base/alloc.h"
 
+#include "base/os.h"
+
 #include <string.h>
 
 #define BZ_ALLOC_HEADER 16u
 #define BZ_ALLOC_ALIGN 64u
+#define BZ_ALLOC_HUGE ((size_t)2 << 20) /* the large page of x86-64 and of arm64 with 4 KiB pages */
 
 /* --- Sizes -------------------------------------------------------------------------------- */
 
@@ -101,20 +104,36 @@ void bz_free(const bezel_world *w, void *p)
 }
 
 /* The word before an aligned block is the address to free. bz_alloc aligns to 16, so rounding up from base + 16 leaves
- * room for it and adds at most 64. */
-void *bz_alloc_aligned(const bezel_world *w, size_t size)
+ * room for it and adds at most `align`. */
+static void *alloc_at(const bezel_world *w, size_t size, size_t align)
 {
     size_t total;
     unsigned char *base;
     unsigned char *aligned;
-    if (size == 0 || !bz_size_add(&total, size, BZ_ALLOC_ALIGN))
+    if (size == 0 || !bz_size_add(&total, size, align))
         return NULL;
     base = bz_alloc(w, total);
     if (base == NULL)
         return NULL;
-    aligned = base + (BZ_ALLOC_ALIGN - ((uintptr_t)base & (BZ_ALLOC_ALIGN - 1u)));
+    aligned = base + (align - ((uintptr_t)base & (align - 1u)));
     memcpy(aligned - sizeof base, &base, sizeof base);
     return aligned;
+}
+
+void *bz_alloc_aligned(const bezel_world *w, size_t size)
+{
+    return alloc_at(w, size, BZ_ALLOC_ALIGN);
+}
+
+void *bz_alloc_huge(const bezel_world *w, size_t size)
+{
+    void *p;
+    if (size < 2 * BZ_ALLOC_HUGE)
+        return alloc_at(w, size, BZ_ALLOC_ALIGN);
+    p = alloc_at(w, size, BZ_ALLOC_HUGE);
+    if (p != NULL)
+        bz_os_huge_pages(p, size & ~(BZ_ALLOC_HUGE - 1u));
+    return p;
 }
 
 void bz_free_aligned(const bezel_world *w, void *p)

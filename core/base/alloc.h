@@ -15,7 +15,10 @@ void *bz_realloc(const bezel_world *w, void *p, size_t size);
 void bz_free(const bezel_world *w, void *p); /* NULL is fine */
 /* Aligned to 64; free with bz_free_aligned. */
 void *bz_alloc_aligned(const bezel_world *w, size_t size);
-void bz_free_aligned(const bezel_world *w, void *p);
+/* As bz_alloc_aligned; blocks of 4 MiB and more begin at a multiple of 2 MiB and ask for huge pages. For what is read and
+ * written whole, again and again: one touched byte makes 2 MiB resident, so not for what may stay mostly unused. */
+void *bz_alloc_huge(const bezel_world *w, size_t size);
+void bz_free_aligned(const bezel_world *w, void *p); /* of both */
 /* Copy of n bytes with a NUL after them; n SIZE_MAX = strlen. Owns: free with bz_free (bezel_text_free does). */
 char *bz_text_dup(const bezel_world *w, const char *text, size_t n);
 

@@ -8,6 +8,7 @@
 void bz_os_world(bezel_world *out); /* the system's own functions */
 unsigned bz_os_cores(void);         /* cores this process may use, at least 1 */
 size_t bz_os_page_size(void);
+void bz_os_huge_pages(void *p, size_t size); /* a wish: whole pages of the caller's memory, before their first use */
 const char *bz_os_env(const char *name); /* NULL when unset or empty */
 uint64_t bz_os_resident_bytes(void);     /* resident memory of the process, 0 when unknown */
 

@@ -439,6 +439,18 @@ size_t bz_os_page_size(void)
     return n <= 0 ? 4096u : (size_t)n;
 }
 
+void bz_os_huge_pages(void *p, size_t size)
+{
+#if defined(__linux__)
+    int saved = errno;
+    (void)madvise(p, size, MADV_HUGEPAGE);
+    errno = saved;
+#else
+    (void)p;
+    (void)size;
+#endif
+}
+
 const char *bz_os_env(const char *name)
 {
     const char *value = getenv(name);

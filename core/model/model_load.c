@@ -259,7 +259,7 @@ bezel_status bz_model_loader_unit(bz_model_loader *l, bezel_error *err)
     switch (l->stage) {
     case LOAD_HEADER: status = load_header(l, err); break;
     case LOAD_VOCABULARY:
-        status = bz_token_source_vocab(&m->vocab, &m->special, w, l->engine->log, bz_weight_source_metadata(m->source), err);
+        status = bz_token_source_unit(&l->tokens, &m->vocab, &m->special, l->engine, bz_weight_source_metadata(m->source), err);
         break;
     case LOAD_TABLE: status = bz_weights_check(&m->config, m->source, &m->notes, err); break;
     case LOAD_DATA: status = load_data(l, err); break;

@@ -3,7 +3,7 @@
 #ifndef BZ_MODEL_LOAD_H
 #define BZ_MODEL_LOAD_H
 
-#include "model/model_impl.h"
+#include "model/token_source.h"
 
 typedef struct bz_model_loader {
     bezel_engine *engine;
@@ -12,6 +12,7 @@ typedef struct bz_model_loader {
     char *cache_folder; /* copied, NULL = none */
     uint32_t stage;
     double progress;    /* 0..1 */
+    bz_token_source tokens; /* of the vocabulary */
     uint32_t tensor;    /* of the check of the weights */
     uint64_t row;
     uint64_t checked;   /* bytes */

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* tokenizer.ggml.* to bz_vocab_source. Invariant: every array handed on has one item a token and its natural alignment
- * (those of the file have none). The meaning of texts, scores and types is checked where the vocabulary is built. */
+/* tokenizer.ggml.* to the items of a vocabulary. Invariant: every array has one item a token; numbers are read byte by byte,
+ * as those of the file have no alignment. The meaning of texts, scores and types is checked where the vocabulary is built. */
 #include "model/token_source.h"
 
-#include "base/alloc.h"
 #include "base/reader.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-typedef struct token_arrays { /* freed once the vocabulary is built */
-    const char **texts;
-    uint32_t *sizes;
-} token_arrays;
+enum {
+    TOKENS_BATCH = 2048, /* items on the stack: 48 KiB */
+    TOKENS_BATCHES = 4   /* a unit: some tenths of a millisecond */
+};
 
 static bezel_status tokens_missing(const bz_gguf *g, const char *key, bezel_error *err)
 {
@@ -37,35 +36,23 @@ static bezel_status tokens_check_model(const bz_gguf *g, bezel_error *err)
     return status;
 }
 
-static bezel_status tokens_texts(bz_vocab_source *out, token_arrays *a, const bezel_world *w, const bz_gguf *g,
-                                 bezel_error *err)
+static bezel_status tokens_texts(bz_token_source *t, const bz_gguf *g, bezel_error *err)
 {
     const bz_gguf_value *v = bz_gguf_find(g, "tokenizer.ggml.tokens");
-    uint64_t at = 0;
-    size_t i, size = 0;
     if (!v)
         return tokens_missing(g, "tokenizer.ggml.tokens", err);
     if (v->type != BZ_GGUF_ARRAY || v->item_type != BZ_GGUF_TEXT)
         return bz_gguf_value_fail(err, BEZEL_ERR_TYPE, g, v, "has type %s, expected an array of texts",
                                   bz_gguf_type_name(v->type));
-    out->n_tokens = (size_t)v->count;
-    a->texts = bz_zalloc_array(w, out->n_tokens, sizeof *a->texts);
-    a->sizes = bz_zalloc_array(w, out->n_tokens, sizeof *a->sizes);
-    if (out->n_tokens > 0 && (!a->texts || !a->sizes))
-        return bz_fail_memory(err, "tokenizer", "token list", out->n_tokens * sizeof *a->texts);
-    for (i = 0; i < out->n_tokens && bz_gguf_next_text(&a->texts[i], &size, g, v, &at); i++)
-        a->sizes[i] = (uint32_t)size; /* at most BZ_GGUF_MAX_TEXT */
-    out->texts = a->texts;
-    out->text_sizes = a->sizes;
+    t->texts = v;
     return BEZEL_OK;
 }
 
-/* An optional array with one 4-byte item a token: a copy in out, NULL when the key is absent. */
-static bezel_status tokens_numbers(void **out, const bezel_world *w, const bz_gguf *g, const char *key, uint32_t type,
-                                   size_t n, bezel_error *err)
+/* An optional array with one 4-byte item a token: its bytes in the header, NULL when the key is absent. */
+static bezel_status tokens_numbers(const uint8_t **out, const bz_gguf *g, const char *key, uint32_t type, size_t n,
+                                   bezel_error *err)
 {
     const bz_gguf_value *v = bz_gguf_find(g, key);
-    uint32_t *copy;
     *out = NULL;
     if (!v)
         return BEZEL_OK;
@@ -74,12 +61,7 @@ static bezel_status tokens_numbers(void **out, const bezel_world *w, const bz_gg
                                   bz_gguf_type_name(v->type), bz_gguf_type_name(v->item_type), bz_gguf_type_name(type));
     if (v->count != n)
         return bz_gguf_value_fail(err, BEZEL_ERR_SHAPE, g, v, "has %" PRIu64 " items for %zu tokens", v->count, n);
-    copy = bz_zalloc_array(w, n, sizeof *copy);
-    if (!copy)
-        return bz_fail_memory(err, "tokenizer", key, n * sizeof *copy);
-    for (size_t i = 0; i < n; i++)
-        copy[i] = bz_load_u32(g->header + v->at + 4 * i);
-    *out = copy;
+    *out = g->header + v->at;
     return BEZEL_OK;
 }
 
@@ -118,40 +100,61 @@ static bezel_status tokens_flag(int *out, const bz_gguf *g, const char *key, bez
     return v ? bz_gguf_bool(out, g, v, err) : BEZEL_OK;
 }
 
-bezel_status bz_token_source_vocab(bz_vocab **out, bz_special_ids *out_special, const bezel_world *w, bz_log *log,
-                                   const bz_gguf *g, bezel_error *err)
+static bezel_status tokens_begin(bz_token_source *t, bz_vocab **out, bz_special_ids *out_special, const bz_gguf *g,
+                                 bezel_engine *engine, bezel_error *err)
 {
-    token_arrays a = {NULL, NULL};
-    bz_vocab_source source;
-    void *scores = NULL, *types = NULL;
+    bz_vocab_facts facts = {0};
     bezel_status status = tokens_check_model(g, err);
-    *out = NULL;
-    memset(&source, 0, sizeof source);
     if (status == BEZEL_OK)
-        status = tokens_texts(&source, &a, w, g, err);
+        status = tokens_texts(t, g, err);
+    if (status != BEZEL_OK)
+        return status;
+    const size_t n = facts.n_tokens = (size_t)t->texts->count;
+    status = tokens_numbers(&t->scores, g, "tokenizer.ggml.scores", BZ_GGUF_F32, n, err);
     if (status == BEZEL_OK)
-        status = tokens_numbers(&scores, w, g, "tokenizer.ggml.scores", BZ_GGUF_F32, source.n_tokens, err);
+        status = tokens_numbers(&t->types, g, "tokenizer.ggml.token_type", BZ_GGUF_I32, n, err);
     if (status == BEZEL_OK)
-        status = tokens_numbers(&types, w, g, "tokenizer.ggml.token_type", BZ_GGUF_I32, source.n_tokens, err);
+        status = tokens_special(out_special, g, n, err);
     if (status == BEZEL_OK)
-        status = tokens_special(out_special, g, source.n_tokens, err);
+        status = tokens_flag(&facts.add_bos, g, "tokenizer.ggml.add_bos_token", err);
     if (status == BEZEL_OK)
-        status = tokens_flag(&source.add_bos, g, "tokenizer.ggml.add_bos_token", err);
-    if (status == BEZEL_OK)
-        status = tokens_flag(&source.add_space_prefix, g, "tokenizer.ggml.add_space_prefix", err);
-    if (status == BEZEL_OK) {
-        source.scores = scores;
-        source.types = types;
-        source.bos = out_special->bos;
-        source.eos = out_special->eos;
-        source.unk = out_special->unk;
-        source.pad = out_special->pad;
-        source.eot = out_special->eot;
-        status = bz_vocab_build(out, w, log, &source, err);
+        status = tokens_flag(&facts.add_space_prefix, g, "tokenizer.ggml.add_space_prefix", err);
+    if (status != BEZEL_OK)
+        return status;
+    facts.has_types = t->types != NULL;
+    facts.bos = out_special->bos;
+    facts.eos = out_special->eos;
+    facts.unk = out_special->unk;
+    facts.pad = out_special->pad;
+    facts.eot = out_special->eot;
+    return bz_vocab_begin(out, &engine->world, &facts, err);
+}
+
+static bezel_status tokens_add(bz_token_source *t, bz_vocab *vocab, const bz_gguf *g, bz_thread_pool *pool, bezel_error *err)
+{
+    bz_vocab_item items[TOKENS_BATCH];
+    size_t n = 0, size = 0;
+    while (n < TOKENS_BATCH && bz_gguf_next_text(&items[n].text, &size, g, t->texts, &t->at)) {
+        items[n].size = (uint32_t)size; /* at most BZ_GGUF_MAX_TEXT */
+        items[n].score = t->scores ? bz_load_f32(t->scores + 4 * (t->n + n)) : 0.0F;
+        items[n].type = t->types ? (int32_t)bz_load_u32(t->types + 4 * (t->n + n)) : 0;
+        n++;
     }
-    bz_free(w, scores);
-    bz_free(w, types);
-    bz_free(w, a.texts);
-    bz_free(w, a.sizes);
-    return status;
+    t->n += n;
+    return bz_vocab_add(vocab, items, n, pool, err);
+}
+
+bezel_status bz_token_source_unit(bz_token_source *t, bz_vocab **vocab, bz_special_ids *out_special, bezel_engine *engine,
+                                  const bz_gguf *g, bezel_error *err)
+{
+    bezel_status status = BEZEL_OK;
+    if (!*vocab) {
+        status = tokens_begin(t, vocab, out_special, g, engine, err);
+        return status == BEZEL_OK ? BEZEL_MORE : status;
+    }
+    for (int i = 0; i < TOKENS_BATCHES && status == BEZEL_OK && t->n < t->texts->count; i++)
+        status = tokens_add(t, *vocab, g, engine->pool, err);
+    if (status != BEZEL_OK)
+        return status;
+    return t->n < t->texts->count ? BEZEL_MORE : bz_vocab_finish(*vocab, engine->log, err);
 }

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* The tokenizer arrays of a model file as bz_vocab wants them: types and lengths checked, aligned copies made. */
+/* The tokenizer arrays of a model file as bz_vocab wants them, types and lengths checked, in units of work. */
 #ifndef BZ_TOKEN_SOURCE_H
 #define BZ_TOKEN_SOURCE_H
 
 #include "model/model_impl.h"
 
-/* Builds the vocabulary from tokenizer.ggml.*; its texts stay in the header copy of g, which must outlive it.
- *   Errors   MISSING, TYPE, SHAPE, RANGE, UNSUPPORTED with the key; those of bz_vocab_build */
-bezel_status bz_token_source_vocab(bz_vocab **out, bz_special_ids *out_special, const bezel_world *w, bz_log *log,
-                                   const bz_gguf *g, bezel_error *err);
+/* Where a build stands; zeroed before its first unit. */
+typedef struct bz_token_source {
+    const bz_gguf_value *texts;
+    const uint8_t *scores, *types; /* in the header, NULL = none */
+    uint64_t at, n;                /* next text, its id */
+} bz_token_source;
+
+/* One unit of building *vocab (NULL before the first, the caller's from then on, also after a failure) from
+ * tokenizer.ggml.*; its texts stay in the header copy of g, which must outlive it. BEZEL_MORE, or BEZEL_OK when it is whole.
+ *   Errors   MISSING, TYPE, SHAPE, RANGE, UNSUPPORTED with the key; those of bz_vocab_begin, add and finish */
+bezel_status bz_token_source_unit(bz_token_source *t, bz_vocab **vocab, bz_special_ids *out_special, bezel_engine *engine,
+                                  const bz_gguf *g, bezel_error *err);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Purpose: the entries of a tokenizer, found by id and by text. Invariant: immutable after bz_vocab_build; every id
- * handed out is below n_tokens. One table of 16-byte entries and one open-addressing hash over the borrowed bytes, so
- * that 262,144 entries are ready within tens of milliseconds and nothing is allocated per entry.
+/* Purpose: the entries of a tokenizer, found by id and by text. Invariant: immutable after bz_vocab_finish; every id
+ * handed out is below n_tokens. One table of 16-byte entries and one open-addressing hash over the borrowed bytes; the
+ * workers of the pool check and hash the entries of a batch, one thread puts them into the table in order of ids, and
+ * nothing is allocated per entry.
  * Not here: reading the file (format/), the merge rule (tokenizer_spm.c). Source of the rules: the key list of
  * llama.cpp's converter and SentencePiece's piece types; deny list by name because files disagree about types. */
 #include "text/vocab.h"
@@ -12,11 +13,11 @@
 #include "text/mark_trie.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define VOCAB_ORIGIN "vocab"
 #define VOCAB_MAX_TOKENS 2000000u /* must fit the id part of a slot */
-#define VOCAB_MAX_TEXT 65535u
 #define VOCAB_MAX_MARK 1024u     /* bytes of an entry that is taken whole: bounds the scan per position */
 #define VOCAB_MAX_BRIDGES 64u    /* pieces with an inner U+2581; above, words are not cut at all */
 #define VOCAB_MAX_PROBES 512u    /* honest texts need fewer than 100 at a load of one half */
@@ -25,7 +26,7 @@
 
 static const char vocab_space[3] = {'\xE2', '\x96', '\x81'}; /* U+2581 */
 
-enum { VOCAB_PIECE = 1, VOCAB_STRUCTURE = 2, VOCAB_END = 4, VOCAB_IS_BYTE = 8 };
+enum { VOCAB_PIECE = 1, VOCAB_STRUCTURE = 2, VOCAB_END = 4, VOCAB_IS_BYTE = 8, VOCAB_BRIDGE = 16 };
 
 typedef struct vocab_entry {
     const char *text;
@@ -43,7 +44,7 @@ typedef struct vocab_bridge { /* a piece that has U+2581 at offset > 0 */
 struct bz_vocab {
     const bezel_world *world;
     vocab_entry *entries;
-    size_t count;
+    size_t count; /* entries added */
     uint32_t *slots; /* id + 1 in the low 21 bits, hash bits above; 0 = empty */
     size_t slot_mask;
     size_t max_piece; /* bytes of the longest ordinary piece */
@@ -53,7 +54,10 @@ struct bz_vocab {
     int no_cut;
     int32_t bytes[256];
     int32_t bos;
-    int add_bos, add_space_prefix;
+    bz_vocab_facts facts;
+    int has_types;
+    size_t n_twice, first_twice; /* entries whose text a lower id has, and the first of them */
+    uint64_t *hashes;            /* [BZ_VOCAB_BATCH] of the entries being added; NULL once built */
 };
 
 /* --- Names -------------------------------------------------------------------------------- */
@@ -126,10 +130,9 @@ static uint64_t vocab_hash(const char *text, size_t size)
     return h ^ (h >> 29);
 }
 
-/* Place of the text or of the empty slot where it belongs; SIZE_MAX when the probes run out. */
-static size_t vocab_slot(const bz_vocab *v, const char *text, size_t size, uint32_t *out_tag)
+/* Place of the text, whose hash is h, or of the empty slot where it belongs; SIZE_MAX when the probes run out. */
+static size_t vocab_slot(const bz_vocab *v, uint64_t h, const char *text, size_t size, uint32_t *out_tag)
 {
-    uint64_t h = vocab_hash(text, size);
     uint32_t tag = (uint32_t)(h >> 32) & ~VOCAB_ID_MASK;
     size_t at = (size_t)h & v->slot_mask;
     *out_tag = tag;
@@ -148,59 +151,86 @@ static size_t vocab_slot(const bz_vocab *v, const char *text, size_t size, uint3
 
 /* --- Building ------------------------------------------------------------------------------ */
 
-static bezel_status vocab_check_entry(const bz_vocab_source *s, size_t i, bezel_error *err)
+static bezel_status vocab_check_item(const bz_vocab *v, const bz_vocab_item *item, size_t i, bezel_error *err)
 {
-    size_t size = s->text_sizes[i];
-    if (!size || !s->texts[i])
+    if (!item->size || !item->text)
         return bz_fail(err, BEZEL_ERR_FORMAT, VOCAB_ORIGIN, "entry %zu of the vocabulary has no text", i);
-    if (size > VOCAB_MAX_TEXT)
-        return bz_fail(err, BEZEL_ERR_LIMIT, VOCAB_ORIGIN, "entry %zu of the vocabulary has %zu bytes, at most %u are read",
-                       i, size, VOCAB_MAX_TEXT);
-    if (!bz_utf8_valid(s->texts[i], size))
+    if (item->size > BZ_VOCAB_MAX_TEXT)
+        return bz_error_hint(err,
+                             bz_fail(err, BEZEL_ERR_LIMIT, VOCAB_ORIGIN,
+                                     "entry %zu of the vocabulary has %lu bytes, at most %u are read", i,
+                                     (unsigned long)item->size, BZ_VOCAB_MAX_TEXT),
+                             "No tokenizer of the Gemma family has such entries; the file is damaged or made to be slow.");
+    if (!bz_utf8_valid(item->text, item->size))
         return bz_fail(err, BEZEL_ERR_FORMAT, VOCAB_ORIGIN, "entry %zu of the vocabulary is no valid UTF-8", i);
-    if (s->scores && !isfinite(s->scores[i]))
+    if (!isfinite(item->score))
         return bz_fail(err, BEZEL_ERR_NUMERIC, VOCAB_ORIGIN, "the score of vocabulary entry %zu is no finite number", i);
-    if (s->types && (s->types[i] < BZ_TOKEN_NORMAL || s->types[i] > BZ_TOKEN_BYTE))
+    if (v->has_types && (item->type < BZ_TOKEN_NORMAL || item->type > BZ_TOKEN_BYTE))
         return bz_fail(err, BEZEL_ERR_RANGE, VOCAB_ORIGIN, "vocabulary entry %zu has type %d, expected %d to %d", i,
-                       (int)s->types[i], BZ_TOKEN_NORMAL, BZ_TOKEN_BYTE);
+                       (int)item->type, BZ_TOKEN_NORMAL, BZ_TOKEN_BYTE);
     return BEZEL_OK;
 }
 
-static void vocab_fill_entry(bz_vocab *v, const bz_vocab_source *s, size_t i)
+/* Whether U+2581 stands inside, not only in front. */
+static int vocab_has_bridge(const char *text, size_t size)
 {
-    vocab_entry *e = &v->entries[i];
-    e->text = s->texts[i];
-    e->size = (uint16_t)s->text_sizes[i];
-    e->score = s->scores ? s->scores[i] : 0.0f;
-    int byte = vocab_byte_text(e->text, e->size);
-    int32_t type = s->types ? s->types[i] : byte >= 0 ? BZ_TOKEN_BYTE : BZ_TOKEN_NORMAL;
-    e->type = (uint8_t)type;
-    int structure = type == BZ_TOKEN_CONTROL || type == BZ_TOKEN_UNKNOWN || vocab_names_structure(e->text, e->size, type);
-    if (structure)
+    for (size_t i = 1; i + 3 <= size; i++) {
+        const char *lead = memchr(text + i, vocab_space[0], size - i);
+        if (!lead)
+            return 0;
+        i = (size_t)(lead - text);
+        if (i + 3 <= size && !memcmp(lead, vocab_space, 3))
+            return 1;
+    }
+    return 0;
+}
+
+static void vocab_fill_entry(vocab_entry *e, const bz_vocab *v, const bz_vocab_item *item)
+{
+    const int byte = vocab_byte_text(item->text, item->size);
+    const int32_t type = v->has_types ? item->type : byte >= 0 ? BZ_TOKEN_BYTE : BZ_TOKEN_NORMAL;
+    *e = (vocab_entry){item->text, item->score, (uint16_t)item->size, (uint8_t)type, 0};
+    if (type == BZ_TOKEN_CONTROL || type == BZ_TOKEN_UNKNOWN || vocab_names_structure(e->text, e->size, type))
         e->flags |= VOCAB_STRUCTURE;
     else if (type == BZ_TOKEN_NORMAL)
-        e->flags |= VOCAB_PIECE;
-    if (vocab_is_named(vocab_end_names, sizeof vocab_end_names / sizeof *vocab_end_names, e->text, e->size))
+        e->flags |= VOCAB_PIECE | (vocab_has_bridge(e->text, e->size) ? VOCAB_BRIDGE : 0);
+    if (e->text[0] == '<' &&
+        vocab_is_named(vocab_end_names, sizeof vocab_end_names / sizeof *vocab_end_names, e->text, e->size))
         e->flags |= VOCAB_END;
-    if (type == BZ_TOKEN_BYTE && byte >= 0) {
+    if (type == BZ_TOKEN_BYTE && byte >= 0)
         e->flags |= VOCAB_IS_BYTE;
-        if (v->bytes[byte] < 0)
-            v->bytes[byte] = (int32_t)i;
+}
+
+typedef struct vocab_batch {
+    bz_vocab *v;
+    const bz_vocab_item *items;
+    atomic_size_t bad; /* lowest item that is refused; n when none is */
+} vocab_batch;
+
+/* What needs no other entry: checks, flags and hashes; any thread may do any of them. */
+static void vocab_read_items(void *ctx, size_t begin, size_t end, unsigned worker)
+{
+    vocab_batch *b = ctx;
+    bz_vocab *v = b->v;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        if (vocab_check_item(v, &b->items[i], 0, NULL)) {
+            size_t bad = atomic_load(&b->bad);
+            while (i < bad && !atomic_compare_exchange_weak(&b->bad, &bad, i))
+                continue;
+            return;
+        }
+        vocab_fill_entry(&v->entries[v->count + i], v, &b->items[i]);
+        v->hashes[i] = vocab_hash(b->items[i].text, b->items[i].size);
     }
 }
 
-/* Remembers the longest piece and the pieces that have U+2581 inside: across that place no word may be cut. */
-static void vocab_note_piece(bz_vocab *v, size_t id)
+/* Remembers the places of U+2581 inside a piece: across them no word may be cut. */
+static void vocab_note_bridges(bz_vocab *v, size_t id)
 {
     const vocab_entry *e = &v->entries[id];
-    if (e->size > v->max_piece)
-        v->max_piece = e->size;
     for (size_t i = 1; i + 3 <= e->size && !v->no_cut; i++) {
-        const char *lead = memchr(e->text + i, vocab_space[0], (size_t)(e->size - i));
-        if (!lead)
-            return;
-        i = (size_t)(lead - e->text);
-        if (i + 3 > e->size || memcmp(lead, vocab_space, 3))
+        if (memcmp(e->text + i, vocab_space, 3))
             continue;
         if (v->n_bridges == VOCAB_MAX_BRIDGES) {
             v->no_cut = 1;
@@ -228,38 +258,51 @@ static bezel_status vocab_add_mark(bz_vocab *v, size_t id, bezel_error *err)
     return BEZEL_OK;
 }
 
-/* Puts every entry into the hash and into what its kind asks for. Returns how many texts came twice. */
-static bezel_status vocab_index(bz_vocab *v, size_t *out_twice, size_t *out_first, bezel_error *err)
+/* Puts an entry into the hash and into what its kind asks for. */
+static bezel_status vocab_index(bz_vocab *v, size_t id, uint64_t hash, bezel_error *err)
 {
-    *out_twice = 0;
-    for (size_t i = 0; i < v->count; i++) {
-        const vocab_entry *e = &v->entries[i];
-        uint32_t tag;
-        size_t at = vocab_slot(v, e->text, e->size, &tag);
-        if (at == SIZE_MAX)
-            return bz_fail(err, BEZEL_ERR_LIMIT, VOCAB_ORIGIN,
-                           "over %u entries of the vocabulary have the same hash; the file is made to be slow",
-                           VOCAB_MAX_PROBES);
-        if (v->slots[at]) {
-            if (!(*out_twice)++)
-                *out_first = i;
-            continue;
-        }
-        v->slots[at] = tag | (uint32_t)(i + 1);
-        if (e->flags & VOCAB_PIECE)
-            vocab_note_piece(v, i);
-        if (!(e->flags & VOCAB_STRUCTURE) && e->type != BZ_TOKEN_USER_DEFINED)
-            continue;
-        bezel_status st = vocab_add_mark(v, i, err);
-        if (st)
-            return st;
+    const vocab_entry *e = &v->entries[id];
+    uint32_t tag;
+    const size_t at = vocab_slot(v, hash, e->text, e->size, &tag);
+    if (at == SIZE_MAX)
+        return bz_fail(err, BEZEL_ERR_LIMIT, VOCAB_ORIGIN,
+                       "over %u entries of the vocabulary have the same hash; the file is made to be slow", VOCAB_MAX_PROBES);
+    if ((e->flags & VOCAB_IS_BYTE) && v->bytes[vocab_byte_text(e->text, e->size)] < 0)
+        v->bytes[vocab_byte_text(e->text, e->size)] = (int32_t)id;
+    if (v->slots[at]) {
+        if (!v->n_twice++)
+            v->first_twice = id;
+        return BEZEL_OK;
     }
-    return BEZEL_OK;
+    v->slots[at] = tag | (uint32_t)(id + 1);
+    if ((e->flags & VOCAB_PIECE) && e->size > v->max_piece)
+        v->max_piece = e->size;
+    if (e->flags & VOCAB_BRIDGE)
+        vocab_note_bridges(v, id);
+    return (e->flags & VOCAB_STRUCTURE) || e->type == BZ_TOKEN_USER_DEFINED ? vocab_add_mark(v, id, err) : BEZEL_OK;
 }
 
-static bezel_status vocab_special_ids(bz_vocab *v, const bz_vocab_source *s, bezel_error *err)
+bezel_status bz_vocab_add(bz_vocab *v, const bz_vocab_item *items, size_t n, bz_thread_pool *pool, bezel_error *err)
+{
+    vocab_batch batch = {v, items, n};
+    bezel_status st = BEZEL_OK;
+    if (n > BZ_VOCAB_BATCH || n > v->facts.n_tokens - v->count)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, VOCAB_ORIGIN, "%zu entries at once", n);
+    if (pool)
+        bz_thread_pool_run(pool, n, 512, vocab_read_items, &batch);
+    else
+        vocab_read_items(&batch, 0, n, 0);
+    if (atomic_load(&batch.bad) < n)
+        return vocab_check_item(v, &items[batch.bad], v->count + batch.bad, err);
+    for (size_t i = 0; i < n && !st; i++, v->count++)
+        st = vocab_index(v, v->count, v->hashes[i], err);
+    return st;
+}
+
+static bezel_status vocab_special_ids(bz_vocab *v, bezel_error *err)
 {
     static const char *const names[5] = {"bos", "eos", "unknown", "padding", "eot"};
+    const bz_vocab_facts *s = &v->facts;
     const int64_t ids[5] = {s->bos, s->eos, s->unk, s->pad, s->eot};
     for (size_t i = 0; i < 5; i++)
         if (ids[i] != -1 && (ids[i] < 0 || (uint64_t)ids[i] >= v->count))
@@ -277,54 +320,45 @@ static bezel_status vocab_special_ids(bz_vocab *v, const bz_vocab_source *s, bez
     return BEZEL_OK;
 }
 
-static bezel_status vocab_fill(bz_vocab *v, bz_log *log, const bz_vocab_source *s, bezel_error *err)
+bezel_status bz_vocab_finish(bz_vocab *v, bz_log *log, bezel_error *err)
 {
-    size_t slots = 8;
-    while (slots < s->n_tokens * 2)
-        slots *= 2;
-    v->count = s->n_tokens;
-    v->slot_mask = slots - 1;
-    v->entries = bz_zalloc_array(v->world, v->count, sizeof *v->entries);
-    v->slots = bz_zalloc_array(v->world, slots, sizeof *v->slots);
-    if (!v->entries || !v->slots)
-        return bz_fail_memory(err, VOCAB_ORIGIN, "the vocabulary",
-                              v->count * sizeof *v->entries + slots * sizeof *v->slots);
-    for (size_t i = 0; i < v->count; i++) {
-        bezel_status st = vocab_check_entry(s, i, err);
-        if (st)
-            return st;
-        vocab_fill_entry(v, s, i);
-    }
-    size_t twice = 0, first = 0;
-    bezel_status st = vocab_index(v, &twice, &first, err);
-    if (!st)
-        st = vocab_special_ids(v, s, err);
-    if (!st && twice && log)
+    if (v->count != v->facts.n_tokens)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, VOCAB_ORIGIN, "%zu of %zu entries were added", v->count, v->facts.n_tokens);
+    const bezel_status st = vocab_special_ids(v, err);
+    if (!st && v->n_twice && log)
         bz_log_write(log, BEZEL_LOG_WARNING, VOCAB_ORIGIN,
-                     "%zu entries of the vocabulary repeat the text of a lower id, which is used (first: entry %zu)", twice,
-                     first);
+                     "%zu entries of the vocabulary repeat the text of a lower id, which is used (first: entry %zu)",
+                     v->n_twice, v->first_twice);
+    bz_free(v->world, v->hashes);
+    v->hashes = NULL;
     return st;
 }
 
-bezel_status bz_vocab_build(bz_vocab **out, const bezel_world *w, bz_log *log, const bz_vocab_source *source,
-                            bezel_error *err)
+bezel_status bz_vocab_begin(bz_vocab **out, const bezel_world *w, const bz_vocab_facts *facts, bezel_error *err)
 {
+    size_t slots = 8;
     *out = NULL;
-    if (!source->n_tokens || source->n_tokens > VOCAB_MAX_TOKENS)
+    if (!facts->n_tokens || facts->n_tokens > VOCAB_MAX_TOKENS)
         return bz_fail(err, BEZEL_ERR_RANGE, VOCAB_ORIGIN, "the vocabulary has %zu entries, expected 1 to %u",
-                       source->n_tokens, VOCAB_MAX_TOKENS);
+                       facts->n_tokens, VOCAB_MAX_TOKENS);
+    while (slots < facts->n_tokens * 2)
+        slots *= 2;
     bz_vocab *v = bz_zalloc(w, sizeof *v);
     if (!v)
         return bz_fail_memory(err, VOCAB_ORIGIN, "the vocabulary", sizeof *v);
     v->world = w;
+    v->facts = *facts;
+    v->has_types = facts->has_types != 0;
     memset(v->bytes, 0xFF, sizeof v->bytes);
     bz_mark_trie_init(&v->marks);
-    v->add_bos = source->add_bos != 0;
-    v->add_space_prefix = source->add_space_prefix != 0;
-    bezel_status st = vocab_fill(v, log, source, err);
-    if (st) {
+    v->slot_mask = slots - 1;
+    v->entries = bz_alloc(w, facts->n_tokens * sizeof *v->entries); /* pages are touched as entries come */
+    v->hashes = bz_alloc(w, BZ_VOCAB_BATCH * sizeof *v->hashes);
+    v->slots = bz_zalloc_array(w, slots, sizeof *v->slots);
+    if (!v->entries || !v->slots || !v->hashes) {
         bz_vocab_free(v);
-        return st;
+        return bz_fail_memory(err, VOCAB_ORIGIN, "the vocabulary",
+                              facts->n_tokens * sizeof *v->entries + slots * sizeof *v->slots);
     }
     *out = v;
     return BEZEL_OK;
@@ -336,6 +370,7 @@ void bz_vocab_free(bz_vocab *v)
         return;
     const bezel_world *w = v->world;
     bz_mark_trie_free(&v->marks, w);
+    bz_free(w, v->hashes);
     bz_free(w, v->slots);
     bz_free(w, v->entries);
     bz_free(w, v);
@@ -378,7 +413,7 @@ int32_t bz_vocab_find(const bz_vocab *v, const char *text, size_t size)
     uint32_t tag;
     if (!size)
         return -1;
-    size_t at = vocab_slot(v, text, size, &tag);
+    size_t at = vocab_slot(v, vocab_hash(text, size), text, size, &tag);
     return at == SIZE_MAX ? -1 : (int32_t)(v->slots[at] & VOCAB_ID_MASK) - 1;
 }
 
@@ -409,12 +444,12 @@ int32_t bz_vocab_bos(const bz_vocab *v)
 
 int bz_vocab_add_bos(const bz_vocab *v)
 {
-    return v->add_bos;
+    return v->facts.add_bos != 0;
 }
 
 int bz_vocab_add_space_prefix(const bz_vocab *v)
 {
-    return v->add_space_prefix;
+    return v->facts.add_space_prefix != 0;
 }
 
 int bz_vocab_is_structure(const bz_vocab *v, int32_t id)

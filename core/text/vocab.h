@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Pieces, scores, types and special ids of a tokenizer. Immutable after bz_vocab_build. */
+/* Pieces, scores, types and special ids of a tokenizer. Immutable after bz_vocab_finish. */
 #ifndef BZ_VOCAB_H
 #define BZ_VOCAB_H
 
 #include <bezel/base.h>
 
 #include "base/log.h"
+#include "base/thread_pool.h"
 
 enum { /* tokenizer.ggml.token_type */
     BZ_TOKEN_NORMAL = 1,
@@ -18,25 +19,38 @@ enum { /* tokenizer.ggml.token_type */
 
 typedef struct bz_vocab bz_vocab;
 
-/* What a model file says about its tokenizer. The arrays are read during bz_vocab_build only (copy them out of a file
- * whose arrays are not aligned, and free them afterwards); the bytes of the texts are borrowed and must outlive the
- * vocabulary (they lie in the private copy of the header). Array lengths are the caller's to check. */
-typedef struct bz_vocab_source {
-    size_t n_tokens;            /* 1..2,000,000, else BEZEL_ERR_RANGE */
-    const char *const *texts;   /* [n_tokens], not NUL-terminated */
-    const uint32_t *text_sizes; /* [n_tokens] bytes, 1..65535 */
-    const float *scores;        /* [n_tokens] or NULL = all 0 */
-    const int32_t *types;       /* [n_tokens] BZ_TOKEN_... or NULL = normal, and <0xXX> a byte */
-    int64_t bos, eos, unk, pad, eot; /* ids, -1 when the file names none; others outside 0..n_tokens-1: BEZEL_ERR_RANGE */
-    int add_bos, add_space_prefix; /* -1 when the file says nothing (then 1 and 1, SentencePiece's defaults) */
-} bz_vocab_source;
+#define BZ_VOCAB_MAX_TEXT 1024u /* bytes of an entry: bounds what merging a word can cost */
+#define BZ_VOCAB_BATCH 8192u    /* entries at once */
 
-/* log may be NULL. Errors: BEZEL_ERR_FORMAT for an empty text, one that is no UTF-8 and a missing byte token,
- * BEZEL_ERR_LIMIT for a text over 65,535 bytes, BEZEL_ERR_RANGE for an unknown type or a special id outside,
- * BEZEL_ERR_NUMERIC for a score that is no finite number. Of entries with the same text the lowest id wins and one
- * warning is logged. */
-bezel_status bz_vocab_build(bz_vocab **out, const bezel_world *w, bz_log *log, const bz_vocab_source *source,
-                            bezel_error *err);
+/* What a model file says about its tokenizer, but for the entries. */
+typedef struct bz_vocab_facts {
+    size_t n_tokens; /* 1..2,000,000 */
+    int has_types;   /* 0: entries have none; then all are normal, and <0xXX> a byte */
+    int64_t bos, eos, unk, pad, eot; /* ids, -1 when the file names none */
+    int add_bos, add_space_prefix;   /* -1 when the file says nothing (then 1 and 1, SentencePiece's defaults) */
+} bz_vocab_facts;
+
+typedef struct bz_vocab_item {
+    const char *text; /* not NUL-terminated; the bytes are borrowed and must outlive the vocabulary */
+    uint32_t size;    /* bytes, 1..BZ_VOCAB_MAX_TEXT */
+    float score;
+    int32_t type;     /* BZ_TOKEN_... */
+} bz_vocab_item;
+
+/* Builds in slices, so that a load can stop between them:
+ *
+ *     bz_vocab_begin(&v, w, &facts, err);
+ *     bz_vocab_add(v, items, n, pool, err);   until n_tokens entries are in, in order of ids
+ *     bz_vocab_finish(v, log, err);
+ *
+ * After a failure of add or finish only bz_vocab_free may follow. pool may be NULL, log too.
+ * Errors: begin BEZEL_ERR_RANGE for the number of entries; add BEZEL_ERR_FORMAT for an empty text and one that is no
+ * UTF-8, BEZEL_ERR_LIMIT for a text over BZ_VOCAB_MAX_TEXT bytes, BEZEL_ERR_RANGE for an unknown type, BEZEL_ERR_NUMERIC
+ * for a score that is no finite number; finish BEZEL_ERR_FORMAT for a missing byte token, BEZEL_ERR_RANGE for a special id
+ * outside. Of entries with the same text the lowest id wins and one warning is logged. */
+bezel_status bz_vocab_begin(bz_vocab **out, const bezel_world *w, const bz_vocab_facts *facts, bezel_error *err);
+bezel_status bz_vocab_add(bz_vocab *v, const bz_vocab_item *items, size_t n, bz_thread_pool *pool, bezel_error *err);
+bezel_status bz_vocab_finish(bz_vocab *v, bz_log *log, bezel_error *err);
 void bz_vocab_free(bz_vocab *v);
 
 size_t bz_vocab_size(const bz_vocab *v);

@@ -103,6 +103,23 @@ START_TEST(aligned_blocks_are_aligned_to_64_whatever_the_allocator_gives)
 }
 END_TEST
 
+START_TEST(large_blocks_begin_at_a_huge_page_and_small_ones_cost_nothing_more)
+{
+    test_world tw;
+    test_world_init(&tw);
+    const size_t sizes[] = {1, 100, (4u << 20) - 1, 4u << 20, (6u << 20) + 5};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        unsigned char *p = bz_alloc_huge(&tw.world, sizes[i]);
+        ck_assert(p != NULL && is_aligned(p, sizes[i] < 4u << 20 ? 64 : 2u << 20));
+        p[0] = p[sizes[i] - 1] = 7;
+        bz_free_aligned(&tw.world, p);
+    }
+    ck_assert_ptr_null(bz_alloc_huge(&tw.world, 0));
+    ck_assert_ptr_null(bz_alloc_huge(&tw.world, SIZE_MAX - 8));
+    ck_assert(test_world_is_clean(&tw));
+}
+END_TEST
+
 START_TEST(a_text_copy_ends_with_nul_and_takes_exactly_n_bytes)
 {
     test_world tw;
@@ -283,6 +300,7 @@ Suite *alloc_suite(void)
     tcase_add_test(t, impossible_sizes_give_null_without_asking_the_allocator);
     tcase_add_test(t, a_failing_realloc_keeps_the_old_block);
     tcase_add_test(t, aligned_blocks_are_aligned_to_64_whatever_the_allocator_gives);
+    tcase_add_test(t, large_blocks_begin_at_a_huge_page_and_small_ones_cost_nothing_more);
     tcase_add_test(t, a_text_copy_ends_with_nul_and_takes_exactly_n_bytes);
     suite_add_tcase(s, t);
     t = tcase_create("arena");

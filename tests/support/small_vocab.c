@@ -32,7 +32,7 @@ void small_vocab_init(small_vocab *s)
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzUARF_<>/:.,!0123456789";
     static char singles[sizeof letters][2];
     memset(s, 0, sizeof *s);
-    s->source = (bz_vocab_source){0, s->texts, s->sizes, s->scores, s->types, 2, 1, 3, 0, -1, 1, 0};
+    s->source = (small_vocab_source){0, s->texts, s->sizes, s->scores, s->types, 2, 1, 3, 0, -1, 1, 0};
     for (size_t i = 0; i < sizeof small_control / sizeof *small_control; i++)
         small_vocab_add(s, small_control[i], BZ_TOKEN_CONTROL, -1000.0f);
     for (size_t i = 0; i < sizeof small_user / sizeof *small_user; i++)
@@ -49,11 +49,35 @@ void small_vocab_init(small_vocab *s)
     }
 }
 
+bezel_status small_vocab_make(bz_vocab **out, const bezel_world *w, bz_log *log, bz_thread_pool *pool,
+                              const small_vocab_source *source, bezel_error *err)
+{
+    enum { BATCH = 1000 };
+    bz_vocab_item items[BATCH];
+    const bz_vocab_facts facts = {source->n_tokens, source->types != NULL, source->bos, source->eos, source->unk,
+                                  source->pad, source->eot, source->add_bos, source->add_space_prefix};
+    bezel_status st = bz_vocab_begin(out, w, &facts, err);
+    for (size_t i = 0; i < source->n_tokens && st == BEZEL_OK; i += BATCH) {
+        size_t n = 0;
+        for (; n < BATCH && i + n < source->n_tokens; n++)
+            items[n] = (bz_vocab_item){source->texts[i + n], source->text_sizes[i + n],
+                                       source->scores ? source->scores[i + n] : 0.0f, source->types ? source->types[i + n] : 0};
+        st = bz_vocab_add(*out, items, n, pool, err);
+    }
+    if (st == BEZEL_OK)
+        st = bz_vocab_finish(*out, log, err);
+    if (st != BEZEL_OK) {
+        bz_vocab_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
 bz_vocab *small_vocab_build(small_vocab *s, const bezel_world *w)
 {
     bezel_error err = BEZEL_ERROR_INIT;
     bz_vocab *v = NULL;
-    bezel_status st = bz_vocab_build(&v, w, NULL, &s->source, &err);
+    bezel_status st = small_vocab_make(&v, w, NULL, NULL, &s->source, &err);
     ck_assert_msg(st == BEZEL_OK, "%s", err.text);
     return v;
 }
