@@ -85,6 +85,21 @@ size_t bz_scan_identifier(bz_scan *scan, size_t i)
     return n;
 }
 
+size_t bz_scan_name(bz_scan *scan, size_t i)
+{
+    size_t n = bz_scan_identifier(scan, i);
+    while (n > 0 && n <= BZ_CALL_NAME_BYTES) {
+        int c = bz_scan_at(scan, i + n);
+        if (c != '.' && c != '-' && c != ':')
+            break;
+        size_t more = bz_scan_identifier(scan, i + n + 1);
+        if (more == 0)
+            break;
+        n += 1 + more;
+    }
+    return n;
+}
+
 int bz_scan_key(bz_scan *scan, size_t i, size_t *out_size, int *out_separator)
 {
     size_t n = bz_scan_identifier(scan, i);

@@ -68,6 +68,8 @@ int bz_is_word(int c);  /* letter, digit, "_" or a byte of a non-ASCII character
 
 /* Length of the identifier at i (first byte no digit), 0 if there is none. */
 size_t bz_scan_identifier(bz_scan *scan, size_t i);
+/* The same of a function's name: identifier (("." | "-" | ":") identifier)*. */
+size_t bz_scan_name(bz_scan *scan, size_t i);
 /* Is a key there: identifier, blanks, then "=" (not "==") or ":"? *out_size is the identifier's length. */
 int bz_scan_key(bz_scan *scan, size_t i, size_t *out_size, int *out_separator);
 

@@ -30,22 +30,6 @@ static void note(bz_site_call *call, const char *code, const char *parameter, co
 
 /* --- Names -------------------------------------------------------------------------------- */
 
-/* identifier (("." | "-" | ":") identifier)* */
-static size_t name_size(bz_scan *scan, size_t i)
-{
-    size_t n = bz_scan_identifier(scan, i);
-    while (n > 0 && n <= BZ_CALL_NAME_BYTES) {
-        int c = bz_scan_at(scan, i + n);
-        if (c != '.' && c != '-' && c != ':')
-            break;
-        size_t more = bz_scan_identifier(scan, i + n + 1);
-        if (more == 0)
-            break;
-        n += 1 + more;
-    }
-    return n;
-}
-
 void bz_call_describe_unknown(bz_site_call *call, const bezel_toolset *tools)
 {
     char name[72];
@@ -271,7 +255,7 @@ int bz_call_scan(bz_site *site, int flags)
     }
     if (bz_scan_take(scan, "call:"))
         bz_scan_blanks(scan, 0);
-    size_t at = scan->i, n = name_size(scan, at);
+    size_t at = scan->i, n = bz_scan_name(scan, at);
     if (bz_scan_stuck(scan) || n == 0)
         return 0;
     if (n > BZ_CALL_NAME_BYTES) {

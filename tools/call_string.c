@@ -74,7 +74,7 @@ static int follows_paren(bz_scan *scan, size_t i)
         i = skip_blanks(scan, i + 1, 1);
     if (bz_scan_marker(scan, i) > 0)
         return FOLLOW_YES;
-    size_t n = bz_scan_identifier(scan, i);
+    size_t n = bz_scan_name(scan, i);
     int changed;
     if (n > 0 && n <= BZ_TOOL_NAME_BYTES && i + n <= scan->n) {
         c = bz_scan_at(scan, i + n);

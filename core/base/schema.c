@@ -541,6 +541,11 @@ void bz_schema_free(bz_schema *schema)
     bz_free(w, schema);
 }
 
+uint32_t bz_schema_size(const bz_schema *schema)
+{
+    return schema->n_nodes;
+}
+
 const bz_schema_node *bz_schema_at(const bz_schema *schema, uint32_t node)
 {
     static const bz_schema_node any = {.item = BZ_SCHEMA_NONE, .pattern = BZ_SCHEMA_NONE, .min_count = -1,

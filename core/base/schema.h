@@ -80,6 +80,7 @@ typedef struct bz_schema_source {
 bezel_status bz_schema_new(bz_schema **out, bezel_engine *engine, const bz_schema_source *source, bezel_error *err);
 void bz_schema_free(bz_schema *schema);
 
+uint32_t bz_schema_size(const bz_schema *schema); /* nodes; every index in the table is below it */
 const bz_schema_node *bz_schema_at(const bz_schema *schema, uint32_t node); /* ANY for BZ_SCHEMA_NONE */
 const bz_schema_property *bz_schema_property_at(const bz_schema *schema, uint32_t i); /* i in first..first+count */
 uint32_t bz_schema_link(const bz_schema *schema, uint32_t i);            /* node of a UNION's alternative */

@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "generate/batch_impl.h"
 
+#include <math.h>
 #include <string.h>
 
 #define GENERATE_MAX_LOGPROBS 64U
@@ -42,6 +43,7 @@ static void generate_destroy(bezel_job *job)
     bz_generation_leave(g);
     bz_sampler_free(g->sampler);
     bz_stop_match_free(g->stops);
+    bz_constraint_run_free(g->run);
     bz_strbuf_free(&g->piece);
     bz_strbuf_free(&g->text);
     bz_free(g->world, g->ids);
@@ -75,6 +77,11 @@ static bezel_status generate_check(const bezel_generate_options *o, const bezel_
                        (unsigned)GENERATE_MAX_LOGPROBS);
     if (o->n_stops > 0 && o->stops == NULL)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "generate", "n_stops is %u but stops is NULL", (unsigned)o->n_stops);
+    if (o->constraint != NULL && o->constraint->model != session->model)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "generate", "the constraint was made for another model");
+    if (o->calls > BEZEL_CALLS_NONE || !(fabsf(o->call_bias) <= 1e6F) || (o->n_made_calls > 0 && o->made_calls == NULL))
+        return bz_fail(err, BEZEL_ERR_RANGE, "generate", "calls is %u, call_bias %g, made_calls %s", (unsigned)o->calls,
+                       (double)o->call_bias, o->made_calls == NULL ? "NULL" : "given");
     for (uint32_t i = 0; i < o->n_stops; ++i)
         if (o->stops[i] == NULL || !bz_utf8_valid(o->stops[i], strlen(o->stops[i])))
             return bz_fail(err, BEZEL_ERR_ARGUMENT, "generate", "stop string %u is %s", (unsigned)i,
@@ -90,6 +97,8 @@ static bezel_status generate_alloc(bz_generation *g, const bezel_generate_option
                                          g->session->model->config.V, err);
     if (status == BEZEL_OK && o->n_stops > 0)
         status = bz_stop_match_new(&g->stops, w, o->stops, o->n_stops, err);
+    if (status == BEZEL_OK && o->constraint != NULL)
+        status = bz_constraint_run_new(&g->run, w, o, g->session->ids[g->session->n_ids - 1], err);
     if (status != BEZEL_OK)
         return status;
     g->ids = bz_zalloc_array(w, g->capacity + 1, sizeof *g->ids);
@@ -106,7 +115,7 @@ static bezel_status generate_alloc(bz_generation *g, const bezel_generate_option
     if (is_short)
         return bz_fail_memory(err, "generate", "the answer's tokens", (g->capacity + 1) * (n_top + 1) * 8);
     g->is_argmax = bz_sampler_is_argmax(g->sampler, g->forbidden, &g->n_forbidden) && n_top == 0;
-    bz_lookup_init(&g->lookup, g->is_argmax && g->session->lookup);
+    bz_lookup_init(&g->lookup, g->run == NULL && g->is_argmax && g->session->lookup);
     return BEZEL_OK;
 }
 
@@ -148,6 +157,7 @@ bezel_status bezel_generate(bezel_job **out, bezel_session *session, const bezel
     g->session = session;
     g->world = w;
     g->max_tokens = o.max_tokens;
+    g->jump = !o.no_jump && o.n_logprobs == 0;
     g->stop_index = -1;
     g->n_prompt = session->n_ids;
     g->capacity = session->n_ctx - session->n_ids;
@@ -219,7 +229,9 @@ bezel_status bezel_generation_get(bezel_job *job, bezel_generation *out, bezel_e
                           .top_ids = g->top_ids,
                           .top_logprobs = g->top_logprobs,
                           .n_drafted = g->lookup.n_drafted,
-                          .n_accepted = g->lookup.n_accepted};
+                          .n_accepted = g->lookup.n_accepted,
+                          .n_forced = g->n_forced,
+                          .call_probability = g->run != NULL ? bz_constraint_run_probability(g->run) : (double)NAN};
     bz_struct_give(out, &r, sizeof r);
     return BEZEL_OK;
 }

@@ -131,10 +131,79 @@ bezel_status bz_generation_token(bz_generation *g, int32_t id, bezel_error *err)
     return BEZEL_MORE;
 }
 
+/* --- Constraint --------------------------------------------------------------------------- */
+
+/* The tokens that must come; the next pass computes them together. */
+static bezel_status generation_force(bz_generation *g, bezel_error *err)
+{
+    size_t n;
+    const int32_t *ids = bz_constraint_run_forced(g->run, &n);
+    for (size_t i = 0; i < n; ++i) {
+        if (!bz_constraint_run_take(g->run, ids[i]))
+            return bz_fail(err, BEZEL_ERR_INTERNAL, "generate", "forced token %d does not fit", (int)ids[i]);
+        const size_t before = g->n_ids;
+        const bezel_status status = bz_generation_token(g, ids[i], err);
+        g->n_forced += g->n_ids - before;
+        if (status != BEZEL_MORE)
+            return status;
+    }
+    return BEZEL_TOKEN;
+}
+
+bezel_status bz_generation_plan(bz_generation *g, const int32_t **out_rows, size_t *out_n, bezel_error *err)
+{
+    bz_constraint_plan plan;
+    *out_n = 0;
+    g->may_end = 0;
+    if (g->run == NULL)
+        return BEZEL_MORE;
+    const bezel_status status = bz_constraint_run_plan(&plan, g->run, g->jump, err);
+    if (status != BEZEL_OK)
+        return status;
+    if (plan == BZ_PLAN_END)
+        return bz_generation_finish(g, BEZEL_STOP_EOS, err);
+    if (plan == BZ_PLAN_FORCED)
+        return generation_force(g, err);
+    if (plan == BZ_PLAN_ROWS)
+        *out_rows = bz_constraint_run_rows(g->run, out_n);
+    g->may_end = plan == BZ_PLAN_NEXT;
+    return BEZEL_MORE;
+}
+
+int bz_generation_is_argmax(const bz_generation *g, int screened)
+{
+    if (!g->is_argmax || g->run == NULL)
+        return g->is_argmax;
+    return screened && !g->wants_all && !bz_constraint_run_wants_gate(g->run);
+}
+
+bezel_status bz_generation_picked(bz_generation *g, int32_t id, bezel_error *err)
+{
+    if (g->run == NULL || bz_constraint_run_take(g->run, id))
+        return bz_generation_token(g, id, err);
+    if (g->may_end)
+        return bz_generation_finish(g, BEZEL_STOP_EOS, err);
+    g->wants_all = 1;
+    return BEZEL_ERR_BUSY;
+}
+
 bezel_status bz_generation_draw(bz_generation *g, bezel_error *err)
 {
     const bezel_session *s = g->session;
-    int32_t id;
-    const bezel_status status = bz_sampler_pick(&id, g->sampler, s->logits, s->ids, s->n_ids, err);
-    return status == BEZEL_OK ? bz_generation_token(g, id, err) : status;
+    const size_t V = s->model->config.V;
+    bezel_status status = BEZEL_ERR_BUSY;
+    if (g->run != NULL && bz_constraint_run_wants_gate(g->run))
+        bz_constraint_run_gate(g->run, s->logits, V, s->model->engine->pool);
+    for (size_t tries = 0; status == BEZEL_ERR_BUSY; ++tries) { /* a refused token has the least logit the next time */
+        int32_t id;
+        if (g->run != NULL && !g->may_end)
+            bz_constraint_run_mask(g->run, s->logits, V);
+        status = bz_sampler_pick(&id, g->sampler, s->logits, s->ids, s->n_ids, err);
+        if (status == BEZEL_OK)
+            status = bz_generation_picked(g, id, err);
+        if (tries == V)
+            return bz_fail(err, BEZEL_ERR_NUMERIC, "generate", "the constraint refuses token %d again and again", (int)id);
+    }
+    g->wants_all = 0;
+    return status;
 }

@@ -7,6 +7,7 @@
 
 #include "base/job_impl.h"
 #include "base/strbuf.h"
+#include "generate/constraint_run.h"
 #include "generate/logit_filter.h"
 #include "generate/sampler.h"
 #include "generate/scheduler.h"
@@ -25,6 +26,11 @@ struct bz_generation {
     bz_head heads[BZ_HEADS_ALONE]; /* own.heads */
     bz_sampler *sampler;
     bz_stop_match *stops; /* NULL when there are none */
+    bz_constraint_run *run; /* NULL: the answer is free */
+    int jump;      /* text without a choice comes without the model */
+    int may_end;   /* the next token is another call or the end */
+    int wants_all; /* a screened token was refused: all logits are needed */
+    size_t n_forced;
     bz_detokenizer detokenizer;
     bz_strbuf piece; /* text of the newest token */
     bz_strbuf text;  /* answer so far */
@@ -51,6 +57,13 @@ struct bz_generation {
 void bz_generation_start(bz_generation *g);
 /* The prompt is computed up to cache->n: progress. BEZEL_DONE when no token was asked for. */
 bezel_status bz_generation_prompt(bz_generation *g, bezel_error *err);
+/* What a constraint leaves of the next token: BEZEL_MORE when the model decides (*out_rows, *out_n: among few, their logits
+ * are enough; n 0: among all). BEZEL_TOKEN when tokens came without it, BEZEL_DONE or an error when it ended. */
+bezel_status bz_generation_plan(bz_generation *g, const int32_t **out_rows, size_t *out_n, bezel_error *err);
+/* 1 when the token is an argmax that may be looked for in slices, or with the screened head. */
+int bz_generation_is_argmax(const bz_generation *g, int screened);
+/* A token that was picked without looking at the constraint. BEZEL_ERR_BUSY when that refuses it: draw from all logits. */
+bezel_status bz_generation_picked(bz_generation *g, int32_t id, bezel_error *err);
 /* From the logits [V] of the last position, in session->logits: draws and takes the next token. */
 bezel_status bz_generation_draw(bz_generation *g, bezel_error *err);
 /* The next token is known: keep, give out. BEZEL_MORE, BEZEL_DONE or an error. */

@@ -10,6 +10,7 @@
 #include "generate/generation.h"
 #include "model/head_copy.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -111,9 +112,31 @@ static int scheduler_plan(bz_scheduler *s)
 static const bz_screen *scheduler_screen(const bz_head *head)
 {
     const bz_generation *g = head->g;
-    return g->is_argmax && g->session->head == BEZEL_HEAD_SCREENED
+    return bz_generation_is_argmax(g, 1) && g->session->head == BEZEL_HEAD_SCREENED
                ? bz_head_copy_get(g->session->model->head_copy, g->first_ns != 0)
                : NULL;
+}
+
+/* What a constraint decides without all logits: 1 when the member needs none of this pass any more. */
+static int scheduler_constrained(bz_scheduler *s, bz_generation *g, size_t row)
+{
+    bezel_error error = BEZEL_ERROR_INIT;
+    const int32_t *rows;
+    size_t n;
+    float *logits = g->session->logits;
+    const size_t V = s->decoder->config->V;
+    bezel_status status = bz_generation_plan(g, &rows, &n, &error);
+    if (status == BEZEL_MORE && n == 0)
+        return 0;
+    if (status == BEZEL_MORE) {
+        for (size_t i = 0; i < V; ++i)
+            logits[i] = -FLT_MAX;
+        bz_decoder_head(s->decoder, row, 1);
+        bz_decoder_head_tokens(s->decoder, logits, rows, n);
+        status = bz_generation_draw(g, &error);
+    }
+    scheduler_settle(g, status == BEZEL_TOKEN ? BEZEL_MORE : status, &error);
+    return 1;
 }
 
 /* All layers are done: which rows need logits. */
@@ -132,12 +155,15 @@ static void scheduler_begin_heads(bz_scheduler *s)
                 continue;
         }
         const size_t end = d->segments[i].row + d->segments[i].T;
+        if (session->cache->n >= session->n_ids && scheduler_constrained(s, g, end - 1))
+            continue;
         const size_t n = session->cache->n < session->n_ids ? 0 : session->cache->n - session->n_ids + 1;
         for (size_t row = end - n; row < end; ++row)
             s->heads[s->n_heads++] =
                 (bz_head){.g = g, .row = (uint32_t)row, .best = -INFINITY, .id = -1, .bad = -1};
     }
     s->phase = s->n_heads > 0 ? PASS_HEAD : PASS_PLAN;
+    s->decoder->head_count = 0;
     for (size_t i = 0; i < s->n_heads; ++i)
         bz_decoder_head_add(s->decoder, s->heads[i].row);
     if (s->n_heads == 1 && bz_decoder_screen_begin(s->decoder, scheduler_screen(s->heads)))
@@ -174,7 +200,7 @@ static void head_slice_rows(void *ctx, size_t begin, size_t end, unsigned worker
         bz_head *head = &slice->s->heads[i];
         bz_generation *g = head->g;
         float *logits = slice->s->scratch + i * slice->stride;
-        if (!g->is_argmax) {
+        if (!bz_generation_is_argmax(g, 0)) {
             memcpy(g->session->logits + slice->first, logits, slice->n * sizeof *logits);
             continue;
         }
@@ -199,7 +225,7 @@ static void head_slice_rows(void *ctx, size_t begin, size_t end, unsigned worker
 static int scheduler_head_slice(bz_scheduler *s)
 {
     head_slice slice = {.s = s, .first = s->decoder->head_row};
-    if (s->n_heads == 1 && !s->heads[0].g->is_argmax) /* alone, and it wants them all: straight to where they belong */
+    if (s->n_heads == 1 && !bz_generation_is_argmax(s->heads[0].g, 0)) /* alone, and it wants them all: straight to where they belong */
         return bz_decoder_head_slice(s->decoder, s->heads[0].g->session->logits, 0);
     slice.stride = s->n_scratch / s->n_heads;
     slice.n = bz_decoder_head_next(s->decoder, s->scratch, slice.stride, slice.stride);
@@ -210,7 +236,7 @@ static int scheduler_head_slice(bz_scheduler *s)
 static bezel_status scheduler_take_token(bz_head *head, bezel_error *err)
 {
     bz_generation *g = head->g;
-    if (!g->is_argmax)
+    if (!bz_generation_is_argmax(g, 0))
         return bz_generation_draw(g, err);
     if (head->bad >= 0)
         return bz_logit_fail(head->bad, isnan(head->best), err);
@@ -255,14 +281,19 @@ static void scheduler_take_tokens(bz_scheduler *s)
 static void scheduler_screened(bz_scheduler *s)
 {
     bz_head *head = &s->heads[0];
-    const bz_generation *g = head->g;
+    bz_generation *g = head->g;
+    bezel_error error = BEZEL_ERROR_INIT;
     if (bz_decoder_screen_slice(s->decoder, g->session->logits))
         return;
     head->id = bz_decoder_screen_pick(s->decoder, g->session->logits, g->forbidden, g->n_forbidden);
-    if (head->id >= 0)
-        scheduler_take_tokens(s);
-    else
-        s->phase = PASS_HEAD; /* too many rows are left: all of them */
+    s->phase = PASS_HEAD; /* too many rows are left, or a constraint refuses the token: all of them */
+    if (head->id < 0)
+        return;
+    const bezel_status status = bz_generation_picked(g, head->id, &error);
+    if (status == BEZEL_ERR_BUSY)
+        return;
+    s->phase = PASS_PLAN;
+    scheduler_settle(g, status, &error);
 }
 
 /* --- Unit --------------------------------------------------------------------------------- */

@@ -298,3 +298,13 @@ int bz_decoder_head_slice(bz_decoder *d, float *logits, size_t stride)
         (void)bz_decoder_head_next(d, logits + d->head_row, stride, N);
     return d->head_row < N;
 }
+
+void bz_decoder_head_tokens(bz_decoder *d, float *logits, const int32_t *rows, size_t n)
+{
+    const float cap = d->config->final_softcap;
+    bz_activations act;
+    bz_activations_set(&act, d->a, d->config->D, 1, d->config->D, d->q8);
+    bz_matmul_rows(logits, d->engine, &d->model->weights.output, rows, n, &act);
+    for (size_t i = 0; cap > 0.0F && i < n; ++i)
+        logits[rows[i]] = cap * tanhf(logits[rows[i]] / cap);
+}

@@ -95,6 +95,10 @@ int bz_decoder_head_slice(bz_decoder *d, float *logits, size_t stride);
  * number. */
 size_t bz_decoder_head_next(bz_decoder *d, float *y, size_t stride, size_t most);
 
+/* Exact logits of the listed rows of the output matrix only, for the one position of bz_decoder_head, at their places in
+ * logits [V]: the bits of the full head. */
+void bz_decoder_head_tokens(bz_decoder *d, float *logits, const int32_t *rows, size_t n);
+
 /* --- Screened head: head_pass.c ------------------------------------------------------------
  *
  *     if (bz_decoder_screen_begin(d, screen)) {

@@ -119,6 +119,8 @@ void bezel_model_free(bezel_model *model)
     w = &model->engine->world;
     bz_head_copy_free(model->head_copy);
     bz_weights_free(&model->weights, w);
+    bz_vocab_trie_free(model->trie);
+    bz_mutex_free(w, model->trie_mutex);
     bz_vocab_free(model->vocab);
     bz_weight_source_free(model->source); /* after the vocabulary, whose texts lie in it */
     bz_notes_free(&model->notes);

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of bezel_model. Immutable once open, but for what head_copy guards itself. */
+/* Inside of bezel_model. Immutable once open, but for what head_copy and trie_mutex guard. */
 #ifndef BZ_MODEL_IMPL_H
 #define BZ_MODEL_IMPL_H
 
 #include <bezel/model.h>
 
 #include "base/notes.h"
+#include "base/os.h"
 #include "compute/engine_impl.h"
 #include "format/weight_source.h"
 #include "model/config.h"
 #include "model/weights.h"
-#include "text/vocab.h"
+#include "text/vocab_trie.h"
 
 /* Ids that the file names, -1 when it names none. */
 typedef struct bz_special_ids {
@@ -31,7 +32,12 @@ struct bezel_model {
     bz_special_ids special;    /* as the file names them */
     bz_notes notes;            /* what was accepted with a remark */
     uint32_t is_mapped;
+    bz_mutex *trie_mutex;
+    bz_vocab_trie *trie;       /* made when the first constraint asks for it */
     struct bz_head_copy *head_copy; /* coarse output matrix; NULL when the host gave no cache folder */
 };
+
+/* The vocabulary's trie, made by the first call (some 50 ms). It belongs to the model. Thread: any. */
+bezel_status bz_model_trie(const bz_vocab_trie **out, bezel_model *model, bezel_error *err);
 
 #endif

@@ -233,9 +233,10 @@ bezel_status bz_model_loader_init(bz_model_loader *l, bezel_engine *engine, cons
     l->model->is_mapped = l->options.map != 0 && !l->options.read;
     bz_notes_init(&l->model->notes, w, engine->log);
     l->model->path = bz_text_dup(w, path, SIZE_MAX);
+    l->model->trie_mutex = bz_mutex_new(w);
     if (l->options.cache_folder && *l->options.cache_folder)
         l->cache_folder = bz_text_dup(w, l->options.cache_folder, SIZE_MAX);
-    if (!l->model->path || (!l->cache_folder && l->options.cache_folder && *l->options.cache_folder)) {
+    if (!l->model->path || !l->model->trie_mutex || (!l->cache_folder && l->options.cache_folder && *l->options.cache_folder)) {
         bz_model_loader_free(l);
         return bz_fail_memory(err, "model", "path", strlen(path));
     }

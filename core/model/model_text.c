@@ -95,3 +95,14 @@ int32_t bezel_token_bos(const bezel_model *model)
 {
     return bz_vocab_bos(model->vocab);
 }
+
+bezel_status bz_model_trie(const bz_vocab_trie **out, bezel_model *model, bezel_error *err)
+{
+    bezel_status status = BEZEL_OK;
+    bz_mutex_lock(model->trie_mutex);
+    if (model->trie == NULL)
+        status = bz_vocab_trie_new(&model->trie, &model->engine->world, model->vocab, err);
+    *out = model->trie;
+    bz_mutex_unlock(model->trie_mutex);
+    return status;
+}

@@ -17,6 +17,7 @@
  * tokenizer.h  text to ids and back
  * chat.h       messages and the form in which a model reads them
  * sampling.h   how the next token is picked
+ * constraint.h answers that cannot be wrong in form
  * session.h    a timeline, generation and scores
  * http.h       a careful client, where the build has it
  *
@@ -27,6 +28,7 @@
 #include <bezel/base.h>
 #include <bezel/batch.h>
 #include <bezel/chat.h>
+#include <bezel/constraint.h>
 #include <bezel/engine.h>
 #include <bezel/http.h>
 #include <bezel/job.h>

@@ -14,6 +14,7 @@
 #ifndef BEZEL_SESSION_H
 #define BEZEL_SESSION_H
 
+#include <bezel/constraint.h>
 #include <bezel/model.h>
 #include <bezel/sampling.h>
 #include <bezel/tokenizer.h>
@@ -203,6 +204,16 @@ enum {
  *   Since    0.1 */
 BEZEL_API const char *bezel_stop_name(uint32_t stop_reason);
 
+/* When calls of a constraint may come. */
+enum {
+    /* free text until the marker of a call stands at the beginning of a line; then only calls */
+    BEZEL_CALLS_AUTO = 0,
+    /* nothing but calls */
+    BEZEL_CALLS_REQUIRED = 1,
+    /* none: the marker does not come */
+    BEZEL_CALLS_NONE = 2
+};
+
 /* How an answer is made. Fill it with bezel_generate_options_init, then set what you need. */
 typedef struct bezel_generate_options {
     /* set by bezel_generate_options_init */
@@ -218,6 +229,20 @@ typedef struct bezel_generate_options {
     uint32_t n_stops;
     /* likeliest tokens to report at each position of the answer, at most 64; 0 (default) = none and no logprobs */
     uint32_t n_logprobs;
+    /* form of the answer (constraint.h), of the session's model; must live as long as the job. Default NULL */
+    const bezel_constraint *constraint;
+    /* BEZEL_CALLS_...; for a constraint of kind CALLS only. Default AUTO */
+    uint32_t calls;
+    /* added to the logits of the tokens that begin a call when the answer begins, in AUTO: above 0 calls more often. Default
+     * 0 */
+    float call_bias;
+    /* [n_made_calls] calls as the dialect writes them, from the name on: they do not come again. Those of the answer itself
+     * never repeat. At most 32 count. Default NULL */
+    const char *const *made_calls;
+    /* default 0 */
+    uint32_t n_made_calls;
+    /* 1: text that only one continuation allows is sampled as well, token by token; slower, for comparison. Default 0 */
+    uint32_t no_jump;
     /* 0: room for members to come, because this struct lies inside others */
     uint64_t spare[4];
 } bezel_generate_options;
@@ -283,6 +308,10 @@ typedef struct bezel_generation {
     uint64_t n_drafted;
     /* of these, how many were right */
     uint64_t n_accepted;
+    /* of n_ids, how many a constraint left no choice for: they were not sampled */
+    size_t n_forced;
+    /* probability of a call as the model gave it to the first token, before call_bias; NaN unless calls are AUTO */
+    double call_probability;
 } bezel_generation;
 
 /* The result of a generation, once the job is done or cancelled (then with what there was). Events may still wait.

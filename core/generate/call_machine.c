@@ -1,0 +1,748 @@
+/* SPDX-License-Identifier: MIT */
+/* The walk through a form (see call_machine.h).
+ *
+ * A thread is a stack of open objects, lists and argument lists, and one leaf: what is being read now. When a leaf ends, the
+ * frame on top says what may come. Several threads exist only where alternatives of a union begin alike; each byte is given to
+ * all of them and those that refuse it are gone. Threads that became equal are merged. */
+#include "generate/call_machine.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum { /* leaves */
+    LEAF_DONE = 0, /* only the end */
+    LEAF_LITERAL,  /* a fixed text, then `then` */
+    LEAF_CALLS,    /* before the first call: a list or a bare call */
+    LEAF_NAME,
+    LEAF_NEXT_CALL,/* behind a call */
+    LEAF_FIRST,    /* behind what opens a frame: the first member or its end */
+    LEAF_AFTER,    /* behind a member */
+    LEAF_KEY,
+    LEAF_VALUE,    /* the first byte of a value of `node` */
+    LEAF_ENUM,
+    LEAF_STRING,
+    LEAF_NUMBER,
+    /* these read nothing: call_settle turns them into one of the above */
+    LEAF_BEGIN_NAME,
+    LEAF_BEGIN_STRING,
+    LEAF_BEGIN_KEY, /* of an open object */
+    LEAF_MEMBER,    /* behind a separator: the next member */
+    LEAF_VALUE_END, /* a value is whole */
+    LEAF_CALL_END   /* what closes the arguments was read */
+};
+
+/* What reads one byte: the state to come, and what is asked of it. */
+typedef struct call_walk {
+    const bz_call_form *form;
+    const bz_call_state *from;
+    bz_call_state *to;
+    uint8_t byte;
+} call_walk;
+
+enum { CALL_OPEN_MEMBERS = 64 }; /* of an object without declared properties */
+
+static const char call_list_open[] = "[", call_list_close[] = "]", call_object_open[] = "{", call_object_close[] = "}";
+
+static const bz_call_node call_any = {.kind = BZ_SCHEMA_ANY, .item = BZ_CALL_NONE, .pattern = BZ_CALL_NONE,
+                                      .max_count = 512, .open = 1};
+
+static int call_advance(call_walk *w, bz_call_thread *t);
+static int call_settle(call_walk *w, bz_call_thread *t);
+
+static const bz_call_node *call_node(const bz_call_form *f, uint32_t i)
+{
+    return i == BZ_CALL_NONE ? &call_any : &f->nodes[i];
+}
+
+static bz_call_frame *call_top(bz_call_thread *t)
+{
+    return &t->frames[t->depth - 1];
+}
+
+/* ---- threads ---------------------------------------------------------------------------------------------------------- */
+
+static size_t call_thread_size(const bz_call_thread *t)
+{
+    return offsetof(bz_call_thread, frames) + t->depth * sizeof t->frames[0];
+}
+
+void bz_call_copy(bz_call_state *to, const bz_call_state *from)
+{
+    memcpy(to, from, offsetof(bz_call_state, made) + from->n_made * sizeof from->made[0]);
+    for (uint32_t i = 0; i < from->n_threads; i++)
+        memcpy(&to->threads[i], &from->threads[i], call_thread_size(&from->threads[i]));
+}
+
+static void call_keep(call_walk *w, const bz_call_thread *t)
+{
+    bz_call_state *s = w->to;
+    const size_t size = call_thread_size(t);
+    for (uint32_t i = 0; i < s->n_threads; i++)
+        if (s->threads[i].depth == t->depth && memcmp(&s->threads[i], t, size) == 0)
+            return;
+    if (s->n_threads < BZ_CALL_THREADS)
+        memcpy(&s->threads[s->n_threads++], t, size);
+}
+
+/* ---- leaves ----------------------------------------------------------------------------------------------------------- */
+
+static void call_clear(bz_call_thread *t, uint8_t leaf)
+{
+    memset(&t->at, 0, sizeof t->at);
+    t->leaf = leaf;
+}
+
+static void call_literal(bz_call_thread *t, const char *text, size_t size, uint8_t then)
+{
+    call_clear(t, LEAF_LITERAL);
+    t->at.text.bytes = text;
+    t->at.text.size = (uint32_t)size;
+    t->then = then;
+    if (size == 0)
+        t->leaf = then;
+}
+
+/* A fixed text whose first byte is the byte at hand. */
+static int call_begin_literal(call_walk *w, bz_call_thread *t, const char *text, uint8_t then)
+{
+    if (text[0] == '\0' || (uint8_t)text[0] != w->byte)
+        return 0;
+    call_literal(t, text, strlen(text), then);
+    return call_advance(w, t);
+}
+
+/* Narrows sorted texts to those that go on with the byte; 0 when none does. */
+static int call_narrow(bz_call_leaf_text *l, const bz_call_text *texts, uint8_t byte)
+{
+    uint32_t low = l->low, high = l->high;
+    while (low < high && (texts[low].size <= l->at || (uint8_t)texts[low].bytes[l->at] < byte)) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (texts[middle].size <= l->at || (uint8_t)texts[middle].bytes[l->at] < byte)
+            low = middle + 1;
+        else if (middle == low)
+            break;
+        else
+            high = middle;
+    }
+    /* low is the first text that may fit; find where they end */
+    uint32_t end = low, limit = l->high;
+    while (end < limit) {
+        const uint32_t middle = end + (limit - end) / 2;
+        if ((uint8_t)texts[middle].bytes[l->at] == byte)
+            end = middle + 1;
+        else
+            limit = middle;
+    }
+    l->low = low;
+    l->high = end;
+    l->at++;
+    return low < end;
+}
+
+static int call_is_made(const bz_call_state *s, uint64_t hash)
+{
+    for (uint32_t i = 0; i < s->n_made; i++)
+        if (s->made[i] == hash)
+            return 1;
+    return 0;
+}
+
+/* Is a function among names [low, high) that may still be called? Those without arguments are used up by one call. */
+static int call_has_name(const call_walk *w, uint32_t low, uint32_t high)
+{
+    const bz_call_form *f = w->form;
+    if (w->from->n_made == 0)
+        return low < high;
+    for (uint32_t i = low; i < high; i++) {
+        const uint64_t hash = f->function_hashes[f->names[i].function];
+        if (hash == 0 || !call_is_made(w->from, hash))
+            return 1;
+    }
+    return 0;
+}
+
+static void call_start_name(bz_call_thread *t, const bz_call_form *f)
+{
+    call_clear(t, LEAF_NAME);
+    t->at.text.high = f->n_names;
+    t->hash = BZ_CALL_HASH_START;
+    t->n_calls++;
+}
+
+static int call_push(bz_call_thread *t, uint32_t node, int is_list, int is_call)
+{
+    if (t->depth >= BZ_CALL_DEPTH)
+        return 0;
+    bz_call_frame *frame = &t->frames[t->depth++];
+    memset(frame, 0, sizeof *frame);
+    frame->node = node;
+    frame->is_list = (uint8_t)is_list;
+    frame->is_call = (uint8_t)is_call;
+    return 1;
+}
+
+static int call_name(call_walk *w, bz_call_thread *t)
+{
+    bz_call_leaf_text *l = &t->at.text;
+    if (!call_narrow(l, w->form->names, w->byte) || !call_has_name(w, l->low, l->high))
+        return 0;
+    const bz_call_text *name = &w->form->names[l->low];
+    if (name->size != l->at)
+        return 1;
+    if (!call_push(t, w->form->function_nodes[name->function], 0, 1))
+        return 0;
+    call_clear(t, LEAF_FIRST);
+    return 1;
+}
+
+/* ---- members ---------------------------------------------------------------------------------------------------------- */
+
+/* Properties that may come next: any unused, or in order up to the first required one that is missing. */
+static uint64_t call_candidates(const bz_call_form *f, const bz_call_thread *t, const bz_call_frame *frame)
+{
+    const bz_call_node *node = call_node(f, frame->node);
+    uint64_t candidates = 0;
+    uint32_t first = 0;
+    for (uint32_t i = 0; !f->any_order && i < node->count; i++)
+        if (frame->used >> i & 1)
+            first = i + 1;
+    for (uint32_t i = first; i < node->count; i++) {
+        const bz_call_property *p = &f->properties[node->first + i];
+        if (frame->used >> i & 1)
+            continue;
+        if (t->depth + f->nodes[p->node].height <= BZ_CALL_DEPTH)
+            candidates |= (uint64_t)1 << i;
+        if (!f->any_order && p->required)
+            break;
+    }
+    return candidates;
+}
+
+static int call_item_fits(const bz_call_form *f, const bz_call_thread *t, uint32_t item)
+{
+    return t->depth + call_node(f, item)->height <= BZ_CALL_DEPTH;
+}
+
+static int call_may_close(const bz_call_form *f, const bz_call_frame *frame)
+{
+    const bz_call_node *node = call_node(f, frame->node);
+    if (frame->is_list)
+        return frame->count >= node->min_count;
+    return (frame->used & node->required) == node->required || (node->count == 0);
+}
+
+static int call_may_add(const bz_call_form *f, const bz_call_thread *t, const bz_call_frame *frame)
+{
+    const bz_call_node *node = call_node(f, frame->node);
+    if (frame->is_list)
+        return frame->count < node->max_count && call_item_fits(f, t, node->item);
+    if (node->open)
+        return frame->count < CALL_OPEN_MEMBERS && call_item_fits(f, t, node->item);
+    return call_candidates(f, t, frame) != 0;
+}
+
+/* The next member begins; the byte is not read yet. */
+static void call_start_member(bz_call_thread *t, const bz_call_form *f)
+{
+    const bz_call_frame *frame = call_top(t);
+    const bz_call_node *node = call_node(f, frame->node);
+    if (frame->is_list) {
+        call_clear(t, LEAF_VALUE);
+        t->node = node->item;
+    } else if (node->open) {
+        call_literal(t, f->dialect.member_open, strlen(f->dialect.member_open), LEAF_BEGIN_KEY);
+    } else {
+        const uint64_t keys = call_candidates(f, t, frame);
+        call_clear(t, LEAF_KEY);
+        t->at.text.keys = keys;
+    }
+}
+
+static const char *call_closer(const bz_call_form *f, const bz_call_frame *frame)
+{
+    return frame->is_list ? call_list_close : frame->is_call ? f->dialect.args_close : call_object_close;
+}
+
+static int call_close(call_walk *w, bz_call_thread *t)
+{
+    const bz_call_frame *frame = call_top(t);
+    const uint8_t then = frame->is_call ? LEAF_CALL_END : LEAF_VALUE_END;
+    const char *text = call_closer(w->form, frame);
+    if ((uint8_t)text[0] != w->byte || !call_may_close(w->form, frame))
+        return 0;
+    /* t->hash holds the first byte of what closes */
+    if (frame->is_call && call_is_made(w->from, bz_call_hash(t->hash, text + 1, strlen(text + 1))))
+        return 0;
+    t->depth--;
+    return call_begin_literal(w, t, text, then);
+}
+
+static int call_first(call_walk *w, bz_call_thread *t)
+{
+    bz_call_frame *frame = call_top(t);
+    if ((uint8_t)call_closer(w->form, frame)[0] == w->byte && call_may_close(w->form, frame))
+        return call_close(w, t);
+    if (!call_may_add(w->form, t, frame))
+        return 0;
+    call_start_member(t, w->form);
+    return call_settle(w, t) && call_advance(w, t);
+}
+
+static int call_after(call_walk *w, bz_call_thread *t)
+{
+    bz_call_frame *frame = call_top(t);
+    if (w->byte == (uint8_t)w->form->dialect.sep[0])
+        return call_may_add(w->form, t, frame) && call_begin_literal(w, t, w->form->dialect.sep, LEAF_MEMBER);
+    return call_close(w, t);
+}
+
+static int call_key(call_walk *w, bz_call_thread *t)
+{
+    const bz_call_form *f = w->form;
+    bz_call_leaf_text *l = &t->at.text;
+    bz_call_frame *frame = call_top(t);
+    const bz_call_node *node = call_node(f, frame->node);
+    uint64_t keys = 0;
+    for (uint32_t i = 0; i < node->count; i++) {
+        const bz_call_property *p = &f->properties[node->first + i];
+        const bz_call_text *text = frame->is_call ? &p->key : &p->member;
+        if (!(l->keys >> i & 1) || l->at >= text->size || (uint8_t)text->bytes[l->at] != w->byte)
+            continue;
+        keys |= (uint64_t)1 << i;
+        if (l->at + 1 == text->size) {
+            frame->used |= (uint64_t)1 << i;
+            call_clear(t, LEAF_VALUE);
+            t->node = p->node;
+            return 1;
+        }
+    }
+    l->keys = keys;
+    l->at++;
+    return keys != 0;
+}
+
+/* ---- values ----------------------------------------------------------------------------------------------------------- */
+
+static void call_value_end(bz_call_thread *t)
+{
+    if (t->depth == 0) {
+        call_clear(t, LEAF_DONE);
+        return;
+    }
+    call_top(t)->count++;
+    call_clear(t, LEAF_AFTER);
+}
+
+/* The list around the value when it takes no member twice, else NULL. */
+static bz_call_frame *call_unique(const bz_call_form *f, bz_call_thread *t)
+{
+    bz_call_frame *frame = t->depth > 0 ? call_top(t) : NULL;
+    return frame != NULL && frame->is_list && call_node(f, frame->node)->unique ? frame : NULL;
+}
+
+/* Marks member i as used; 0 when it was. */
+static int call_use(const bz_call_form *f, bz_call_thread *t, uint32_t i)
+{
+    bz_call_frame *frame = call_unique(f, t);
+    if (frame == NULL)
+        return 1;
+    if (frame->used >> i & 1)
+        return 0;
+    frame->used |= (uint64_t)1 << i;
+    return 1;
+}
+
+static int call_enum_left(const bz_call_form *f, bz_call_thread *t, uint32_t low, uint32_t high)
+{
+    const bz_call_frame *frame = call_unique(f, t);
+    if (frame == NULL)
+        return low < high;
+    while (low < high && (frame->used >> low & 1))
+        low++;
+    return low < high;
+}
+
+static int call_enum(call_walk *w, bz_call_thread *t)
+{
+    const bz_call_form *f = w->form;
+    const bz_call_text *texts = f->texts + call_node(f, t->node)->first_text;
+    bz_call_leaf_text *l = &t->at.text;
+    const bz_call_leaf_text before = *l;
+    if (call_narrow(l, texts, w->byte) && call_enum_left(f, t, l->low, l->high)) {
+        if (l->low + 1 == l->high && texts[l->low].size == l->at) {
+            (void)call_use(f, t, l->low);
+            t->leaf = LEAF_VALUE_END;
+        }
+        return 1;
+    }
+    /* 1 where 12 is a member too: the shorter one ended before this byte */
+    if (before.at == 0 || texts[before.low].size != before.at || !call_use(f, t, before.low))
+        return 0;
+    t->leaf = LEAF_VALUE_END;
+    return call_settle(w, t) && call_advance(w, t);
+}
+
+static int call_string(call_walk *w, bz_call_thread *t)
+{
+    const bz_call_dialect *d = &w->form->dialect;
+    const int is_key = t->at.string.is_key;
+    const int got = bz_call_string_read(&t->at.string, w->form, call_node(w->form, t->node), w->byte);
+    if (got == BZ_CALL_READ)
+        return 1;
+    if (got != BZ_CALL_FINISHED)
+        return 0;
+    if (!is_key) {
+        call_literal(t, d->string_close + 1, strlen(d->string_close) - 1, LEAF_VALUE_END);
+        return 1;
+    }
+    bz_call_frame *frame = call_top(t);
+    const uint16_t hash = (uint16_t)(t->at.string.hash >> 16 | 1);
+    for (uint32_t i = 0; i < BZ_CALL_KEYS; i++)
+        if (frame->keys[i] == hash && t->at.string.count < BZ_CALL_OPEN_KEYS)
+            return 0; /* the same key again: it has to go on */
+    frame->keys[frame->count % BZ_CALL_KEYS] = hash;
+    t->node = call_node(w->form, frame->node)->item;
+    call_literal(t, d->member_close + 1, strlen(d->member_close) - 1, LEAF_VALUE);
+    return 1;
+}
+
+static int call_number(call_walk *w, bz_call_thread *t)
+{
+    const int got = bz_call_number_read(&t->at.number, call_node(w->form, t->node), w->byte);
+    if (got == BZ_CALL_READ)
+        return 1;
+    if (got != BZ_CALL_BEFORE)
+        return 0;
+    t->leaf = LEAF_VALUE_END;
+    return call_settle(w, t) && call_advance(w, t);
+}
+
+static void call_settle_and_keep(call_walk *w, bz_call_thread *t)
+{
+    if (call_settle(w, t))
+        call_keep(w, t);
+}
+
+/* A way to begin the value: with a fixed text. member: of a list that takes nothing twice. */
+static void call_try_text(call_walk *w, const bz_call_thread *t, const char *text, uint8_t then, uint32_t member)
+{
+    bz_call_thread next;
+    memcpy(&next, t, call_thread_size(t));
+    if (call_begin_literal(w, &next, text, then) && call_use(w->form, &next, member))
+        call_settle_and_keep(w, &next);
+}
+
+static void call_try_string(call_walk *w, const bz_call_thread *t, uint32_t node)
+{
+    bz_call_thread next;
+    memcpy(&next, t, call_thread_size(t));
+    next.node = node;
+    if (call_begin_literal(w, &next, w->form->dialect.string_open, LEAF_BEGIN_STRING))
+        call_settle_and_keep(w, &next);
+}
+
+static void call_try_frame(call_walk *w, const bz_call_thread *t, uint32_t node, int is_list)
+{
+    bz_call_thread next;
+    if (w->byte != (uint8_t)(is_list ? call_list_open : call_object_open)[0])
+        return;
+    memcpy(&next, t, call_thread_size(t));
+    if (!call_push(&next, node, is_list, 0))
+        return;
+    call_clear(&next, LEAF_FIRST);
+    call_keep(w, &next);
+}
+
+/* A number or a member of an enum: the byte is its first. */
+static void call_try_leaf(call_walk *w, const bz_call_thread *t, uint32_t node, uint8_t leaf)
+{
+    bz_call_thread next;
+    memcpy(&next, t, call_thread_size(t));
+    next.node = node;
+    call_clear(&next, leaf);
+    if (leaf == LEAF_ENUM)
+        next.at.text.high = call_node(w->form, node)->n_texts;
+    if (call_advance(w, &next))
+        call_settle_and_keep(w, &next);
+}
+
+static void call_any_value(call_walk *w, const bz_call_thread *t)
+{
+    const bz_call_dialect *d = &w->form->dialect;
+    call_try_string(w, t, BZ_CALL_NONE);
+    call_try_leaf(w, t, BZ_CALL_NONE, LEAF_NUMBER);
+    call_try_text(w, t, d->true_text, LEAF_VALUE_END, 0);
+    call_try_text(w, t, d->false_text, LEAF_VALUE_END, 0);
+    call_try_text(w, t, d->null_text, LEAF_VALUE_END, 0);
+    if (t->depth < BZ_CALL_DEPTH / 2) {
+        call_try_frame(w, t, BZ_CALL_NONE, 1);
+        call_try_frame(w, t, BZ_CALL_NONE, 0);
+    }
+}
+
+/* All ways in which a value of the node may begin with the byte. */
+static void call_branch(call_walk *w, const bz_call_thread *t, uint32_t i, uint32_t depth)
+{
+    const bz_call_form *f = w->form;
+    const bz_call_dialect *d = &f->dialect;
+    const bz_call_node *node = call_node(f, i);
+    if (t->depth + node->height > BZ_CALL_DEPTH || depth > 8)
+        return;
+    if (node->nullable)
+        call_try_text(w, t, d->null_text, LEAF_VALUE_END, 0);
+    if (node->n_texts > 0) {
+        call_try_leaf(w, t, i, LEAF_ENUM);
+        return;
+    }
+    switch (node->kind) {
+    case BZ_SCHEMA_UNION:
+        for (uint32_t k = 0; k < node->count; k++)
+            call_branch(w, t, f->links[node->first + k], depth + 1);
+        break;
+    case BZ_SCHEMA_STRING:
+        call_try_string(w, t, i);
+        break;
+    case BZ_SCHEMA_INTEGER:
+    case BZ_SCHEMA_NUMBER:
+        call_try_leaf(w, t, i, LEAF_NUMBER);
+        break;
+    case BZ_SCHEMA_BOOLEAN:
+        call_try_text(w, t, d->true_text, LEAF_VALUE_END, 0);
+        call_try_text(w, t, d->false_text, LEAF_VALUE_END, 1);
+        break;
+    case BZ_SCHEMA_NULL:
+        call_try_text(w, t, d->null_text, LEAF_VALUE_END, 0);
+        break;
+    case BZ_SCHEMA_ARRAY:
+    case BZ_SCHEMA_OBJECT:
+        call_try_frame(w, t, i, node->kind == BZ_SCHEMA_ARRAY);
+        break;
+    default:
+        call_any_value(w, t);
+    }
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------------------ */
+
+static void call_call_end(call_walk *w, bz_call_thread *t)
+{
+    if (w->to->n_made < BZ_CALL_MADE && !call_is_made(w->to, t->hash))
+        w->to->made[w->to->n_made++] = t->hash;
+    t->hash = 0;
+    call_clear(t, LEAF_NEXT_CALL);
+}
+
+static int call_calls(call_walk *w, bz_call_thread *t)
+{
+    const bz_call_dialect *d = &w->form->dialect;
+    if (d->list_open[0] != '\0' && w->byte == (uint8_t)d->list_open[0] && (!d->bare || w->form->max_calls > 1)) {
+        t->in_list = 1;
+        call_literal(t, w->form->first_open.bytes, w->form->first_open.size, LEAF_BEGIN_NAME);
+        return 1;
+    }
+    if (d->list_open[0] != '\0' && !d->bare)
+        return 0;
+    return call_begin_literal(w, t, w->form->first_open.bytes, LEAF_BEGIN_NAME);
+}
+
+static int call_next_call(call_walk *w, bz_call_thread *t)
+{
+    const bz_call_dialect *d = &w->form->dialect;
+    const bz_call_text *open = &w->form->next_open;
+    if (t->in_list && w->byte == (uint8_t)d->list_close[0])
+        return call_begin_literal(w, t, d->list_close, LEAF_DONE);
+    if (t->n_calls >= w->form->max_calls || (d->list_open[0] != '\0' && !t->in_list) ||
+        !call_has_name(w, 0, w->form->n_names))
+        return 0;
+    return call_begin_literal(w, t, open->bytes, LEAF_BEGIN_NAME);
+}
+
+/* ---- one byte --------------------------------------------------------------------------------------------------------- */
+
+static int call_read_literal(call_walk *w, bz_call_thread *t)
+{
+    bz_call_leaf_text *l = &t->at.text;
+    if ((uint8_t)l->bytes[l->at] != w->byte)
+        return 0;
+    if (++l->at == l->size)
+        t->leaf = t->then;
+    return 1;
+}
+
+/* Turns leaves that read nothing into what reads the next byte, so that equal states look equal. 0: refused. */
+static int call_settle(call_walk *w, bz_call_thread *t)
+{
+    const bz_call_form *f = w->form;
+    switch (t->leaf) {
+    case LEAF_VALUE_END:
+        call_value_end(t);
+        break;
+    case LEAF_CALL_END:
+        call_call_end(w, t);
+        break;
+    case LEAF_MEMBER:
+        call_start_member(t, f);
+        return t->leaf != LEAF_BEGIN_KEY || call_settle(w, t);
+    case LEAF_BEGIN_NAME:
+        call_start_name(t, f);
+        break;
+    case LEAF_BEGIN_STRING:
+        call_clear(t, LEAF_STRING);
+        bz_call_string_start(&t->at.string, f, call_node(f, t->node));
+        break;
+    case LEAF_BEGIN_KEY:
+        call_clear(t, LEAF_STRING);
+        t->node = BZ_CALL_NONE;
+        t->at.string.is_key = 1;
+        break;
+    default:
+        break;
+    }
+    return 1;
+}
+
+/* Gives the byte to what the thread is reading. Values may become several threads: those are kept here, and the answer is 0. */
+static int call_advance(call_walk *w, bz_call_thread *t)
+{
+    switch (t->leaf) {
+    case LEAF_LITERAL:
+        return call_read_literal(w, t);
+    case LEAF_CALLS:
+        return call_calls(w, t);
+    case LEAF_NAME:
+        return call_name(w, t);
+    case LEAF_NEXT_CALL:
+        return call_next_call(w, t);
+    case LEAF_FIRST:
+        return call_first(w, t);
+    case LEAF_AFTER:
+        return call_after(w, t);
+    case LEAF_KEY:
+        return call_key(w, t);
+    case LEAF_VALUE:
+        call_branch(w, t, t->node, 0);
+        return 0;
+    case LEAF_ENUM:
+        return call_enum(w, t);
+    case LEAF_STRING:
+        return call_string(w, t);
+    case LEAF_NUMBER:
+        return call_number(w, t);
+    default:
+        return 0;
+    }
+}
+
+/* ---- the state -------------------------------------------------------------------------------------------------------- */
+
+void bz_call_start(bz_call_state *s, const bz_call_form *f, int spaced)
+{
+    memset(s, 0, sizeof *s);
+    bz_call_thread *t = &s->threads[0];
+    const uint8_t leaf = f->root == BZ_CALL_ROOT_CALLS ? LEAF_CALLS : LEAF_VALUE;
+    s->n_threads = 1;
+    t->node = f->root_node;
+    call_literal(t, " ", spaced ? 1 : 0, leaf);
+}
+
+void bz_call_forbid(bz_call_state *s, const char *call, size_t size)
+{
+    if (s->n_made < BZ_CALL_MADE)
+        s->made[s->n_made++] = bz_call_hash(BZ_CALL_HASH_START, call, size);
+}
+
+int bz_call_feed(bz_call_state *s, const bz_call_form *f, uint8_t byte)
+{
+    bz_call_state next;
+    next.n_threads = 0;
+    next.n_made = s->n_made;
+    memcpy(next.made, s->made, s->n_made * sizeof s->made[0]);
+    call_walk w = {f, s, &next, byte};
+    for (uint32_t i = 0; i < s->n_threads; i++) {
+        bz_call_thread t;
+        memcpy(&t, &s->threads[i], call_thread_size(&s->threads[i]));
+        t.hash = bz_call_hash(t.hash, (const char *)&byte, 1);
+        if (call_advance(&w, &t))
+            call_settle_and_keep(&w, &t);
+    }
+    bz_call_copy(s, &next);
+    return s->n_threads > 0;
+}
+
+int bz_call_feed_bytes(bz_call_state *s, const bz_call_form *f, const char *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!bz_call_feed(s, f, (uint8_t)bytes[i]))
+            return 0;
+    return n > 0 || s->n_threads > 0;
+}
+
+static int call_thread_can_end(const bz_call_thread *t, const bz_call_form *f)
+{
+    if (t->leaf == LEAF_DONE)
+        return 1;
+    if (t->leaf == LEAF_NEXT_CALL)
+        return !t->in_list;
+    if (t->depth > 0)
+        return 0;
+    if (t->leaf == LEAF_NUMBER)
+        return bz_call_number_complete(&t->at.number, call_node(f, t->node));
+    return t->leaf == LEAF_ENUM && t->at.text.at > 0 &&
+           f->texts[call_node(f, t->node)->first_text + t->at.text.low].size == t->at.text.at;
+}
+
+int bz_call_can_end(const bz_call_state *s, const bz_call_form *f)
+{
+    for (uint32_t i = 0; i < s->n_threads; i++)
+        if (call_thread_can_end(&s->threads[i], f))
+            return 1;
+    return 0;
+}
+
+/* The least byte from `first` on that may come, 256 for none. */
+static uint32_t call_next_byte(const bz_call_state *s, const bz_call_form *f, uint32_t first)
+{
+    for (; first < 256; first++) {
+        bz_call_state next;
+        bz_call_copy(&next, s);
+        if (bz_call_feed(&next, f, (uint8_t)first))
+            break;
+    }
+    return first;
+}
+
+int bz_call_must_end(const bz_call_state *s, const bz_call_form *f)
+{
+    return bz_call_can_end(s, f) && call_next_byte(s, f, 0) == 256;
+}
+
+int bz_call_between(const bz_call_state *s, const bz_call_form *f)
+{
+    const bz_call_thread *t = &s->threads[0];
+    const size_t sep = strlen(f->dialect.call_sep);
+    return s->n_threads == 1 && t->leaf == LEAF_LITERAL && t->n_calls > 0 && !t->in_list && sep > 0 && t->at.text.at == sep &&
+           t->at.text.bytes == f->next_open.bytes;
+}
+
+int bz_call_forced_byte(const bz_call_state *s, const bz_call_form *f)
+{
+    if (s->n_threads == 1 && s->threads[0].leaf == LEAF_LITERAL)
+        return (uint8_t)s->threads[0].at.text.bytes[s->threads[0].at.text.at];
+    for (uint32_t i = 0; i < s->n_threads; i++)
+        if (s->threads[i].leaf == LEAF_STRING)
+            return -1;
+    if (bz_call_can_end(s, f))
+        return -1;
+    const uint32_t byte = call_next_byte(s, f, 0);
+    return byte < 256 && call_next_byte(s, f, byte + 1) == 256 ? (int)byte : -1;
+}
+
+int bz_call_in_string(const bz_call_state *s, const bz_call_form *f, uint32_t *out_room)
+{
+    const bz_call_thread *t = &s->threads[0];
+    if (s->n_threads != 1 || t->leaf != LEAF_STRING || t->at.string.need > 0 || t->at.string.escape > 0 || t->at.string.is_key)
+        return 0;
+    const bz_call_node *node = call_node(f, t->node);
+    *out_room = node->max_count - t->at.string.count;
+    return node->pattern == BZ_CALL_NONE;
+}

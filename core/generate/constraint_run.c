@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT */
+/* See constraint_run.h.
+ *
+ * Free text: the line at hand is compared with the opening of a call; when it is there the machine takes over with what the
+ * token brought beyond it, and a token whose rest does not fit is refused and picked anew.
+ * Forced text: its bytes are tokenised together with the token before them, because that is how a model would have seen them.
+ * If that token changes, or the last one could have been longer, it is left to the ordinary way, so forced tokens are those of
+ * the canonical tokenisation of the whole text. */
+#include "generate/constraint_run.h"
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "base/strbuf.h"
+#include "generate/logit_filter.h"
+#include "model/model_impl.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+enum { RUN_LINE = 64, RUN_FORCED_BYTES = 512 };
+
+struct bz_constraint_run {
+    const bezel_world *world;
+    const bezel_constraint *constraint;
+    const bz_vocab *vocab;
+    bz_token_mask mask;
+    bz_call_state state;
+    uint32_t choice; /* BEZEL_CALLS_... */
+    int active;      /* the machine reads; else the text is free */
+    int spaced;
+    float bias;
+    double probability;
+    char line[RUN_LINE]; /* free text: the line so far, as far as it may be a trigger */
+    size_t line_size;
+    int line_open;       /* it still may */
+    size_t n_taken;
+    int32_t last;
+    int32_t banned;      /* free text: a token that would begin a call where none may be, -1 = none */
+    int32_t *ends;       /* end tokens */
+    size_t n_ends;
+    bz_ids forced;
+    bz_strbuf text;      /* bytes that are forced */
+    int32_t *rows;       /* [BZ_CONSTRAINT_ROWS + n_ends] */
+    size_t n_rows;
+    size_t n_legal;      /* end tokens not counted */
+    int is_masked;       /* mask.bits are those of state */
+    int can_end;
+};
+
+static void run_start_line(bz_constraint_run *run)
+{
+    run->line_size = 0;
+    run->line_open = 1;
+}
+
+static void run_start_machine(bz_constraint_run *run, int spaced)
+{
+    const uint32_t n_made = run->state.n_made;
+    uint64_t made[BZ_CALL_MADE];
+    memcpy(made, run->state.made, sizeof made);
+    bz_call_start(&run->state, run->constraint->form, spaced);
+    run->state.n_made = n_made;
+    memcpy(run->state.made, made, sizeof made);
+    run->active = 1;
+    run->is_masked = 0;
+}
+
+static int run_is_space(uint8_t c)
+{
+    return c == ' ' || c == '\n' || c == '\t';
+}
+
+static int32_t *run_end_tokens(size_t *out_n, const bezel_world *w, const bz_vocab *v)
+{
+    size_t n = 0;
+    for (size_t id = 0; id < bz_vocab_size(v); id++)
+        n += bz_vocab_is_end(v, (int32_t)id) != 0;
+    int32_t *ends = bz_zalloc_array(w, n + 1, sizeof *ends);
+    *out_n = 0;
+    for (size_t id = 0; ends != NULL && id < bz_vocab_size(v); id++)
+        if (bz_vocab_is_end(v, (int32_t)id))
+            ends[(*out_n)++] = (int32_t)id;
+    return ends;
+}
+
+bezel_status bz_constraint_run_new(bz_constraint_run **out, const bezel_world *w, const bezel_generate_options *o, int32_t last,
+                                   bezel_error *err)
+{
+    *out = NULL;
+    const bezel_constraint *c = o->constraint;
+    bz_constraint_run *run = bz_zalloc(w, sizeof *run);
+    if (run == NULL)
+        return bz_fail_memory(err, "constraint", "a constrained generation", sizeof *run);
+    run->world = w;
+    run->constraint = c;
+    run->vocab = c->model->vocab;
+    run->choice = o->calls;
+    run->bias = o->call_bias;
+    run->probability = NAN;
+    run->last = last;
+    bz_ids_init(&run->forced, w);
+    bz_strbuf_init(&run->text, w, 0);
+    size_t size;
+    const uint8_t *before = bz_vocab_trie_token(c->trie, last, &size);
+    run->spaced = before != NULL && !run_is_space(before[size - 1]);
+    run->banned = -1;
+    run->ends = run_end_tokens(&run->n_ends, w, run->vocab);
+    run->rows = bz_zalloc_array(w, BZ_CONSTRAINT_ROWS + run->n_ends, sizeof *run->rows);
+    bezel_status status = run->rows == NULL || run->ends == NULL ? bz_fail_memory(err, "constraint", "rows", BZ_CONSTRAINT_ROWS * 4)
+                                            : bz_token_mask_init(&run->mask, w, c->form, c->trie, run->vocab, &c->marks, err);
+    if (status != BEZEL_OK) {
+        bz_constraint_run_free(run);
+        return status;
+    }
+    for (uint32_t i = 0; i < o->n_made_calls; i++)
+        bz_call_forbid(&run->state, o->made_calls[i], strlen(o->made_calls[i]));
+    run_start_line(run);
+    if (c->form->root != BZ_CALL_ROOT_CALLS || o->calls == BEZEL_CALLS_REQUIRED)
+        run_start_machine(run, run->spaced);
+    *out = run;
+    return BEZEL_OK;
+}
+
+void bz_constraint_run_free(bz_constraint_run *run)
+{
+    if (run == NULL)
+        return;
+    bz_ids_free(&run->forced);
+    bz_strbuf_free(&run->text);
+    bz_token_mask_free(&run->mask, run->world);
+    bz_free(run->world, run->rows);
+    bz_free(run->world, run->ends);
+    bz_free(run->world, run);
+}
+
+/* ---- before a token --------------------------------------------------------------------------------------------------- */
+
+/* The bytes that must come, into text; the state behind them is not kept. */
+static void run_collect_forced(bz_constraint_run *run)
+{
+    bz_call_state state;
+    const bz_call_form *f = run->constraint->form;
+    bz_strbuf_reset(&run->text);
+    bz_call_copy(&state, &run->state);
+    while (run->text.size < RUN_FORCED_BYTES) {
+        const int byte = bz_call_forced_byte(&state, f);
+        if (byte < 0 || byte >= BZ_CALL_MARK_OPEN || !bz_call_feed(&state, f, (uint8_t)byte))
+            break;
+        bz_strbuf_char(&run->text, (char)byte);
+    }
+}
+
+/* How many tokens of `all` [n], which spell text, are the same whatever comes behind it: those before the first whose
+ * beginning some token could follow beyond the end. */
+static size_t run_settled(const bz_constraint_run *run, const int32_t *ids, size_t n, const char *text, size_t size)
+{
+    size_t at = 0, token;
+    for (size_t i = 0; i < n; i++, at += token) {
+        if (bz_vocab_trie_token(run->constraint->trie, ids[i], &token) == NULL || at + token > size ||
+            bz_vocab_trie_continues(run->constraint->trie, text + at, size - at))
+            return i;
+    }
+    return n;
+}
+
+/* Tokens of the forced bytes, as far as they are those of the whole text. */
+static bezel_status run_tokenize_forced(bz_constraint_run *run, bezel_error *err)
+{
+    size_t size = 0;
+    const uint8_t *before = bz_vocab_trie_token(run->constraint->trie, run->last, &size);
+    const size_t skip = before != NULL ? 1 : 0;
+    bz_strbuf all;
+    run->forced.count = 0;
+    if (run->text.status != BEZEL_OK)
+        return bz_fail_memory(err, "constraint", "forced text", RUN_FORCED_BYTES);
+    if (run->text.size == 0)
+        return BEZEL_OK;
+    bz_strbuf_init(&all, run->world, 0);
+    bz_strbuf_add(&all, before, size);
+    bz_strbuf_add(&all, bz_strbuf_cstr(&run->text), run->text.size);
+    const bezel_status status = all.status == BEZEL_OK
+                                    ? bz_tokenize(&run->forced, run->vocab, bz_strbuf_cstr(&all), all.size, 0, err)
+                                    : bz_fail_memory(err, "constraint", "forced text", run->text.size);
+    size_t n = status == BEZEL_OK ? run_settled(run, run->forced.ids, run->forced.count, bz_strbuf_cstr(&all), all.size) : 0;
+    bz_strbuf_free(&all);
+    if (n <= skip || (skip == 1 && run->forced.ids[0] != run->last))
+        n = skip; /* nothing is settled, or the token before would have been another */
+    if (n > skip)
+        memmove(run->forced.ids, run->forced.ids + skip, (n - skip) * sizeof *run->forced.ids);
+    run->forced.count = n - skip;
+    return status;
+}
+
+static void run_fill_mask(bz_constraint_run *run)
+{
+    size_t n = bz_token_mask_fill(&run->mask, &run->state);
+    run->can_end = bz_call_can_end(&run->state, run->constraint->form);
+    if (n == 0 && !run->can_end && run->state.n_made > 0) { /* every way on repeats a call: then it may */
+        run->state.n_made = 0;
+        n = bz_token_mask_fill(&run->mask, &run->state);
+    }
+    run->is_masked = 1;
+    run->n_legal = n;
+    run->n_rows = 0;
+    if (n > BZ_CONSTRAINT_ROWS)
+        return;
+    for (size_t i = 0; i < run->mask.n_words; i++)
+        for (uint32_t word = run->mask.bits[i], k = 0; word != 0; word >>= 1, k++)
+            if (word & 1)
+                run->rows[run->n_rows++] = (int32_t)(i * 32 + k);
+    for (size_t i = 0; run->can_end && i < run->n_ends; i++)
+        run->rows[run->n_rows++] = run->ends[i];
+}
+
+bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *run, int jump, bezel_error *err)
+{
+    uint32_t room;
+    *out = BZ_PLAN_FREE;
+    if (!run->active)
+        return BEZEL_OK;
+    if (bz_call_must_end(&run->state, run->constraint->form)) {
+        *out = BZ_PLAN_END;
+        return BEZEL_OK;
+    }
+    if (bz_call_between(&run->state, run->constraint->form)) {
+        *out = BZ_PLAN_NEXT;
+        return BEZEL_OK;
+    }
+    if (jump) {
+        run_collect_forced(run);
+        const bezel_status status = run_tokenize_forced(run, err);
+        if (status != BEZEL_OK)
+            return status;
+        if (run->forced.count > 0) {
+            *out = BZ_PLAN_FORCED;
+            return BEZEL_OK;
+        }
+    }
+    *out = BZ_PLAN_MASK;
+    if (bz_call_in_string(&run->state, run->constraint->form, &room) && room > BZ_VOCAB_TRIE_DEPTH)
+        return BEZEL_OK; /* nearly all tokens: the mask is made when a token does not fit */
+    run_fill_mask(run);
+    if (run->n_rows > 0)
+        *out = BZ_PLAN_ROWS;
+    else if (run->n_legal == 0)
+        return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "constraint", "no token can follow token %zu of the answer", run->n_taken);
+    return BEZEL_OK;
+}
+
+const int32_t *bz_constraint_run_forced(const bz_constraint_run *run, size_t *out_n)
+{
+    *out_n = run->forced.count;
+    return run->forced.ids;
+}
+
+const int32_t *bz_constraint_run_rows(const bz_constraint_run *run, size_t *out_n)
+{
+    *out_n = run->n_rows;
+    return run->rows;
+}
+
+void bz_constraint_run_mask(bz_constraint_run *run, float *logits, size_t V)
+{
+    if (!run->active && run->banned >= 0)
+        logits[run->banned] = -FLT_MAX;
+    if (!run->active)
+        return;
+    if (!run->is_masked)
+        run_fill_mask(run);
+    for (size_t i = 0; i < V; i++)
+        if (!(run->mask.bits[i / 32] >> (i % 32) & 1) && !(run->can_end && bz_vocab_is_end(run->vocab, (int32_t)i)))
+            logits[i] = -FLT_MAX;
+}
+
+int bz_constraint_run_wants_gate(const bz_constraint_run *run)
+{
+    return !run->active && run->n_taken == 0 && run->choice == BEZEL_CALLS_AUTO;
+}
+
+void bz_constraint_run_gate(bz_constraint_run *run, float *logits, size_t V, bz_thread_pool *pool)
+{
+    bz_call_state start;
+    const bz_call_form *f = run->constraint->form;
+    bz_call_start(&start, f, run->spaced);
+    start.n_made = run->state.n_made;
+    memcpy(start.made, run->state.made, sizeof start.made);
+    (void)bz_token_mask_fill(&run->mask, &start);
+    run->is_masked = 0;
+    const double total = bz_logit_log_sum(logits, V, pool);
+    double mass = 0.0;
+    for (size_t i = 0; i < V; i++)
+        if (run->mask.bits[i / 32] >> (i % 32) & 1) {
+            mass += exp((double)logits[i] - total);
+            logits[i] += run->bias;
+        }
+    run->probability = mass;
+}
+
+/* ---- after a token ---------------------------------------------------------------------------------------------------- */
+
+static void run_note_line(bz_constraint_run *run, const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] == '\n')
+            run_start_line(run);
+        else if (run->line_open && run->line_size == 0 && run_is_space(bytes[i]))
+            continue; /* blanks before a marker are none of its own */
+        else if (run->line_open && run->line_size < RUN_LINE)
+            run->line[run->line_size++] = (char)bytes[i];
+        else
+            run->line_open = 0;
+    }
+}
+
+/* 1 and the bytes behind the trigger when the line with this token holds one; -1 while it may become one, 0 when not. */
+static int run_has_trigger(const bz_constraint_run *run, const uint8_t *bytes, size_t size, size_t *out_rest)
+{
+    const bz_call_text *trigger = &run->constraint->form->trigger;
+    size_t at = run->line_size;
+    if (!run->line_open || at > trigger->size || (at > 0 && memcmp(run->line, trigger->bytes, at) != 0))
+        return 0;
+    for (size_t i = 0; i < size; i++) {
+        if (at == 0 && run_is_space(bytes[i]))
+            continue;
+        if (at == trigger->size) {
+            *out_rest = size - i;
+            return 1;
+        }
+        if (bytes[i] != (uint8_t)trigger->bytes[at])
+            return 0;
+        at++;
+    }
+    *out_rest = 0;
+    return at == trigger->size ? 1 : -1;
+}
+
+/* Free text: does the marker of a call end in this token? The machine takes over then. */
+static int run_take_free(bz_constraint_run *run, int32_t id, const uint8_t *bytes, size_t size)
+{
+    const bz_call_text *trigger = &run->constraint->form->trigger;
+    bz_call_state state;
+    size_t rest = 0;
+    if (bytes == NULL || run->constraint->form->dialect.list_open[0] != '\0' || trigger->size == 0 ||
+        run_has_trigger(run, bytes, size, &rest) != 1) {
+        run_note_line(run, bytes, size);
+        return 1;
+    }
+    if (run->choice == BEZEL_CALLS_NONE) {
+        run->banned = id;
+        return 0;
+    }
+    run_start_machine(run, 0);
+    bz_call_copy(&state, &run->state);
+    const char *line = trigger->bytes;
+    if (bz_call_feed_bytes(&state, run->constraint->form, line, trigger->size) &&
+        bz_call_feed_bytes(&state, run->constraint->form, (const char *)bytes + size - rest, rest)) {
+        bz_call_copy(&run->state, &state);
+        return 1;
+    }
+    /* what stood before the token is the beginning of the trigger */
+    (void)bz_call_feed_bytes(&run->state, run->constraint->form, line, run->line_size);
+    return 0;
+}
+
+/* Dialects without a marker of their own, and those with a control token: a call begins with the answer or with the token. */
+static int run_begins_call(bz_constraint_run *run, int32_t id)
+{
+    const bz_call_dialect *d = &run->constraint->form->dialect;
+    bz_call_state state;
+    const int is_mark = id >= 0 && id == run->constraint->marks.open;
+    if (!is_mark && (run->n_taken > 0 || d->list_open[0] == '\0'))
+        return 0;
+    bz_call_start(&state, run->constraint->form, run->spaced && !is_mark);
+    state.n_made = run->state.n_made;
+    memcpy(state.made, run->state.made, sizeof state.made);
+    if (!bz_token_mask_accepts(&run->mask, &state, id) || bz_vocab_is_end(run->vocab, id))
+        return 0;
+    bz_call_copy(&run->state, &state);
+    run->active = 1;
+    return 1;
+}
+
+int bz_constraint_run_take(bz_constraint_run *run, int32_t id)
+{
+    size_t size;
+    int ok;
+    if (run->active) {
+        bz_call_state next;
+        bz_call_copy(&next, &run->state);
+        ok = bz_token_mask_accepts(&run->mask, &next, id);
+        if (ok)
+            bz_call_copy(&run->state, &next);
+    } else if (run->choice != BEZEL_CALLS_NONE && run_begins_call(run, id)) {
+        ok = 1;
+    } else {
+        const uint8_t *bytes = bz_vocab_trie_token(run->constraint->trie, id, &size);
+        ok = run_take_free(run, id, bytes, size);
+    }
+    if (!ok)
+        return 0;
+    run->is_masked = 0;
+    run->banned = -1;
+    run->last = id;
+    run->n_taken++;
+    return 1;
+}
+
+double bz_constraint_run_probability(const bz_constraint_run *run)
+{
+    return run->probability;
+}

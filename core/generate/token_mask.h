@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Which tokens may come next in a constrained answer: the form read through the vocabulary's trie. */
+#ifndef BZ_TOKEN_MASK_H
+#define BZ_TOKEN_MASK_H
+
+#include "generate/call_machine.h"
+#include "text/vocab_trie.h"
+
+/* Control tokens that stand for the marks of a dialect; -1: the vocabulary has none and the mark is spelled. */
+typedef struct bz_token_marks {
+    int32_t open, close, string;
+} bz_token_marks;
+
+typedef struct bz_token_mask {
+    const bz_call_form *form;
+    const bz_vocab_trie *trie;
+    const bz_vocab *vocab;
+    bz_token_marks marks;
+    uint32_t *bits;        /* [(V + 31) / 32] as of the last bz_token_mask_fill; the end tokens are not among them */
+    size_t n_words;
+    bz_call_state *states; /* [BZ_VOCAB_TRIE_DEPTH + 1] of the path in the trie */
+} bz_token_mask;
+
+bezel_status bz_token_mask_init(bz_token_mask *m, const bezel_world *w, const bz_call_form *form, const bz_vocab_trie *trie,
+                                const bz_vocab *vocab, const bz_token_marks *marks, bezel_error *err);
+void bz_token_mask_free(bz_token_mask *m, const bezel_world *w);
+
+/* 1 and the state after it when the token is legal in s; an end token is when the answer may end, and leaves s as it is. */
+int bz_token_mask_accepts(const bz_token_mask *m, bz_call_state *s, int32_t id);
+/* Fills bits for s and returns how many tokens are legal, end tokens not counted. */
+size_t bz_token_mask_fill(bz_token_mask *m, const bz_call_state *s);
+int bz_token_mask_has(const bz_token_mask *m, int32_t id);
+
+#endif
