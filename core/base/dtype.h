@@ -23,6 +23,7 @@ enum {
     BZ_DTYPE_Q8_K = 15,
     BZ_DTYPE_IQ4_NL = 20,
     BZ_DTYPE_IQ4_XS = 23,
+    BZ_DTYPE_I8 = 24, /* no weights: keys and values, see compute/key_block.h */
     BZ_DTYPE_BF16 = 30,
     BZ_DTYPE_LIMIT = 31 /* one more than the largest id here */
 };

@@ -7,6 +7,7 @@
 #define BZ_KERNEL_H
 
 #include "base/dtype.h"
+#include "compute/key_block.h"
 #include "compute/screen.h"
 
 #include <stddef.h>
@@ -46,11 +47,21 @@ typedef struct bz_kernel {
     /* Half-split rotation in place, x [D], cos and sin [D/2]. */
     void (*rope)(float *x, const float *cos_table, const float *sin_table, size_t D);
 
-    /* One query head over one KV head: out [D] = softmax(q.k * scale) v over n positions.
-     * K and V rows of D values (f32 or f16 by kv_dtype) lie `stride` elements apart; row i of the window is at ring
-     * place (start + i) % ring. scores is scratch [n]. */
-    void (*attention)(float *out, const float *q, const void *k, const void *v, uint32_t kv_dtype, size_t D,
-                      size_t stride, size_t start, size_t ring, size_t n, float scale, float *scores);
+    /* Attention by blocks of BZ_KEY_BLOCK keys; compute/key_block.h says in which order all sums are taken. Bit-exact on
+     * every level. D16 is D rounded up to 16, all float rows have so many elements, zero beyond D; their strides are
+     * floats. begin[r], end[r]: the keys of the block that row r sees, upwards in r, never none. */
+    /* n rows of a cache as floats. */
+    void (*key_expand)(float *out, size_t stride, const void *rows, size_t row_size, uint32_t dtype, size_t D, size_t n);
+    /* s[r * BZ_KEY_BLOCK + j] = scale * dot(q row r, k row j) for the keys that a row sees; elsewhere anything. */
+    void (*key_scores)(float *s, const float *q, size_t q_stride, size_t n_rows, const float *k, size_t k_stride,
+                       size_t D16, const uint8_t *begin, const uint8_t *end, float scale);
+    /* Scores to weights, 0 for keys not seen; rows r .. r + n_rows - 1 of the state take the block in. */
+    void (*key_softmax)(float *s, bz_key_state *state, size_t r, size_t n_rows, const uint8_t *begin, const uint8_t *end);
+    /* o row r = fma(o, a[r], b[r] * sum of p[r * BZ_KEY_BLOCK + j] * v row j). */
+    void (*key_mix)(float *o, size_t o_stride, const float *p, size_t n_rows, const float *v, size_t v_stride, size_t D16,
+                    const uint8_t *begin, const uint8_t *end, const float *a, const float *b);
+    /* Joins two parts (rows of m, l and from BZ_KEY_PART_HEAD on o), into their first. */
+    void (*key_join)(float *into, const float *part, size_t stride, size_t n_rows, size_t D16);
 
     void (*f32_to_f16)(uint16_t *out, const float *x, size_t n); /* round to nearest even */
 

@@ -241,7 +241,11 @@ static void avx2_dequantize(float *out, const void *row, uint32_t dtype, size_t 
         .geglu = bz_avx2_geglu, \
         .add = bz_avx2_add, \
         .rope = bz_avx2_rope, \
-        .attention = bz_avx2_attention, \
+        .key_expand = bz_avx2_key_expand, \
+        .key_scores = bz_avx2_key_scores, \
+        .key_softmax = bz_avx2_key_softmax, \
+        .key_mix = bz_avx2_key_mix, \
+        .key_join = bz_avx2_key_join, \
         .f32_to_f16 = bz_avx2_f32_to_f16, \
         .screen = bz_avx2_screen, \
     }

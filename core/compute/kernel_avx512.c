@@ -211,7 +211,11 @@ const bz_kernel bz_kernel_avx512 = {
     .geglu = bz_avx512_geglu,
     .add = bz_avx512_add,
     .rope = bz_avx512_rope,
-    .attention = bz_avx512_attention,
+    .key_expand = bz_avx512_key_expand,
+    .key_scores = bz_avx512_key_scores,
+    .key_softmax = bz_avx512_key_softmax,
+    .key_mix = bz_avx512_key_mix,
+    .key_join = bz_avx512_key_join,
     .f32_to_f16 = bz_avx512_f32_to_f16,
     .screen = bz_avx512_screen,
 };

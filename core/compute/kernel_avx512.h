@@ -4,6 +4,7 @@
 #define BZ_KERNEL_AVX512_H
 
 #include "compute/activation.h"
+#include "compute/key_block.h"
 #include "compute/screen.h"
 
 #include <stddef.h>
@@ -13,8 +14,13 @@ void bz_avx512_rms_norm(float *out, const float *x, const float *w, size_t n, fl
 void bz_avx512_geglu(float *out, const float *gate, const float *up, size_t n);
 void bz_avx512_add(float *x, const float *y, size_t n);
 void bz_avx512_rope(float *x, const float *cos_table, const float *sin_table, size_t D);
-void bz_avx512_attention(float *out, const float *q, const void *k, const void *v, uint32_t kv_dtype, size_t D,
-                         size_t stride, size_t start, size_t ring, size_t n, float scale, float *scores);
+void bz_avx512_key_expand(float *out, size_t stride, const void *rows, size_t row_size, uint32_t dtype, size_t D, size_t n);
+void bz_avx512_key_scores(float *s, const float *q, size_t q_stride, size_t n_rows, const float *k, size_t k_stride,
+                        size_t D16, const uint8_t *begin, const uint8_t *end, float scale);
+void bz_avx512_key_softmax(float *s, bz_key_state *state, size_t r, size_t n_rows, const uint8_t *begin, const uint8_t *end);
+void bz_avx512_key_mix(float *o, size_t o_stride, const float *p, size_t n_rows, const float *v, size_t v_stride, size_t D16,
+                     const uint8_t *begin, const uint8_t *end, const float *a, const float *b);
+void bz_avx512_key_join(float *into, const float *part, size_t stride, size_t n_rows, size_t D16);
 void bz_avx512_f32_to_f16(uint16_t *out, const float *x, size_t n);
 
 void bz_avx512_screen(float *high, const uint8_t *blocks, size_t n_blocks, const bz_screen_query *q);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* AVX2 level: norm, gated GELU, rotation, attention. Same formulas as kernel_ref.c in 8 lanes, exp by a polynomial.
+/* AVX2 level: norm, gated GELU, rotation, halves. Same formulas as kernel_ref.c in 8 lanes, exp by a polynomial.
  * Invariant: a result depends only on the operands, never on where they lie. It allocates nothing. */
 #include "base/dtype.h"
 #include "compute/kernel_avx2.h"
@@ -98,81 +98,4 @@ void bz_avx2_f32_to_f16(uint16_t *out, const float *x, size_t n)
         _mm_storeu_si128((__m128i *)(void *)(out + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
     for (; i < n; i++)
         out[i] = _cvtss_sh(x[i], _MM_FROUND_TO_NEAREST_INT);
-}
-
-/* ---- attention -------------------------------------------------------------------------------------------------------- */
-
-/* Lanes i..i+7 of a K or V row of D elements, zero beyond. */
-static inline __m256 ops_avx2_row(const void *row, int is_half, size_t i, size_t D)
-{
-    if (!is_half)
-        return _mm256_maskload_ps((const float *)row + i, ops_avx2_first(D - i));
-    __m128i h = _mm_setzero_si128();
-    if (D - i >= 8)
-        h = _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)row + i));
-    else
-        memcpy(&h, (const uint16_t *)row + i, 2 * (D - i));
-    return _mm256_cvtph_ps(h);
-}
-
-static float ops_avx2_score(const float *q, const void *row, int is_half, size_t D)
-{
-    __m256 sum[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
-    size_t i = 0;
-    for (; i + 32 <= D; i += 32)
-        for (size_t j = 0; j < 4; j++)
-            sum[j] = _mm256_fmadd_ps(_mm256_loadu_ps(q + i + 8 * j), ops_avx2_row(row, is_half, i + 8 * j, D), sum[j]);
-    for (; i < D; i += 8)
-        sum[0] = _mm256_fmadd_ps(_mm256_maskload_ps(q + i, ops_avx2_first(D - i)), ops_avx2_row(row, is_half, i, D), sum[0]);
-    return ops_avx2_sum(_mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3])));
-}
-
-/* scores to exp(score - max), returns their sum. */
-static float ops_avx2_softmax(float *scores, size_t n, float max)
-{
-    __m256 sum = _mm256_setzero_ps();
-    for (size_t i = 0; i < n; i += 8) {
-        const __m256i mask = ops_avx2_first(n - i);
-        const __m256 e = ops_avx2_exp(_mm256_sub_ps(_mm256_maskload_ps(scores + i, mask), _mm256_set1_ps(max)));
-        const __m256 kept = _mm256_and_ps(e, _mm256_castsi256_ps(mask));
-        _mm256_maskstore_ps(scores + i, mask, kept);
-        sum = _mm256_add_ps(sum, kept);
-    }
-    return ops_avx2_sum(sum);
-}
-
-enum { OPS_AVX2_STRIP = 8 }; /* vectors of the output held in registers: 64 elements */
-
-void bz_avx2_attention(float *out, const float *q, const void *k, const void *v, uint32_t kv_dtype, size_t D, size_t stride,
-                       size_t start, size_t ring, size_t n, float scale, float *scores)
-{
-    const int is_half = kv_dtype == BZ_DTYPE_F16;
-    const size_t row_size = stride * (is_half ? 2 : 4);
-    const size_t from = n > 0 ? start % ring : 0;
-    float max = -INFINITY;
-    for (size_t r = 0, at = from; r < n; r++, at = at + 1 == ring ? 0 : at + 1) {
-        scores[r] = ops_avx2_score(q, (const char *)k + at * row_size, is_half, D) * scale;
-        max = scores[r] > max ? scores[r] : max;
-    }
-    const float sum = ops_avx2_softmax(scores, n, max);
-    const __m256 norm = _mm256_set1_ps(sum > 0.0f || sum != sum ? 1.0f / sum : 0.0f);
-    for (size_t i = 0; i < D; i += 8 * OPS_AVX2_STRIP) {
-        __m256 acc[OPS_AVX2_STRIP];
-        const size_t whole = (D - i) / 8 < OPS_AVX2_STRIP ? (D - i + 7) / 8 : OPS_AVX2_STRIP;
-        for (size_t j = 0; j < OPS_AVX2_STRIP; j++)
-            acc[j] = _mm256_setzero_ps();
-        for (size_t r = 0, at = from; r < n; r++, at = at + 1 == ring ? 0 : at + 1) {
-            const char *row = (const char *)v + at * row_size;
-            const __m256 p = _mm256_broadcast_ss(scores + r);
-            if (D - i >= 8 * OPS_AVX2_STRIP) {
-                for (size_t j = 0; j < OPS_AVX2_STRIP; j++)
-                    acc[j] = _mm256_fmadd_ps(p, ops_avx2_row(row, is_half, i + 8 * j, D), acc[j]);
-                continue;
-            }
-            for (size_t j = 0; j < whole; j++)
-                acc[j] = _mm256_fmadd_ps(p, ops_avx2_row(row, is_half, i + 8 * j, D), acc[j]);
-        }
-        for (size_t j = 0; j < whole; j++)
-            _mm256_maskstore_ps(out + i + 8 * j, ops_avx2_first(D - i - 8 * j), _mm256_mul_ps(acc[j], norm));
-    }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* AVX-512 level: norm, gated GELU, rotation, attention. Same formulas as kernel_ref.c in 16 lanes, exp by a polynomial.
+/* AVX-512 level: norm, gated GELU, rotation, halves. Same formulas as kernel_ref.c in 16 lanes, exp by a polynomial.
  * Invariant: a result depends only on the operands, never on where they lie. It allocates nothing. */
 #include "base/dtype.h"
 #include "compute/kernel_avx512.h"
@@ -95,79 +95,5 @@ void bz_avx512_f32_to_f16(uint16_t *out, const float *x, size_t n)
         const __mmask16 mask = ops_avx512_first(n - i);
         const __m256i h = _mm512_cvtps_ph(_mm512_maskz_loadu_ps(mask, x + i), _MM_FROUND_TO_NEAREST_INT);
         _mm256_mask_storeu_epi16(out + i, mask, h);
-    }
-}
-
-/* ---- attention -------------------------------------------------------------------------------------------------------- */
-
-/* Lanes i..i+15 of a K or V row of D elements, zero beyond. */
-static inline __m512 ops_avx512_row(const void *row, int is_half, size_t i, size_t D)
-{
-    const __mmask16 mask = ops_avx512_first(D - i);
-    if (is_half)
-        return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + i));
-    return _mm512_maskz_loadu_ps(mask, (const float *)row + i);
-}
-
-static inline float ops_avx512_score(const float *q, const void *row, int is_half, size_t D)
-{
-    __m512 sum[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
-    size_t i = 0;
-    for (; i + 64 <= D; i += 64)
-        for (size_t j = 0; j < 4; j++)
-            sum[j] = _mm512_fmadd_ps(_mm512_loadu_ps(q + i + 16 * j), ops_avx512_row(row, is_half, i + 16 * j, D), sum[j]);
-    for (; i < D; i += 16)
-        sum[0] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(ops_avx512_first(D - i), q + i), ops_avx512_row(row, is_half, i, D),
-                                 sum[0]);
-    return ops_avx512_sum(_mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
-}
-
-/* scores to exp(score - max), returns their sum. */
-static float ops_avx512_softmax(float *scores, size_t n, float max)
-{
-    __m512 sum = _mm512_setzero_ps();
-    for (size_t i = 0; i < n; i += 16) {
-        const __mmask16 mask = ops_avx512_first(n - i);
-        const __m512 shifted = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, scores + i), _mm512_set1_ps(max));
-        const __m512 e = _mm512_maskz_mov_ps(mask, ops_avx512_exp(shifted));
-        _mm512_mask_storeu_ps(scores + i, mask, e);
-        sum = _mm512_add_ps(sum, e);
-    }
-    return ops_avx512_sum(sum);
-}
-
-enum { OPS_AVX512_STRIP = 8 }; /* vectors of the output held in registers: 128 elements */
-
-void bz_avx512_attention(float *out, const float *q, const void *k, const void *v, uint32_t kv_dtype, size_t D,
-                         size_t stride, size_t start, size_t ring, size_t n, float scale, float *scores)
-{
-    const int is_half = kv_dtype == BZ_DTYPE_F16;
-    const size_t row_size = stride * (is_half ? 2 : 4);
-    const size_t from = n > 0 ? start % ring : 0;
-    float max = -INFINITY;
-    for (size_t r = 0, at = from; r < n; r++, at = at + 1 == ring ? 0 : at + 1) {
-        scores[r] = ops_avx512_score(q, (const char *)k + at * row_size, is_half, D) * scale;
-        max = scores[r] > max ? scores[r] : max;
-    }
-    const float sum = ops_avx512_softmax(scores, n, max);
-    const __m512 norm = _mm512_set1_ps(sum > 0.0f || sum != sum ? 1.0f / sum : 0.0f);
-    for (size_t i = 0; i < D; i += 16 * OPS_AVX512_STRIP) {
-        __m512 acc[OPS_AVX512_STRIP];
-        const size_t whole = (D - i) / 16 < OPS_AVX512_STRIP ? (D - i + 15) / 16 : OPS_AVX512_STRIP;
-        for (size_t j = 0; j < OPS_AVX512_STRIP; j++)
-            acc[j] = _mm512_setzero_ps();
-        for (size_t r = 0, at = from; r < n; r++, at = at + 1 == ring ? 0 : at + 1) {
-            const char *row = (const char *)v + at * row_size;
-            const __m512 p = _mm512_set1_ps(scores[r]);
-            if (D - i >= 16 * OPS_AVX512_STRIP) {
-                for (size_t j = 0; j < OPS_AVX512_STRIP; j++)
-                    acc[j] = _mm512_fmadd_ps(p, ops_avx512_row(row, is_half, i + 16 * j, D), acc[j]);
-                continue;
-            }
-            for (size_t j = 0; j < whole; j++)
-                acc[j] = _mm512_fmadd_ps(p, ops_avx512_row(row, is_half, i + 16 * j, D), acc[j]);
-        }
-        for (size_t j = 0; j < whole; j++)
-            _mm512_mask_storeu_ps(out + i + 16 * j, ops_avx512_first(D - i - 16 * j), _mm512_mul_ps(acc[j], norm));
     }
 }

@@ -8,6 +8,7 @@
 
 #include "compute/activation.h"
 #include "compute/kernel.h"
+#include "compute/kernel_ref.h"
 #include "compute/quant.h"
 
 #include <math.h>
@@ -151,56 +152,6 @@ static void ref_f32_to_f16(uint16_t *out, const float *x, size_t n)
         out[i] = bz_f32_to_f16(x[i]);
 }
 
-/* ---- attention -------------------------------------------------------------------------------------------------------- */
-
-enum { REF_HEAD_PART = 256 }; /* elements of a row that are converted at a time */
-
-/* Elements [i, i + n) of a K or V row as floats: the row itself, or converted into buffer. */
-static const float *ref_row_part(float *buffer, const void *base, uint32_t dtype, size_t i, size_t n)
-{
-    if (dtype != BZ_DTYPE_F16)
-        return (const float *)base + i;
-    for (size_t j = 0; j < n; j++)
-        buffer[j] = bz_f16_to_f32(((const uint16_t *)base)[i + j]);
-    return buffer;
-}
-
-static void ref_attention(float *out, const float *q, const void *k, const void *v, uint32_t kv_dtype, size_t D,
-                          size_t stride, size_t start, size_t ring, size_t n, float scale, float *scores)
-{
-    float buffer[REF_HEAD_PART];
-    const size_t row_size = stride * (kv_dtype == BZ_DTYPE_F16 ? 2 : 4);
-    float max = -INFINITY;
-    for (size_t r = 0; r < n; r++) {
-        const char *row = (const char *)k + (start + r) % ring * row_size;
-        float s = 0.0f;
-        for (size_t i = 0; i < D; i += REF_HEAD_PART) {
-            const size_t step = D - i < REF_HEAD_PART ? D - i : REF_HEAD_PART;
-            s += ref_dot(q + i, ref_row_part(buffer, row, kv_dtype, i, step), step);
-        }
-        scores[r] = s * scale;
-        max = scores[r] > max ? scores[r] : max;
-    }
-    double sum = 0.0;
-    for (size_t r = 0; r < n; r++) {
-        scores[r] = expf(scores[r] - max);
-        sum += (double)scores[r];
-    }
-    const float norm = sum > 0.0 ? (float)(1.0 / sum) : 0.0f;
-    for (size_t i = 0; i < D; i++)
-        out[i] = 0.0f;
-    for (size_t r = 0; r < n; r++) {
-        const char *row = (const char *)v + (start + r) % ring * row_size;
-        const float p = scores[r] * norm;
-        for (size_t i = 0; i < D; i += REF_HEAD_PART) {
-            const size_t step = D - i < REF_HEAD_PART ? D - i : REF_HEAD_PART;
-            const float *part = ref_row_part(buffer, row, kv_dtype, i, step);
-            for (size_t j = 0; j < step; j++)
-                out[i + j] += p * part[j];
-        }
-    }
-}
-
 /* ---- table ------------------------------------------------------------------------------------------------------------ */
 
 const bz_kernel bz_kernel_ref = {
@@ -215,7 +166,11 @@ const bz_kernel bz_kernel_ref = {
     .geglu = ref_geglu,
     .add = ref_add,
     .rope = ref_rope,
-    .attention = ref_attention,
+    .key_expand = bz_ref_key_expand,
+    .key_scores = bz_ref_key_scores,
+    .key_softmax = bz_ref_key_softmax,
+    .key_mix = bz_ref_key_mix,
+    .key_join = bz_ref_key_join,
     .f32_to_f16 = ref_f32_to_f16,
     .screen = bz_screen_scan_ref,
 };

@@ -148,7 +148,7 @@ static bezel_status batch_fit(bezel_batch *b, const bezel_session *session, beze
         return BEZEL_OK;
     bz_decoder *decoder;
     const int use_q8 = session->activations == BEZEL_ACTIVATIONS_Q8;
-    const bezel_status status = bz_decoder_new(&decoder, b->model, session->n_ctx, s->most, use_q8, err);
+    const bezel_status status = bz_decoder_new(&decoder, b->model, s->most, use_q8, err);
     if (status != BEZEL_OK)
         return status;
     bz_scheduler_drop_pass(s);

@@ -129,7 +129,7 @@ static bezel_status session_make(bezel_session **out, bezel_model *model, const 
     status = bz_kv_cache_new(&s->cache, w, &model->config, o->n_ctx, use_q8 ? BZ_DTYPE_F16 : BZ_DTYPE_F32, err);
     if (status != BEZEL_OK)
         goto done;
-    status = bz_decoder_new(&s->decoder, model, o->n_ctx, o->chunk, use_q8, err);
+    status = bz_decoder_new(&s->decoder, model, o->chunk, use_q8, err);
     if (status != BEZEL_OK)
         goto done;
     s->ids = bz_zalloc_array(w, o->n_ctx, sizeof *s->ids);

@@ -49,6 +49,9 @@ typedef struct attention_pass {
     const bz_layer_weights *w;
     uint32_t layer;
     int is_global;
+    const bz_segment *segment; /* of the tasks */
+    size_t step;               /* positions a task */
+    size_t first_task;         /* of a round */
 } attention_pass;
 
 /* Norm and rotation of q and k, then K and V into the cache. */
@@ -79,25 +82,170 @@ static void attention_prepare_rows(void *ctx, size_t begin, size_t end, unsigned
     }
 }
 
-/* Row r is row r / H of the pass, head r % H. */
-static void attention_score_rows(void *ctx, size_t begin, size_t end, unsigned worker)
+/* --- Queries over keys ----------------------------------------------------------------------
+ *
+ * Query heads that share a KV head go together, at most BZ_KEY_QUERIES: a unit. */
+
+static size_t attention_unit_heads(const bz_config *c)
+{
+    const size_t group = c->H / c->Hkv;
+    return group < BZ_KEY_QUERIES ? group : BZ_KEY_QUERIES;
+}
+
+static size_t attention_units(const bz_config *c)
+{
+    const size_t group = c->H / c->Hkv, heads = attention_unit_heads(c);
+    return c->Hkv * ((group + heads - 1) / heads);
+}
+
+uint64_t bz_attention_scratch(const bz_config *c)
+{
+    return bz_key_scratch_size(c->Dh);
+}
+
+/* BZ_ATTENTION_PARTS parts of a unit, and one of every head to join them in. */
+uint64_t bz_attention_parts(const bz_config *c)
+{
+    return (BZ_ATTENTION_PARTS * (uint64_t)attention_unit_heads(c) + c->H) * bz_key_part_stride(c->Dh) * sizeof(float);
+}
+
+/* Rows [t, t + positions) of segment s, unit u. Returns the unit's first head. */
+static size_t attention_queries(bz_key_queries *q, bz_key_rows *keys, const attention_pass *p, const bz_segment *s, size_t u,
+                                size_t t, size_t positions)
+{
+    bz_decoder *d = p->d;
+    const bz_config *c = d->config;
+    const size_t group = c->H / c->Hkv, heads = attention_unit_heads(c), cuts = (group + heads - 1) / heads;
+    const size_t skipped = u % cuts * heads, head = u / cuts * group + skipped;
+    const size_t at = (s->row + t) * c->H * c->Dh + head * c->Dh;
+    *q = (bz_key_queries){.q = d->q + at,
+                          .out = d->att + at,
+                          .stride = (size_t)c->H * c->Dh,
+                          .heads = group - skipped < heads ? group - skipped : heads,
+                          .position = s->position + t,
+                          .positions = positions,
+                          .window = p->is_global ? 0 : c->window,
+                          .scale = c->score_scale};
+    *keys = (bz_key_rows){.k = bz_kv_cache_rows(s->cache, p->layer, 0, (uint32_t)(u / cuts)),
+                          .v = bz_kv_cache_rows(s->cache, p->layer, 1, (uint32_t)(u / cuts)),
+                          .row_size = s->cache->row_size,
+                          .ring = bz_kv_cache_ring(c, p->layer, s->cache->n_ctx),
+                          .D = c->Dh,
+                          .dtype = s->cache->dtype};
+    return head;
+}
+
+static void *attention_scratch_of(const bz_decoder *d, unsigned worker)
+{
+    return (uint8_t *)d->attention_scratch + worker * (size_t)bz_attention_scratch(d->config);
+}
+
+/* Task: a unit of some positions of one segment; tasks of a position lie together. */
+static void attention_position_tasks(void *ctx, size_t begin, size_t end, unsigned worker)
 {
     const attention_pass *p = ctx;
     bz_decoder *d = p->d;
+    const size_t units = attention_units(d->config);
+    for (size_t i = begin; i < end; ++i) {
+        const size_t t = i / units * p->step;
+        size_t positions = p->segment->T - t;
+        bz_key_queries q;
+        bz_key_rows keys;
+        if (positions > p->step)
+            positions = p->step;
+        (void)attention_queries(&q, &keys, p, p->segment, i % units, t, positions);
+        bz_key_attend(d->kernel, &q, &keys, attention_scratch_of(d, worker));
+    }
+}
+
+/* Task: the only position of a segment that is one. */
+static void attention_single_tasks(void *ctx, size_t begin, size_t end, unsigned worker)
+{
+    const attention_pass *p = ctx;
+    bz_decoder *d = p->d;
+    const size_t units = attention_units(d->config);
+    for (size_t i = begin; i < end; ++i) {
+        bz_key_queries q;
+        bz_key_rows keys;
+        (void)attention_queries(&q, &keys, p, &p->segment[i / units], i % units, 0, 1);
+        bz_key_attend(d->kernel, &q, &keys, attention_scratch_of(d, worker));
+    }
+}
+
+/* Task: one block of keys for one unit of one position. */
+static void attention_block_tasks(void *ctx, size_t begin, size_t end, unsigned worker)
+{
+    const attention_pass *p = ctx;
+    bz_decoder *d = p->d;
+    const size_t units = attention_units(d->config);
+    const size_t size = attention_unit_heads(d->config) * bz_key_part_stride(d->config->Dh);
+    for (size_t i = begin; i < end; ++i) {
+        const size_t task = p->first_task + i;
+        bz_key_queries q;
+        bz_key_rows keys;
+        (void)attention_queries(&q, &keys, p, p->segment, task % units, 0, 1);
+        const size_t first = bz_key_first(q.position, q.window) / BZ_KEY_BLOCK;
+        bz_key_part(d->attention_parts + i * size, d->kernel, &q, &keys, first + task / units,
+                    attention_scratch_of(d, worker));
+    }
+}
+
+/* One position whose keys are cut among the threads; rounds of BZ_ATTENTION_PARTS blocks, joined in order. */
+static void attention_by_keys(attention_pass *p)
+{
+    bz_decoder *d = p->d;
     const bz_config *c = d->config;
-    const size_t Dh = c->Dh, group = c->H / c->Hkv;
-    float *scores = d->scores + worker * d->scores_stride;
-    for (size_t r = begin; r < end; ++r) {
-        const bz_segment *s = &d->segments[d->owner[r / c->H]];
-        const size_t ring = bz_kv_cache_ring(c, p->layer, s->cache->n_ctx);
-        const size_t position = s->position + r / c->H - s->row;
-        const uint32_t head = (uint32_t)(r % c->H);
-        const uint32_t kv_head = (uint32_t)(head / group);
-        const int windowed = !p->is_global && c->window != 0 && position >= c->window;
-        const size_t first = windowed ? position - c->window + 1 : 0;
-        d->kernel->attention(d->att + r * Dh, d->q + r * Dh, bz_kv_cache_rows(s->cache, p->layer, 0, kv_head),
-                             bz_kv_cache_rows(s->cache, p->layer, 1, kv_head), s->cache->dtype, Dh, Dh, first % ring,
-                             ring, position - first + 1, c->score_scale, scores);
+    const size_t units = attention_units(c), stride = bz_key_part_stride(c->Dh);
+    const size_t size = attention_unit_heads(c) * stride;
+    const size_t position = p->segment->position, window = p->is_global ? 0 : c->window;
+    const size_t blocks = position / BZ_KEY_BLOCK - bz_key_first(position, window) / BZ_KEY_BLOCK + 1;
+    float *whole = d->attention_parts + BZ_ATTENTION_PARTS * size;
+    bz_key_queries q;
+    bz_key_rows keys;
+    bz_key_part_clear(whole, c->H, c->Dh);
+    for (p->first_task = 0; p->first_task < blocks * units; p->first_task += BZ_ATTENTION_PARTS) {
+        const size_t left = blocks * units - p->first_task;
+        const size_t n = left < BZ_ATTENTION_PARTS ? left : BZ_ATTENTION_PARTS;
+        bz_thread_pool_run(d->engine->pool, n, 1, attention_block_tasks, p);
+        for (size_t i = 0; i < n; ++i) {
+            const size_t head = attention_queries(&q, &keys, p, p->segment, (p->first_task + i) % units, 0, 1);
+            bz_key_part_join(whole + head * stride, d->attention_parts + i * size, d->kernel, q.heads, c->Dh);
+        }
+    }
+    for (size_t u = 0; u < units; ++u) {
+        const size_t head = attention_queries(&q, &keys, p, p->segment, u, 0, 1);
+        bz_key_part_finish(whole + head * stride, &q, c->Dh);
+    }
+}
+
+/* Positions of a task: as many as share a block of keys, fewer where the threads would have too few tasks. */
+static size_t attention_step(const bz_decoder *d, size_t T)
+{
+    const size_t most = BZ_KEY_QUERIES / attention_unit_heads(d->config);
+    const size_t even = T / ((size_t)4 * bz_thread_pool_size(d->engine->pool));
+    const size_t step = even < most ? even : most;
+    return step == 0 ? 1 : step;
+}
+
+static void attention_over_keys(attention_pass *p)
+{
+    bz_decoder *d = p->d;
+    const size_t units = attention_units(d->config), threads = bz_thread_pool_size(d->engine->pool);
+    for (size_t i = 0, n; i < d->n_segments; i += n) {
+        p->segment = &d->segments[i];
+        for (n = 0; i + n < d->n_segments && d->segments[i + n].T == 1; ++n) {
+        }
+        if (n * units >= threads) {
+            bz_thread_pool_run(d->engine->pool, n * units, 1, attention_single_tasks, p);
+        } else if (n > 0) {
+            for (size_t j = 0; j < n; ++j, ++p->segment)
+                attention_by_keys(p);
+        } else {
+            n = 1;
+            p->step = attention_step(d, p->segment->T);
+            bz_thread_pool_run(d->engine->pool, (p->segment->T + p->step - 1) / p->step * units, 1,
+                               attention_position_tasks, p);
+        }
     }
 }
 
@@ -105,7 +253,7 @@ void bz_attention_forward(bz_decoder *d, uint32_t layer)
 {
     const bz_config *c = d->config;
     const size_t q_width = (size_t)c->H * c->Dh, kv_width = (size_t)c->Hkv * c->Dh;
-    attention_pass pass = {d, &d->model->weights.layers[layer], layer, c->is_global[layer] != 0};
+    attention_pass pass = {d, &d->model->weights.layers[layer], layer, c->is_global[layer] != 0, NULL, 0, 0};
     bz_activations act;
     bz_activations_set(&act, d->a, c->D, d->T, c->D, d->q8);
     act.prompts = d->prompts;
@@ -113,7 +261,7 @@ void bz_attention_forward(bz_decoder *d, uint32_t layer)
         {d->q, q_width, &pass.w->q}, {d->k, kv_width, &pass.w->k}, {d->v, kv_width, &pass.w->v}};
     bz_matmul_many(d->engine, parts, 3, &act);
     bz_thread_pool_run(d->engine->pool, d->T, 1, attention_prepare_rows, &pass);
-    bz_thread_pool_run(d->engine->pool, d->T * c->H, 1, attention_score_rows, &pass);
+    attention_over_keys(&pass);
     bz_activations_set(&act, d->att, q_width, d->T, q_width, d->q8);
     act.prompts = d->prompts;
     bz_matmul(d->a, c->D, d->engine, &pass.w->attn_output, 0, c->D, &act);

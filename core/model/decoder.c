@@ -23,7 +23,7 @@ int bz_decoder_default_q8(const bezel_engine *engine)
 /* ORDER: as decoder_place hands them out. */
 enum {
     PART_X, PART_A, PART_Q, PART_K, PART_V, PART_ATT, PART_GATE, PART_UP, PART_COS0, PART_COS1, PART_SIN0, PART_SIN1,
-    PART_FREQ0, PART_FREQ1, PART_SCORES, PART_Q8, PART_SCREEN, PART_SEGMENTS, PART_OWNER, PART_PROMPTS, PART_LIMIT
+    PART_FREQ0, PART_FREQ1, PART_ATTENTION, PART_PARTS, PART_Q8, PART_SCREEN, PART_SEGMENTS, PART_OWNER, PART_PROMPTS, PART_LIMIT
 };
 
 static size_t decoder_widest(const bz_config *c)
@@ -34,7 +34,7 @@ static size_t decoder_widest(const bz_config *c)
 }
 
 /* Bytes of each part, a multiple of 64; 0 on overflow. */
-static int decoder_sizes(uint64_t sizes[PART_LIMIT], const bz_config *c, const bezel_engine *engine, uint32_t n_ctx,
+static int decoder_sizes(uint64_t sizes[PART_LIMIT], const bz_config *c, const bezel_engine *engine,
                          uint32_t chunk)
 {
     const uint64_t threads = bz_thread_pool_size(engine->pool);
@@ -56,7 +56,8 @@ static int decoder_sizes(uint64_t sizes[PART_LIMIT], const bz_config *c, const b
         [PART_SIN1] = {chunk, half, 4},
         [PART_FREQ0] = {1, half, 8},
         [PART_FREQ1] = {1, half, 8},
-        [PART_SCORES] = {threads, ((uint64_t)n_ctx + 15) & ~(uint64_t)15, 4},
+        [PART_ATTENTION] = {threads, bz_attention_scratch(c), 1},
+        [PART_PARTS] = {bz_attention_parts(c), 1, 1},
         [PART_Q8] = {chunk, q8_row, 1},
         [PART_SCREEN] = {bz_decoder_screen_bytes(c->V, c->D), 1, 1},
         [PART_SEGMENTS] = {chunk, sizeof(bz_segment), 1},
@@ -81,10 +82,10 @@ static uint64_t decoder_total(const uint64_t sizes[PART_LIMIT])
     return total;
 }
 
-uint64_t bz_decoder_bytes(const bz_config *config, const bezel_engine *engine, uint32_t n_ctx, uint32_t chunk)
+uint64_t bz_decoder_bytes(const bz_config *config, const bezel_engine *engine, uint32_t chunk)
 {
     uint64_t sizes[PART_LIMIT];
-    return decoder_sizes(sizes, config, engine, n_ctx, chunk) ? decoder_total(sizes) : UINT64_MAX;
+    return decoder_sizes(sizes, config, engine, chunk) ? decoder_total(sizes) : UINT64_MAX;
 }
 
 static void decoder_place(bz_decoder *d, const uint64_t sizes[PART_LIMIT])
@@ -109,7 +110,8 @@ static void decoder_place(bz_decoder *d, const uint64_t sizes[PART_LIMIT])
     d->rope_sin[1] = parts[PART_SIN1];
     d->inv_freq[0] = parts[PART_FREQ0];
     d->inv_freq[1] = parts[PART_FREQ1];
-    d->scores = parts[PART_SCORES];
+    d->attention_scratch = parts[PART_ATTENTION];
+    d->attention_parts = parts[PART_PARTS];
     d->q8 = d->use_q8 ? parts[PART_Q8] : NULL;
     d->screen_block = sizes[PART_SCREEN] > 0 ? parts[PART_SCREEN] : NULL;
     d->segments = parts[PART_SEGMENTS];
@@ -117,8 +119,7 @@ static void decoder_place(bz_decoder *d, const uint64_t sizes[PART_LIMIT])
     d->prompts = parts[PART_PROMPTS];
 }
 
-bezel_status bz_decoder_new(bz_decoder **out, const bezel_model *model, uint32_t n_ctx, uint32_t chunk, int use_q8,
-                            bezel_error *err)
+bezel_status bz_decoder_new(bz_decoder **out, const bezel_model *model, uint32_t chunk, int use_q8, bezel_error *err)
 {
     *out = NULL;
     const bz_config *c = &model->config;
@@ -129,7 +130,7 @@ bezel_status bz_decoder_new(bz_decoder **out, const bezel_model *model, uint32_t
                        (double)c->attn_softcap);
     uint64_t sizes[PART_LIMIT];
     const uint64_t total =
-        decoder_sizes(sizes, c, model->engine, n_ctx, chunk) ? decoder_total(sizes) : UINT64_MAX;
+        decoder_sizes(sizes, c, model->engine, chunk) ? decoder_total(sizes) : UINT64_MAX;
     if (total > SIZE_MAX / 2)
         return bz_fail(err, BEZEL_ERR_OVERFLOW, "decoder", "scratch for chunks of %u tokens does not fit in memory",
                        (unsigned)chunk);
@@ -142,7 +143,6 @@ bezel_status bz_decoder_new(bz_decoder **out, const bezel_model *model, uint32_t
     d->kernel = model->engine->kernel;
     d->chunk = chunk;
     d->use_q8 = use_q8;
-    d->scores_stride = ((size_t)n_ctx + 15) & ~(size_t)15;
     d->layer = c->n_layers;
     d->block = bz_alloc_aligned(w, (size_t)total);
     if (d->block == NULL) {

@@ -66,21 +66,20 @@ typedef struct bz_decoder {
     float *rope_cos[2]; /* [C, Dh/2] of the local (0) and global (1) base */
     float *rope_sin[2];
     double *inv_freq[2]; /* [Dh/2] */
-    float *scores;       /* [threads, n_ctx] attention scratch */
+    void *attention_scratch; /* [threads, bz_attention_scratch] */
+    float *attention_parts;  /* of bz_attention_parts: blocks of keys of one position */
     void *q8;            /* 8-bit rows, NULL with float activations */
-    size_t scores_stride;
 } bz_decoder;
 
 /* Bytes that a decoder takes; UINT64_MAX when they do not fit. For bezel_model_plan. */
-uint64_t bz_decoder_bytes(const bz_config *config, const bezel_engine *engine, uint32_t n_ctx, uint32_t chunk);
+uint64_t bz_decoder_bytes(const bz_config *config, const bezel_engine *engine, uint32_t chunk);
 
 /* chunk in 1..BZ_KV_SLACK. Errors: BEZEL_ERR_UNSUPPORTED for a model with attention soft-capping. */
-bezel_status bz_decoder_new(bz_decoder **out, const bezel_model *model, uint32_t n_ctx, uint32_t chunk, int use_q8,
-                            bezel_error *err);
+bezel_status bz_decoder_new(bz_decoder **out, const bezel_model *model, uint32_t chunk, int use_q8, bezel_error *err);
 void bz_decoder_free(bz_decoder *d);
 
 /* Embeds the ids of n segments: each of another cache and T >= 1, together at most C rows. Caches of one pass have the
- * decoder's config, one dtype, and at most its n_ctx. A pass that is never finished leaves the caches as they were; to
+ * decoder's config and one dtype. A pass that is never finished leaves the caches as they were; to
  * take back positions of a finished one: bz_kv_cache_trim. */
 void bz_decoder_begin(bz_decoder *d, const bz_segment *segments, size_t n);
 /* Computes one layer; 1 while layers are left, 0 when the pass is done and the caches hold its positions. */
@@ -124,6 +123,10 @@ void bz_embedding_lookup(bz_decoder *d);
 /* attention.c: angles of the rows' positions for both bases. */
 void bz_attention_rope_init(bz_decoder *d);
 void bz_attention_rope(bz_decoder *d);
+/* attention.c: bytes of a thread's scratch, and of what a position needs whose keys are cut among the threads. */
+#define BZ_ATTENTION_PARTS 32
+uint64_t bz_attention_scratch(const bz_config *config);
+uint64_t bz_attention_parts(const bz_config *config);
 /* attention.c: a [T, D] normed -> a [T, D] attention output, K and V stored in the rows' caches. */
 void bz_attention_forward(bz_decoder *d, uint32_t layer);
 /* feed_forward.c: a [T, D] normed -> a [T, D]. */

@@ -146,7 +146,7 @@ bezel_status bezel_model_plan(bezel_value **out, bezel_tree *tree, bezel_engine 
     kv_dtype = bz_decoder_default_q8(engine) ? BZ_DTYPE_F16 : BZ_DTYPE_F32; /* as bezel_session_new pairs them */
     bz_weights_total(&weights, &parameters, &config, source);
     kv = bz_kv_cache_bytes(&config, n_ctx, kv_dtype);
-    scratch = bz_decoder_bytes(&config, engine, n_ctx, BZ_DEFAULT_CHUNK);
+    scratch = bz_decoder_bytes(&config, engine, BZ_DEFAULT_CHUNK);
     if (kv > (uint64_t)INT64_MAX / 4 || scratch > (uint64_t)INT64_MAX / 4) {
         status = bz_fail(err, BEZEL_ERR_LIMIT, "model", "%s: a session of %u positions needs more memory than can be counted",
                          path, (unsigned)n_ctx);

@@ -79,7 +79,7 @@ static void run_open(run *r, uint32_t isa, uint32_t threads, uint32_t chunk, int
     const bezel_world *w = bezel_engine_world(r->tiny.engine);
     const bz_config *c = &r->tiny.model->config;
     ck_assert_int_eq(bz_kv_cache_new(&r->cache, w, c, 1024, use_q8 ? BZ_DTYPE_F16 : BZ_DTYPE_F32, NULL), BEZEL_OK);
-    ck_assert_int_eq(bz_decoder_new(&r->decoder, r->tiny.model, 1024, chunk, use_q8, NULL), BEZEL_OK);
+    ck_assert_int_eq(bz_decoder_new(&r->decoder, r->tiny.model, chunk, use_q8, NULL), BEZEL_OK);
     r->logits = malloc(c->V * sizeof *r->logits);
 }
 
@@ -354,9 +354,9 @@ START_TEST(the_plan_is_what_a_decoder_takes)
     test_world_init(&tw);
     tiny_model_open(&t, BEZEL_ISA_AUTO, 1, &tw.world);
     const int64_t before = tw.bytes;
-    ck_assert_int_eq(bz_decoder_new(&d, t.model, 1024, 128, 1, NULL), BEZEL_OK);
+    ck_assert_int_eq(bz_decoder_new(&d, t.model, 128, 1, NULL), BEZEL_OK);
     const uint64_t taken = (uint64_t)(tw.bytes - before);
-    const uint64_t planned = bz_decoder_bytes(&t.model->config, t.engine, 1024, 128);
+    const uint64_t planned = bz_decoder_bytes(&t.model->config, t.engine, 128);
     ck_assert_uint_ge(taken, planned);
     ck_assert_uint_lt(taken, planned + sizeof *d + 512); /* headers of two blocks */
     bz_decoder_free(d);

@@ -119,7 +119,7 @@ static void open_table(uint32_t isa, uint32_t threads, uint32_t dtype, int kind,
                                .weight = t.weight, .path = path, .temp = temp};
     ck_assert_msg(bz_head_file_make(&plan, &err) == BEZEL_OK, "%s", err.text);
     ck_assert_msg(bz_head_file_open(&t.file, &plan, &err) == BEZEL_OK, "%s", err.text);
-    ck_assert_msg(bz_decoder_new(&t.decoder, &t.model, 64, 4, use_q8, &err) == BEZEL_OK, "%s", err.text);
+    ck_assert_msg(bz_decoder_new(&t.decoder, &t.model, 4, use_q8, &err) == BEZEL_OK, "%s", err.text);
 }
 
 static void close_table(void)
