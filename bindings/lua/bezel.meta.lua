@@ -106,7 +106,8 @@ function model:chat(options) end
 ---@field run fun(args: table): any, string? result, or nil and a message
 ---@field permission? "pure"|"read"|"write"|"network"
 ---@field examples? string[] transcript lines for pretrained models
----@field timeout_ms? integer ends a Lua function; not a C function inside it (io.read, a pattern over a long text)
+---@field timeout_ms? integer default 30000; ends a Lua function and patterns inside it, not io.read or os.execute
+---@field memory_mb? integer default 256: what Lua may hold above what it held when the call began
 
 ---@class bezel.chat_options: bezel.generate_options
 ---@field system? string

@@ -102,10 +102,28 @@ typedef struct lbezel_tool {
     lbezel_toolset *owner;
     lua_Integer index; /* of its function in the list in user value 2 of the toolset */
     int64_t timeout_ms;
+    int64_t memory; /* most bytes that Lua may hold above what it held when the call began */
 } lbezel_tool;
 /* Makes the toolset at the top findable by its address. */
 void lbezel_callback_register(lua_State *L, const lbezel_toolset *set);
 void lbezel_callback_open(lua_State *L);
+
+/* --- lbezel_bound.c, lbezel_pattern.c ----------------------------------------------------- */
+
+void lbezel_bound_open(lua_State *L); /* notes which C functions are those of the library */
+/* In the call hook of a tool: 1 = the call that is about to happen is a pattern that does not end before is_late; raises for
+ * a count beyond all reason. */
+int lbezel_bound_is_late(lua_State *L, lua_Debug *ar, int (*is_late)(void *ud), void *ud);
+typedef struct lbezel_pattern {
+    const char *s, *p; /* subject and pattern, each with a zero after its end */
+    size_t s_size, p_size, init;
+    size_t most;    /* matches after which it is over */
+    int may_anchor; /* a leading ^ is one */
+    int is_plain;
+    int (*is_late)(void *ud);
+    void *ud;
+} lbezel_pattern;
+int lbezel_pattern_is_late(const lbezel_pattern *job); /* 1 = is_late was true before the end */
 
 /* --- topics ------------------------------------------------------------------------------- */
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* The only file that calls Lua from C. A tool runs in its own coroutine, protected, under a count hook that ends it at
- * its deadline and cannot be swallowed by the tool's own pcall (coroutines that the tool makes inherit the hook). A tool
- * that yields is an error the model can read.
- * Does not: stop a tool inside a C function (a pattern over a long text, io.read, os.execute) or in a message handler of its
- * own that the hook's error has entered; tools are the host's code, their arguments are not. What comes from the model is
- * at most 64 KiB a call; maxLength in a tool's parameters makes that less. */
+/* The only file that calls Lua from C. A tool runs in its own coroutine, protected, under a hook that ends it at its
+ * deadline and cannot be swallowed by the tool's own pcall (coroutines that the tool makes inherit the hook). The hook looks at
+ * the clock every so many instructions and before calls; patterns and counts are looked at before they run (lbezel_bound.c).
+ * What Lua allocates meanwhile is counted and refused beyond the tool's memory. A tool that yields is an error the model can
+ * read.
+ * Does not: stop a tool inside io.read, os.execute or C functions of other modules, or in a message handler of its own that
+ * the hook's error has entered; tools are the host's code, their arguments are not. What comes from the model is at most
+ * 64 KiB a call; maxLength in a tool's parameters makes that less. */
 #include "lbezel.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define HOOK_COUNT 10000 /* VM instructions between two looks at the clock: about 50 us */
+#define HOOK_CALLS 256   /* calls between two looks: functions of C that call each other run no instructions */
 
 typedef struct tool_run {
     const lbezel_tool *tool;
@@ -19,6 +22,11 @@ typedef struct tool_run {
     int64_t deadline_ns;
     bezel_status status;
     char reason[400];
+    unsigned calls;
+    lua_Alloc alloc; /* of the state, or of an outer tool */
+    void *alloc_ud;
+    int64_t used;    /* bytes above what Lua held at the start */
+    int refused;
 } tool_run;
 
 static const char run_key = 0;  /* registry key of the tool_run that is running, a light userdata */
@@ -26,13 +34,31 @@ static const char sets_key = 0; /* registry key of a table without strength: add
 
 static int run_is_late(const tool_run *run) { return run->world->monotonic_ns(run->world->ud) > run->deadline_ns; }
 
+static int run_is_late_ud(void *ud) { return run_is_late(ud); }
+
+/* Counts what Lua allocates while the tool runs. */
+static void *run_alloc(void *ud, void *block, size_t old_size, size_t size) {
+    tool_run *run = ud;
+    const int64_t more = (int64_t)size - (block ? (int64_t)old_size : 0); /* without a block old_size is a type */
+    if (more > 0 && run->used + more > run->tool->memory) {
+        run->refused = 1;
+        return NULL;
+    }
+    void *fresh = run->alloc(run->alloc_ud, block, old_size, size);
+    if (fresh || !size) run->used += more;
+    return fresh;
+}
+
 static void hook_deadline(lua_State *L, lua_Debug *ar) {
-    (void)ar;
     lua_rawgetp(L, LUA_REGISTRYINDEX, &run_key);
-    const tool_run *run = lua_touserdata(L, -1);
+    tool_run *run = lua_touserdata(L, -1);
     lua_pop(L, 1);
-    if (run && run_is_late(run)) {
-        lua_sethook(L, hook_deadline, LUA_MASKCOUNT, 1); /* sticky: the tool's own pcall meets it again at once */
+    if (!run) return;
+    int late = 0;
+    if (ar->event == LUA_HOOKCOUNT || ++run->calls % HOOK_CALLS == 0) late = run_is_late(run);
+    if (!late && ar->event != LUA_HOOKCOUNT) late = lbezel_bound_is_late(L, ar, run_is_late_ud, run);
+    if (late) {
+        lua_sethook(L, hook_deadline, LUA_MASKCALL | LUA_MASKCOUNT, 1); /* sticky: the tool's own pcall meets it again at once */
         luaL_error(L, "the tool took longer than its time limit");
     }
 }
@@ -105,7 +131,7 @@ static int run_resume(lua_State *L, lua_State *co, tool_run *run) {
     lbezel_value_push(L, bezel_call_arguments(run->call), LBEZEL_NULL_AS_NIL);
     if (!lua_checkstack(co, 4)) luaL_error(L, "out of memory for the tool's stack");
     lua_xmove(L, co, 3);
-    lua_sethook(co, hook_deadline, LUA_MASKCOUNT, HOOK_COUNT);
+    lua_sethook(co, hook_deadline, LUA_MASKCALL | LUA_MASKCOUNT, HOOK_COUNT);
     int rc = lua_resume(co, L, 2, &n_results);
     lua_sethook(co, NULL, 0, 0);
     if (rc == LUA_OK && n_results == 3) {
@@ -113,7 +139,12 @@ static int run_resume(lua_State *L, lua_State *co, tool_run *run) {
         return 1;
     }
     const char *text = lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : NULL;
-    run_fail(run, run_is_late(run) ? BEZEL_ERR_TIMEOUT : BEZEL_ERR_CALLBACK, text);
+    if (run->refused && text && strcmp(text, "not enough memory") == 0) {
+        snprintf(run->reason, sizeof run->reason, "the tool took more than its %d MiB of memory",
+                 (int)(run->tool->memory >> 20));
+        run->status = BEZEL_ERR_LIMIT;
+    } else
+        run_fail(run, run_is_late(run) ? BEZEL_ERR_TIMEOUT : BEZEL_ERR_CALLBACK, text);
     return 0;
 }
 
@@ -153,10 +184,13 @@ bezel_status lbezel_callback_tool(void *ud, bezel_call *call, bezel_error *err) 
     run.deadline_ns = run.world->monotonic_ns(run.world->ud) + tool->timeout_ms * 1000000;
     const tool_run *outer = run_swap(L, &run);
     if (outer && outer->deadline_ns < run.deadline_ns) run.deadline_ns = outer->deadline_ns;
+    run.alloc = lua_getallocf(L, &run.alloc_ud);
+    lua_setallocf(L, run_alloc, &run);
     lua_pushcfunction(L, tool_body);
     lua_pushlightuserdata(L, &run);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK)
         run_fail(&run, BEZEL_ERR_CALLBACK, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL);
+    lua_setallocf(L, run.alloc, run.alloc_ud);
     run_swap(L, outer);
     lua_settop(L, top);
     if (run.status != BEZEL_OK && err) {
@@ -177,6 +211,7 @@ void lbezel_callback_register(lua_State *L, const lbezel_toolset *set) {
 }
 
 void lbezel_callback_open(lua_State *L) {
+    lbezel_bound_open(L);
     lua_pushlightuserdata(L, NULL);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &run_key);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &sets_key) == LUA_TNIL) {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define TOOL_TIMEOUT_MS 30000
+#define TOOL_MEMORY_MB 256
 
 static void tools_release(void *handle) { bezel_toolset_free(handle); }
 
@@ -97,7 +98,7 @@ static const char *const *tool_examples(lua_State *L, int i) {
 /* Adds the tool table at index i to set; anchor is the list of the set's userdata: function, struct, function, ... */
 static void tools_add(lua_State *L, int i, lbezel_toolset *set, int anchor) {
     static const char *const known[] = {"name", "description", "parameters", "run", "permission", "examples",
-                                        "timeout_ms", NULL};
+                                        "timeout_ms", "memory_mb", NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     int top = lua_gettop(L);
     lbezel_options_check(L, i, known);
@@ -114,6 +115,7 @@ static void tools_add(lua_State *L, int i, lbezel_toolset *set, int anchor) {
     tool->index = (lua_Integer)lua_rawlen(L, anchor) + 1;
     tool->timeout_ms = (int64_t)lbezel_option_integer(L, i, "timeout_ms", TOOL_TIMEOUT_MS, 1, 86400000);
     spec.timeout_ms = tool->timeout_ms;
+    tool->memory = (int64_t)lbezel_option_integer(L, i, "memory_mb", TOOL_MEMORY_MB, 1, 1 << 20) << 20;
     if (lbezel_option_push(L, i, "run") != LUA_TFUNCTION)
         luaL_error(L, "tool %s: run must be a function, got %s", spec.name, luaL_typename(L, -1));
     lua_rawseti(L, anchor, tool->index);

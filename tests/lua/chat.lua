@@ -101,6 +101,79 @@ for _, row in ipairs(failures) do
   end)
 end
 
+-- Functions of Lua's own library that take long in C: seen before they are called, however the tool got at them.
+local find = string.find
+local as = ("a"):rep(100000)
+local slow = {
+  { "optional letters", function() return find(("a"):rep(30), ("a?"):rep(30) .. ("a"):rep(30)) end },
+  { "a lazy group", function() return as:find "(.-).-.-x" end },
+  { "a match", function() return string.match(as, ".-.-.-b") end },
+  { "a greedy match", function() return as:match "a*a*a*b" end },
+  { "gsub", function() return as:gsub(".-.-b", "") end },
+  { "gmatch", function() for _ in as:gmatch ".-.-b" do end end },
+  { "a balance at each place", function() return ("("):rep(200000):find "%b()" end },
+  { "repeated captures", function() return as:find "(a*)%1b" end },
+  { "a plain find", function() return as:rep(20):find(as:rep(10) .. "b", 1, true) end },
+  { "find as a value", function() return select(2, pcall(pcall, find, as, ".-.-.-b")) end },
+  { "a number as subject", function() return find(11111111111111, ("1?"):rep(40) .. ("1"):rep(40)) end },
+  { "in a coroutine of its own", function() return coroutine.wrap(function() return as:find ".-.-.-b" end)() end },
+  { "again and again in pcall", function() while true do pcall(find, as, ".-.-.-b") end end },
+}
+for _, row in ipairs(slow) do
+  t.test("a pattern in a tool ends at the time limit: " .. row[1], function()
+    local c <close> = chat(row[2], nil, { timeout_ms = 100 })
+    local began = os.clock()
+    local call = assert(c:ask "How is it?").calls[1]
+    t.ok(os.clock() - began < 2, "took too long")
+    t.eq(call.code, "timeout")
+    t.match(call.error, "took longer than")
+  end)
+end
+
+t.test("patterns that end give in a tool what they give outside", function()
+  local subject = ("key%d = value; "):rep(300):gsub("%%d", "7")
+  local function all()
+    local list = { subject:find("(%w+) = (.-);", 20), subject:match "^(.*)= value; $", subject:find("7 = ", 40, true) }
+    for k, v in subject:gmatch "(%w+)%s*=%s*(%w+)" do list[#list + 1] = k .. v end
+    list[#list + 1] = subject:gsub("%f[%w]%w+", { value = "x" }, 500)
+    list[#list + 1] = select(2, pcall(find, subject:rep(40), "(.-)%1[a"))
+    list[#list + 1] = select(2, pcall(find, {}, "a"))
+    list = bezel.json.encode(list)
+    return #list .. list:sub(-200)
+  end
+  local inside
+  local c <close> = chat(function() inside = all() end)
+  assert(c:ask "?")
+  t.eq(inside, all())
+  t.eq(string.find, find)
+  t.eq(getmetatable("").__index, string)
+end)
+
+t.test("what a tool allocates is bounded, and only while it runs", function()
+  for _, run in ipairs {
+    function() return #("a"):rep(1e9) end,
+    function() local s = "a" while true do s = s .. s end end,
+    function() local list = {} for i = 1, 1e9 do list[i] = {} end end,
+    function() return #("a"):rep(1e6):gsub("", ("x"):rep(1000)) end } do
+    local c <close> = chat(run, nil, { memory_mb = 32 })
+    local call = assert(c:ask "?").calls[1]
+    t.eq(call.code, "limit")
+    t.match(call.error, "more than its 32 MiB of memory")
+  end
+  local c <close> = chat(function() return #("a"):rep(2 ^ 24) end)
+  t.eq(assert(c:ask "?").calls[1].result, 2 ^ 24)
+  t.eq(#("a"):rep(300 * 2 ^ 20), 300 * 2 ^ 20)
+end)
+
+t.test("loops in C over counts beyond reason are refused", function()
+  for _, run in ipairs { function() return (""):rep(1e12) end, function() return table.move({}, 1, 1e12, 2) end } do
+    local c <close> = chat(run)
+    local call = assert(c:ask "?").calls[1]
+    t.eq(call.code, "callback")
+    t.match(call.error, "more than 67108864")
+  end
+end)
+
 t.test("results of every type come back as they are", function()
   for _, value in ipairs { 1, 2.5, "text", false, true, {}, { 1, 2 }, { a = { b = 1 } } } do
     local c <close> = chat(function() return value end)
