@@ -70,8 +70,9 @@ test:
 bench:
 	@$(DEPS) install build demo
 	@+$(INNER) build
-	@sh tests/make/fetch_model.sh
-	@$(OUT)/bezel bench
+	@BEZEL_MODEL=$$(sh tests/make/fetch_model.sh) && export BEZEL_MODEL && python3 -B tests/bench/bench.py --bezel $(OUT)/bezel \
+		--out $(OUT)/bench $(if $(PEERS),--peers "$(PEERS)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(THREADS),--threads $(THREADS)) $(if $(DOCS),--docs docs)
 
 lint:
 	@$(DEPS) install build test
@@ -131,7 +132,8 @@ help:
 	@echo 'make demo          install what is missing, build, fetch the small model, run the weather agent'
 	@echo 'make test          install what is missing, build, run the tests; SUITES="gguf json" runs some'
 	@echo 'make deps          install what is missing (Debian), saying what and why'
-	@echo 'make bench         tokens per second on this machine'
+	@echo 'make bench         Bezel beside llama.cpp on this machine, about 7 minutes; PEERS="name=/path/llama-bench; ..." are'
+	@echo '                   measured too, ROUNDS=7 THREADS=0, DOCS=1 puts tables and charts into docs/performance.md'
 	@echo 'make install       into PREFIX=$(PREFIX), below DESTDIR= when given; make uninstall takes it away'
 	@echo 'make lint          include direction, sizes, banned functions, exported symbols'
 	@echo 'make sanitize      the tests under ASan and UBSan; make valgrind: some of them under valgrind'

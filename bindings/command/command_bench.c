@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define ALL_TESTS "load,prompt,decode,forced,mixed,ttft,memory"
+#define ALL_TESTS "load,prompt,decode,forced,mixed,sessions,ttft,memory"
 
 static int compare_double(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -45,6 +45,13 @@ static int tests_read(bench *b) {
         if (!n || !list_has(ALL_TESTS, p, n)) return cmd_usage(&b->o, "--tests %s: some of " ALL_TESTS " expected", b->o.tests);
     }
     return CMD_OK;
+}
+
+static int wants_runs(const bench *b) {
+    static const char *const tests[] = {"prompt", "decode", "forced", "mixed", "sessions"};
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+        if (bench_wants(b, tests[i])) return 1;
+    return 0;
 }
 
 /* "32,512" to numbers; *out_count of them. */
@@ -105,6 +112,7 @@ static void print_row(const bench *b, const bench_row *row, double ms, double re
     if (row->context) snprintf(context, sizeof context, "%lld", (long long)row->context);
     if (row->tokens) snprintf(rate, sizeof rate, "%.1f", (double)row->tokens * 1e3 / ms);
     printf("%-8s %-8s %8s %8lld %11.2f %10s %12.1f", row->test, row->head, context, (long long)row->tokens, ms, rate, read);
+    if (row->sessions > 1) printf("   %lld sessions", (long long)row->sessions);
     printf(row->side_file ? "   side file %s\n" : "\n", row->side_file);
     fflush(stdout);
 }
@@ -122,6 +130,7 @@ void bench_add(bench *b, const bench_row *row, const bench_series *series) {
     set_list(b->tree, map, "runs", series->ms, series->n);
     cmd_set_number(b->tree, map, "read_gb_per_second", read);
     set_list(b->tree, map, "read_runs", series->read, series->n);
+    if (strcmp(row->test, "sessions") == 0) cmd_set_integer(b->tree, map, "sessions", row->sessions);
     if (row->side_file) {
         cmd_set_text(b->tree, map, "side_file", row->side_file, SIZE_MAX);
         cmd_set_number(b->tree, map, "process_milliseconds", median(series->end_ms, series->n));
@@ -146,7 +155,7 @@ static int bench_load(bench *b) {
     }
     if (bezel_tree_new(&b->tree, b->host.engine, &b->host.error) != BEZEL_OK) return cmd_host_fail(&b->host);
     b->rows = bezel_tree_list(b->tree);
-    if (bench_wants(b, "load")) bench_add(b, &(bench_row){"load", "none", 0, 0, NULL}, s);
+    if (bench_wants(b, "load")) bench_add(b, &(bench_row){"load", "none", 0, 0, NULL, 1}, s);
     return CMD_OK;
 }
 
@@ -203,7 +212,7 @@ static int bench_start(bench *b, const char *model, int absent) {
         bench_folder_remove(folder);
     }
     const char *head = b->o.head && strcmp(b->o.head, "full") == 0 ? "full" : "auto";
-    bench_row row = {"ttft", head, 0, (int64_t)tokens, absent ? "absent" : "present"};
+    bench_row row = {"ttft", head, 0, (int64_t)tokens, absent ? "absent" : "present", 1};
     if (status == CMD_OK) bench_add(b, &row, s);
     return status;
 }
@@ -287,16 +296,22 @@ static int bench_lengths(bench *b) {
     const cmd_options *o = &b->o;
     int status = lengths_read(b->prompts, &b->n_prompts, o, "prompt", o->prompts ? o->prompts : "512,32");
     if (status != CMD_OK) return status;
-    return lengths_read(b->contexts, &b->n_contexts, o, "context", o->context ? o->context : "16,1024,4096");
+    status = lengths_read(b->contexts, &b->n_contexts, o, "context", o->context ? o->context : "16,1024,4096");
+    if (status != CMD_OK) return status;
+    status = lengths_read(b->sessions, &b->n_sessions, o, "sessions", o->sessions ? o->sessions : "16,32");
+    for (int i = 0; status == CMD_OK && i < b->n_sessions; i++)
+        if (b->sessions[i] > BENCH_MAX_SESSIONS)
+            status = cmd_usage(o, "--sessions %s: at most %d expected", o->sessions, BENCH_MAX_SESSIONS);
+    return status;
 }
 
 int cmd_bench(int argc, char **argv) {
     bench *b = calloc(1, sizeof *b);
     if (!b) return cmd_error("out of memory");
     b->o.subcommand = "bench";
-    b->o.usage = "bench [--tests LIST] [--prompt LIST] [--context LIST] [--generate N] [--threads N] [--rounds N] [--json]";
+    b->o.usage = "bench [--tests LIST] [--prompt LIST] [--context LIST] [--sessions LIST] [--generate N] [--threads N] [--rounds N] [--json]";
     int status = cmd_options_read(&b->o, argc, argv,
-                                  CMD_ENGINE_OPTIONS " activations head chunk seed tests prompt context generate rounds json");
+                                  CMD_ENGINE_OPTIONS " activations head chunk seed tests prompt context sessions generate rounds json");
     if (status == CMD_OK) status = tests_read(b);
     if (status == CMD_OK) status = bench_lengths(b);
     b->quiet = b->o.quiet;
@@ -306,8 +321,7 @@ int cmd_bench(int argc, char **argv) {
         int64_t longest = bezel_model_context_length(b->host.model);
         if (!b->o.prompts) lengths_clip(b->prompts, &b->n_prompts, longest - 8);
         if (!b->o.context) lengths_clip(b->contexts, &b->n_contexts, longest - b->o.generate - 8);
-        if (bench_wants(b, "prompt") || bench_wants(b, "decode") || bench_wants(b, "forced") || bench_wants(b, "mixed"))
-            status = bench_runs(b);
+        if (wants_runs(b)) status = bench_runs(b);
     }
     if (status == CMD_OK) status = bench_processes(b);
     if (status == CMD_OK) status = bench_print(b);

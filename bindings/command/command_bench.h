@@ -11,6 +11,7 @@
 
 #define BENCH_MAX_ROUNDS 1000 /* that of --rounds */
 #define BENCH_MAX_LENGTHS 16
+#define BENCH_MAX_SESSIONS 1024
 #define BENCH_START_TOKENS 32 /* prompt of the rows `ttft` */
 
 /* --- command_bench_machine.c -------------------------------------------------------------- */
@@ -63,6 +64,7 @@ typedef struct bench_row {
     const char *head;        /* rows of the output layer that are computed: "full", "last" position, "screened", "none" */
     int64_t tokens, context; /* tokens in the time, and before them */
     const char *side_file;   /* of `ttft`: "present", "absent"; else NULL */
+    int64_t sessions;        /* that were answered together */
 } bench_row;
 
 typedef struct bench {
@@ -71,8 +73,8 @@ typedef struct bench {
     bezel_tree *tree;
     bezel_value *rows, *memory;
     bench_probe probe;
-    int64_t prompts[BENCH_MAX_LENGTHS], contexts[BENCH_MAX_LENGTHS];
-    int n_prompts, n_contexts;
+    int64_t prompts[BENCH_MAX_LENGTHS], contexts[BENCH_MAX_LENGTHS], sessions[BENCH_MAX_LENGTHS];
+    int n_prompts, n_contexts, n_sessions;
     int quiet;
     bench_series series[2];
 } bench;
@@ -83,7 +85,7 @@ void bench_note(const bench *b, const char *what, const char *head, int64_t size
 void bench_take(bench *b, bench_series *series, double ms); /* one round, and the probe beside it */
 void bench_add(bench *b, const bench_row *row, const bench_series *series);
 
-/* Rows of the model in this process: prompt, decode, forced, mixed. */
+/* Rows of the model in this process: prompt, decode, forced, mixed, sessions. */
 int bench_runs(bench *b);
 /* Memory of this process with one session of 2048 positions after a prompt of 512 tokens and 64 of an answer. */
 int bench_pages_here(bench *b, bench_pages *out);

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define FORCED_TOKENS 64
+#define SESSION_PROMPT 32
+#define SESSION_TOKENS 64
 #define MIXED_PROMPTS 6
 #define MIXED_LONGEST 400
 #define MEMORY_POSITIONS 2048
@@ -47,21 +49,25 @@ static uint32_t no_end(bezel_logit_bias bias[64], const bezel_model *model) {
     return n;
 }
 
-/* One answer to ids. What the session has computed of them already stays. */
-static int answer(bench *b, bezel_session *session, const int32_t *ids, int64_t n_ids, int64_t n_tokens,
-                  bezel_generation *g) {
+/* A job that answers ids. What the session has computed of them already stays. */
+static bezel_status answer_job(bezel_job **out, bench *b, bezel_session *session, const int32_t *ids, int64_t n_ids,
+                               int64_t n_tokens) {
     bezel_generate_options options;
     bezel_logit_bias bias[64];
-    bezel_job *job = NULL;
-    bezel_status st;
-    *g = (bezel_generation){.size = sizeof *g};
     bezel_generate_options_init(&options);
     bezel_sampling_greedy(&options.sampling);
     options.max_tokens = (uint32_t)n_tokens;
     options.sampling.bias = bias;
     options.sampling.n_bias = no_end(bias, b->host.model);
-    st = bezel_session_set(session, ids, (size_t)n_ids, &b->host.error);
-    if (st == BEZEL_OK) st = bezel_generate(&job, session, &options, &b->host.error);
+    bezel_status st = bezel_session_set(session, ids, (size_t)n_ids, &b->host.error);
+    return st == BEZEL_OK ? bezel_generate(out, session, &options, &b->host.error) : st;
+}
+
+static int answer(bench *b, bezel_session *session, const int32_t *ids, int64_t n_ids, int64_t n_tokens,
+                  bezel_generation *g) {
+    bezel_job *job = NULL;
+    *g = (bezel_generation){.size = sizeof *g};
+    bezel_status st = answer_job(&job, b, session, ids, n_ids, n_tokens);
     if (st == BEZEL_OK) do st = bezel_job_step(job, -1, &b->host.error);
         while (st > 0 && st != BEZEL_DONE);
     if (st == BEZEL_DONE) st = bezel_generation_get(job, g, &b->host.error);
@@ -122,7 +128,7 @@ static int run_prompt(bench *b, runs *r, int64_t n) {
         if ((status = forget(b, r->first)) == CMD_OK) status = answer(b, r->first, r->ids, n, 1, &g);
         if (status == CMD_OK) bench_take(b, &b->series[0], (double)g.first_token_us / 1e3);
     }
-    if (status == CMD_OK) bench_add(b, &(bench_row){"prompt", "last", n, 0, NULL}, &b->series[0]);
+    if (status == CMD_OK) bench_add(b, &(bench_row){"prompt", "last", n, 0, NULL, 1}, &b->series[0]);
     return status;
 }
 
@@ -145,7 +151,7 @@ static int run_decode(bench *b, runs *r, int64_t context) {
     }
     for (int k = 0; k < 2 && status == CMD_OK; k++)
         if (r->sessions[k])
-            bench_add(b, &(bench_row){"decode", heads[k], b->o.generate, context, NULL}, &b->series[k]);
+            bench_add(b, &(bench_row){"decode", heads[k], b->o.generate, context, NULL, 1}, &b->series[k]);
     return status;
 }
 
@@ -170,7 +176,7 @@ static int run_forced(bench *b, runs *r) {
             bench_take(b, &b->series[0], (double)g.prompt_us / 1e3 * FORCED_TOKENS / (double)(g.n_prompt - g.n_cached));
     }
     bezel_session_free(session);
-    if (status == CMD_OK) bench_add(b, &(bench_row){"forced", "none", FORCED_TOKENS, context, NULL}, &b->series[0]);
+    if (status == CMD_OK) bench_add(b, &(bench_row){"forced", "none", FORCED_TOKENS, context, NULL, 1}, &b->series[0]);
     return status;
 }
 
@@ -194,7 +200,79 @@ static int run_mixed(bench *b, runs *r) {
         }
         if (status == CMD_OK) bench_take(b, &b->series[0], us / 1e3);
     }
-    if (status == CMD_OK) bench_add(b, &(bench_row){"mixed", r->head, tokens, 0, NULL}, &b->series[0]);
+    if (status == CMD_OK) bench_add(b, &(bench_row){"mixed", r->head, tokens, 0, NULL, 1}, &b->series[0]);
+    return status;
+}
+
+typedef struct crowd {
+    bezel_batch *batch;
+    bezel_session **sessions; /* [n] */
+    bezel_job **jobs;         /* [n] */
+    int64_t n;
+} crowd;
+
+static void crowd_close(crowd *c) {
+    for (int64_t i = 0; c->jobs && i < c->n; i++) bezel_job_free(c->jobs[i]);
+    bezel_batch_free(c->batch);
+    for (int64_t i = 0; c->sessions && i < c->n; i++) bezel_session_free(c->sessions[i]);
+    free(c->jobs);
+    free(c->sessions);
+}
+
+static int crowd_open(bench *b, crowd *c, int64_t n) {
+    bezel_session_options options;
+    int status = cmd_session_options(&options, &b->o);
+    options.n_ctx = SESSION_PROMPT + SESSION_TOKENS + 8;
+    *c = (crowd){.sessions = calloc((size_t)n, sizeof *c->sessions), .jobs = calloc((size_t)n, sizeof *c->jobs), .n = n};
+    if (status != CMD_OK) return status;
+    if (!c->sessions || !c->jobs) return cmd_error("out of memory");
+    if (bezel_batch_new(&c->batch, b->host.model, NULL, &b->host.error) != BEZEL_OK) return cmd_host_fail(&b->host);
+    for (int64_t i = 0; i < n; i++)
+        if (bezel_session_new(&c->sessions[i], b->host.model, &options, &b->host.error) != BEZEL_OK)
+            return cmd_host_fail(&b->host);
+    return CMD_OK;
+}
+
+/* Every session from an empty timeline to the end of its answer. */
+static int crowd_answer(bench *b, crowd *c, int32_t *ids, uint64_t seed, double *ms) {
+    bezel_event event = {.size = sizeof event};
+    bezel_status st = BEZEL_OK;
+    for (int64_t i = 0; st == BEZEL_OK && i < c->n; i++) {
+        bezel_job_free(c->jobs[i]);
+        c->jobs[i] = NULL;
+        draw_ids(b, ids, 0, SESSION_PROMPT, seed + (uint64_t)i);
+        if (forget(b, c->sessions[i]) != CMD_OK) return CMD_ERROR;
+        st = answer_job(&c->jobs[i], b, c->sessions[i], ids, SESSION_PROMPT, SESSION_TOKENS);
+        if (st == BEZEL_OK) st = bezel_batch_add(c->batch, c->jobs[i], &b->host.error);
+    }
+    double start = bench_now_ms();
+    if (st == BEZEL_OK) do {
+            st = bezel_batch_step(c->batch, -1, &b->host.error);
+            for (int64_t i = 0; i < c->n; i++)
+                while (bezel_job_event(c->jobs[i], &event)) continue;
+        } while (st > 0 && st != BEZEL_DONE);
+    *ms = bench_now_ms() - start;
+    for (int64_t i = 0; st >= 0 && i < c->n; i++) {
+        bezel_generation g = {.size = sizeof g};
+        bezel_status got = bezel_generation_get(c->jobs[i], &g, &b->host.error);
+        if (got != BEZEL_OK) st = got;
+    }
+    return st >= 0 ? CMD_OK : cmd_host_fail(&b->host);
+}
+
+/* Sessions that are answered together: all their answers, with the time of the prompts in it. */
+static int run_sessions(bench *b, runs *r, int64_t n) {
+    crowd c;
+    double ms;
+    int status = crowd_open(b, &c, n);
+    b->series[0].n = 0;
+    for (int64_t i = 0; status == CMD_OK && i < b->o.rounds; i++) {
+        bench_note(b, "sessions", "", n, i);
+        if ((status = crowd_answer(b, &c, r->ids, seed_of(b, i * n), &ms)) == CMD_OK) bench_take(b, &b->series[0], ms);
+    }
+    crowd_close(&c);
+    bench_row row = {"sessions", r->head, n * SESSION_TOKENS, SESSION_PROMPT, NULL, n};
+    if (status == CMD_OK) bench_add(b, &row, &b->series[0]);
     return status;
 }
 
@@ -223,6 +301,8 @@ int bench_runs(bench *b) {
         status = run_decode(b, &r, b->contexts[i]);
     if (status == CMD_OK && bench_wants(b, "forced")) status = run_forced(b, &r);
     if (status == CMD_OK && bench_wants(b, "mixed")) status = run_mixed(b, &r);
+    for (int i = 0; status == CMD_OK && bench_wants(b, "sessions") && i < b->n_sessions; i++)
+        status = run_sessions(b, &r, b->sessions[i]);
     close_sessions(&r);
     return status;
 }

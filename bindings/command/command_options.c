@@ -54,6 +54,7 @@ static const option_row option_rows[] = {
     {"rounds", KIND_INTEGER, AT(rounds), 1, 1000, 0, "N", "repetitions of each measurement"},
     {"prompt", KIND_TEXT, AT(prompts), 0, 0, 0, "LIST", "prompt tokens, such as 32,512"},
     {"generate", KIND_INTEGER, AT(generate), 1, 1 << 20, 0, "N", "answer tokens"},
+    {"sessions", KIND_TEXT, AT(sessions), 0, 0, 0, "LIST", "how many are answered together, such as 16,32"},
     {"tests", KIND_TEXT, AT(tests), 0, 0, 0, "LIST", "what to measure; all when not given"},
     {"limit", KIND_INTEGER, AT(limit), 1, 100000, 0, "N", "rows to show"},
     {"temperature", KIND_NUMBER, AT(temperature), 0, 100, CMD_GIVEN_TEMPERATURE, "X", "0 = greedy"},

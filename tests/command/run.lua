@@ -205,7 +205,7 @@ end)
 
 test("bench has a row a measurement, the product default first, and the memory beside it", function()
   local r = object { "bench", "--json", "--model", tiny, "--prompt", "20,9", "--context", "8,40", "--generate", "5", "--rounds", "2",
-    "--threads", "1", "--seed", "3" }
+    "--threads", "1", "--seed", "3", "--sessions", "2,3" }
   assert(r.resident_bytes > 1000000)
   local rows = {}
   for _, row in ipairs(r.rows) do
@@ -224,14 +224,19 @@ test("bench has a row a measurement, the product default first, and the memory b
   assert(rows["load 0"] and rows["prompt 20"] and rows["prompt 9"] and rows["forced 16"] and rows["mixed 0"])
   eq(rows["decode 8"].tokens, 5)
   assert(rows["decode 40"])
-  local sides = {}
+  local sides, together = {}, {}
   for _, row in ipairs(r.rows) do
+    if row.test == "sessions" then
+      together[#together + 1] = row.sessions
+      eq(row.tokens, row.sessions * 64)
+    end
     if row.test == "ttft" then
       sides[#sides + 1] = row.side_file
       assert(row.context > 1 and row.context <= 32)
       assert(row.process_milliseconds >= row.milliseconds)
     end
   end
+  eq(table.concat(together, " "), "2 3")
   eq(table.concat(sides, " "), "present absent")
   eq(keys(r.memory), "anonymous_bytes model_file_bytes other_file_bytes side_file_bytes")
   assert(r.memory.anonymous_bytes > 0 and r.memory.model_file_bytes > 0 and r.memory.other_file_bytes > 0)
@@ -248,7 +253,7 @@ test("bench measures what is asked for, and refuses what it does not know", func
   eq(#r.rows, 1)
   eq(r.rows[1].side_file, "absent")
   for _, wrong in ipairs { { "--tests", "speed" }, { "--tests", "load,,ttft" }, { "--prompt", "0" }, { "--prompt", "12," },
-    { "--context", "x" }, { "--prompt", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17" } } do
+    { "--context", "x" }, { "--sessions", "1025" }, { "--prompt", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17" } } do
     local _, status, err = run { "bench", "--model", tiny, wrong[1], wrong[2] }
     eq(status, 2)
     match(err, wrong[1])
