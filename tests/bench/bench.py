@@ -81,6 +81,7 @@ def one_round(bezel, others, number, seed):
     """Each engine once, in an order that turns round every time, with a probe before each and after the last."""
     order = [bezel] + others if number % 2 == 0 else others[::-1] + [bezel]
     result, probes, problems = {}, [], {}
+    began, before = time.monotonic(), engines.busy_seconds()
     for engine in order:
         probes.append(bezel.probe())
         say(f"  {engine.name} ...")
@@ -91,7 +92,10 @@ def one_round(bezel, others, number, seed):
             say(f"  {engine.name}: {problem}")
             problems[engine.name] = str(problem)
     probes.append(bezel.probe())
-    return {"probe": sorted(probes)[len(probes) // 2], "probes": probes, "engines": result, "problems": problems}
+    after = engines.busy_seconds()
+    others = max(0, after[0] - before[0] - (after[1] - before[1])) / (time.monotonic() - began)
+    say(f"  memory {min(probes):.1f} to {max(probes):.1f} GB/s, others used {others:.2f} cores")
+    return {"others": others, "probe": sorted(probes)[len(probes) // 2], "probes": probes, "engines": result, "problems": problems}
 
 
 def measure(options):

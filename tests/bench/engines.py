@@ -10,6 +10,7 @@ import random
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -23,9 +24,10 @@ class EngineError(Exception):
     pass
 
 
-def run(words, stderr=subprocess.PIPE, env=None):
+def run(words, stderr=subprocess.PIPE, env=None, cwd=None):
     try:
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=stderr, timeout=LIMIT, stdin=subprocess.DEVNULL, env=env)
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=stderr, timeout=LIMIT, stdin=subprocess.DEVNULL, env=env,
+                              cwd=cwd)
     except (OSError, subprocess.TimeoutExpired) as problem:
         raise EngineError(str(problem)) from None
     if done.returncode != 0:
@@ -129,7 +131,9 @@ class LlamaBench:
     options are given. ttft is the whole process with -pg 32,1: one token more and its end are in it."""
 
     def __init__(self, name, words, model, threads):
-        self.name, self.words, self.model, self.threads = name, words, model, threads
+        words = [os.path.abspath(words[0])] + words[1:]
+        self.name, self.words, self.model, self.threads = name, words, os.path.abspath(model), threads
+        self.scratch = tempfile.TemporaryDirectory(prefix="bezel-bench-")  # such programs write a log where they are started
         self.help = subprocess.run([words[0], "--help"], capture_output=True, stdin=subprocess.DEVNULL).stdout.decode()
         self.about = " ".join([os.path.basename(words[0])] + words[1:])
         self.batched = os.path.join(os.path.dirname(words[0]), "llama-batched-bench")
@@ -139,7 +143,7 @@ class LlamaBench:
 
     def rate(self, *words):
         """Tokens a second of the last test of a run."""
-        return llama_bench_rate(run(self.command(*words)))
+        return llama_bench_rate(run(self.command(*words), cwd=self.scratch.name))
 
     def depth(self, context):
         """Options for an answer after `context` tokens: of llama.cpp (-d), of ik_llama.cpp (-gp)."""
@@ -155,9 +159,9 @@ class LlamaBench:
         one = ["-p", "0", "-n", "0", "-pg"]
         cold = ["-w", "0"] if "-w, --warmup" in self.help else ["--no-warmup"] if "--no-warmup" in self.help else None
         if plan.start and cold:
-            out["ttft@32"] = watched(self.command(*one, "32,1", *cold))[0]
+            out["ttft@32"] = watched(self.command(*one, "32,1", *cold), self.scratch.name)[0]
         if plan.memory:
-            out["memory"], out["memory_file"] = watched(self.command(*one, "512,64"))[1:]
+            out["memory"], out["memory_file"] = watched(self.command(*one, "512,64"), self.scratch.name)[1:]
         if len(self.words) == 1 and os.access(self.batched, os.X_OK):  # its options are other ones
             for n in plan.sessions:
                 out[f"sessions@{n}"] = self.sessions(n)
@@ -166,7 +170,7 @@ class LlamaBench:
         words = [self.batched, "-m", self.model, "-t", str(self.threads), "-c",
                  str(n * (SESSION_PROMPT + SESSION_ANSWER + 8)), "-npp", str(SESSION_PROMPT), "-ntg", str(SESSION_ANSWER),
                  "-npl", str(n)]
-        return batched_bench_rate(run(words, stderr=subprocess.STDOUT))
+        return batched_bench_rate(run(words, stderr=subprocess.STDOUT, cwd=self.scratch.name))
 
 
 def llama_bench_rate(text):
@@ -184,12 +188,13 @@ def batched_bench_rate(text):
     return int(row[1]) * int(row[2]) / float(row[8])
 
 
-def watched(words):
+def watched(words, cwd=None):
     """Milliseconds of a process, and the most it had in memory: of its own and of files, in megabytes."""
     most = {"RssAnon": 0, "RssFile": 0}
     start = time.monotonic()
     try:
-        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                 cwd=cwd)
     except OSError as problem:
         raise EngineError(str(problem)) from None
     while child.poll() is None:
@@ -259,6 +264,15 @@ def random_words(n, seed):
     """n common English words, each a token in common vocabularies; a server counts them itself."""
     draw = random.Random(seed)
     return " ".join(draw.choice(COMMON) for _ in range(max(1, n - 1)))
+
+
+def busy_seconds():
+    """Processor time that the whole machine has spent, and that of it which this process and its children have."""
+    own = os.times()
+    with open("/proc/stat") as stat:
+        user, nice, system, _, _, irq, softirq, steal = map(int, stat.readline().split()[1:9])
+    every = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    return every, own.user + own.system + own.children_user + own.children_system
 
 
 def peers_read(text, model, threads):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Rounds to ratios: medians of what each round says by itself, without the rounds in which the machine was weak.
 
-A round is {"probe": GB/s, "engines": {name: {metric: value}}}. A metric is "kind@size" or "kind@size|variant".
+A round is {"probe": GB/s, "others": cores that other programs used, "engines": {name: {metric: value}}}. A metric is "kind@size" or "kind@size|variant".
 """
 import statistics
 
 WEAK = 0.7  # of the median probe: below, a round is dropped
+BUSY = 0.15  # cores that other programs used: above, a round is dropped, unless all are like that
 SMALLER_IS_BETTER = ("ttft", "memory")
 
 
@@ -19,12 +20,12 @@ def plain(metric):
 
 
 def keep(rounds):
-    """The rounds whose probe is not weak. Rounds without a probe stay."""
+    """The rounds in which memory was not weak and the machine was ours. A round without a probe or a load is neither."""
     probes = [r["probe"] for r in rounds if r.get("probe")]
-    if not probes:
-        return list(rounds)
-    least = WEAK * statistics.median(probes)
-    return [r for r in rounds if not r.get("probe") or r["probe"] >= least]
+    least = WEAK * statistics.median(probes) if probes else 0
+    strong = [r for r in rounds if not r.get("probe") or r["probe"] >= least]
+    quiet = [r for r in strong if (r.get("others") or 0) <= BUSY]
+    return quiet or strong
 
 
 def values(rounds, engine, metric):

@@ -55,14 +55,16 @@ def sentence(results):
     kept, all_rounds = ratios.keep(results["rounds"]), results["rounds"]
     probes = [r["probe"] for r in kept]
     machine, model = results["machine"], results["model"]
+    load = max(r.get("others") or 0 for r in kept)
     versions = ", ".join(f"{name} ({about})" for name, about in results["versions"].items())
     dropped = len(all_rounds) - len(kept)
     return (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB; {results['isa']}, "
         f"{results['threads']} thread{'s' if results['threads'] != 1 else ''}. Model: {model['name']} ({model['bytes']:,} bytes). "
         f"{versions}. {len(kept)} rounds in turn, "
-        + (f"{dropped} dropped for weak memory, " if dropped else "")
-        + f"random prompts; memory read {min(probes):.1f}–{max(probes):.1f} GB/s. {results['date']}.\n\n"
+        + (f"{dropped} dropped because the machine was weak or busy, " if dropped else "")
+        + f"random prompts; memory read {min(probes):.1f}–{max(probes):.1f} GB/s, other programs used up to "
+        f"{load:.2f} cores. {results['date']}.\n\n"
         "Medians; ratios are those of each round, how many times better Bezel is, with their range.\n")
 
 

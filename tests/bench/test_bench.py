@@ -35,6 +35,15 @@ class Ratios(unittest.TestCase):
         self.assertEqual(len(ratios.keep([a_round(0), a_round(None)])), 2)
         self.assertEqual(len(ratios.keep([a_round(0), a_round(30), a_round(5), a_round(30)])), 3)
 
+    def test_a_round_that_others_disturbed_is_dropped_unless_all_were(self):
+        busy, calm = dict(a_round(30), others=1.2), dict(a_round(31), others=0.05)
+        self.assertEqual(ratios.keep([busy, calm, busy]), [calm])
+        self.assertEqual(ratios.keep([busy, busy]), [busy, busy])
+
+    def test_the_load_of_others_does_not_count_our_own(self):
+        every, own = engines.busy_seconds()
+        self.assertGreaterEqual(every + 0.05, own)
+
     def test_ratios_are_those_of_each_round(self):
         self.assertEqual(ratios.ratios(ROUNDS[:2], "own", "decode@16", "peer"), [2, 3])
         self.assertEqual(ratios.ratios(ROUNDS[:2], "own", "decode@16|full", "peer"), [1.2, 1.75])
@@ -162,7 +171,7 @@ class Report(unittest.TestCase):
     def test_the_table_has_the_ratio_with_its_range_and_says_what_was_dropped(self):
         text = report.table(RESULTS, ratios.summary(ROUNDS, "own", ["peer"]))
         self.assertIn("| answer at 16 tokens of context | tokens/s | 110 | 45.0 | 2.50 [2.00–3.00] |", text)
-        self.assertIn("3 rounds in turn, 1 dropped for weak memory", text)
+        self.assertIn("3 rounds in turn, 1 dropped because the machine was weak or busy", text)
         self.assertIn("53 % of what", text)
         widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
         self.assertEqual(widths, {6})
