@@ -101,7 +101,7 @@ def one_round(bezel, others, number, seed):
 def measure(options):
     threads = options.threads or default_threads()
     bezel = engines.Bezel(options.bezel, options.model, threads)
-    others = engines.peers_read(options.peers, options.model, threads)
+    others = engines.peers_read(options.peers, options.model, threads, options.out)
     folder = None if options.no_xllamacpp else xllamacpp_folder()
     if folder:
         try:

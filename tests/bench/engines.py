@@ -10,7 +10,6 @@ import random
 import shlex
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 
@@ -130,10 +129,10 @@ class LlamaBench:
     """A program with the options of llama-bench. llama-batched-bench beside it, if there, gives the sessions, unless
     options are given. ttft is the whole process with -pg 32,1: one token more and its end are in it."""
 
-    def __init__(self, name, words, model, threads):
+    def __init__(self, name, words, model, threads, scratch):
         words = [os.path.abspath(words[0])] + words[1:]
         self.name, self.words, self.model, self.threads = name, words, os.path.abspath(model), threads
-        self.scratch = tempfile.TemporaryDirectory(prefix="bezel-bench-")  # such programs write a log where they are started
+        self.scratch = scratch  # such programs write a log where they are started
         self.help = subprocess.run([words[0], "--help"], capture_output=True, stdin=subprocess.DEVNULL).stdout.decode()
         self.about = " ".join([os.path.basename(words[0])] + words[1:])
         self.batched = os.path.join(os.path.dirname(words[0]), "llama-batched-bench")
@@ -143,7 +142,7 @@ class LlamaBench:
 
     def rate(self, *words):
         """Tokens a second of the last test of a run."""
-        return llama_bench_rate(run(self.command(*words), cwd=self.scratch.name))
+        return llama_bench_rate(run(self.command(*words), cwd=self.scratch))
 
     def depth(self, context):
         """Options for an answer after `context` tokens: of llama.cpp (-d), of ik_llama.cpp (-gp)."""
@@ -159,9 +158,9 @@ class LlamaBench:
         one = ["-p", "0", "-n", "0", "-pg"]
         cold = ["-w", "0"] if "-w, --warmup" in self.help else ["--no-warmup"] if "--no-warmup" in self.help else None
         if plan.start and cold:
-            out["ttft@32"] = watched(self.command(*one, "32,1", *cold), self.scratch.name)[0]
+            out["ttft@32"] = watched(self.command(*one, "32,1", *cold), self.scratch)[0]
         if plan.memory:
-            out["memory"], out["memory_file"] = watched(self.command(*one, "512,64"), self.scratch.name)[1:]
+            out["memory"], out["memory_file"] = watched(self.command(*one, "512,64"), self.scratch)[1:]
         if len(self.words) == 1 and os.access(self.batched, os.X_OK):  # its options are other ones
             for n in plan.sessions:
                 out[f"sessions@{n}"] = self.sessions(n)
@@ -170,7 +169,7 @@ class LlamaBench:
         words = [self.batched, "-m", self.model, "-t", str(self.threads), "-c",
                  str(n * (SESSION_PROMPT + SESSION_ANSWER + 8)), "-npp", str(SESSION_PROMPT), "-ntg", str(SESSION_ANSWER),
                  "-npl", str(n)]
-        return batched_bench_rate(run(words, stderr=subprocess.STDOUT, cwd=self.scratch.name))
+        return batched_bench_rate(run(words, stderr=subprocess.STDOUT, cwd=self.scratch))
 
 
 def llama_bench_rate(text):
@@ -275,7 +274,7 @@ def busy_seconds():
     return every, own.user + own.system + own.children_user + own.children_system
 
 
-def peers_read(text, model, threads):
+def peers_read(text, model, threads, scratch):
     """"name=/path/llama-bench -option 1; other=http://host:port/v1" to engines."""
     out = []
     for part in text.split(";"):
@@ -288,7 +287,7 @@ def peers_read(text, model, threads):
         if words[0].startswith(("http://", "https://")):
             out.append(Server(name.strip(), words[0]))
         elif os.access(words[0], os.X_OK):
-            out.append(LlamaBench(name.strip(), words, model, threads))
+            out.append(LlamaBench(name.strip(), words, model, threads, scratch))
         else:
             raise EngineError(f"PEERS: {words[0]} is no program")
     return out

@@ -119,12 +119,12 @@ class Peers(unittest.TestCase):
         self.assertRaises(engines.EngineError, engines.batched_bench_rate, "nothing")
 
     def test_the_list_of_peers(self):
-        found = engines.peers_read("a = /bin/echo -rtr 1; s=http://localhost:1/v1/;", "m.gguf", 2)
+        found = engines.peers_read("a = /bin/echo -rtr 1; s=http://localhost:1/v1/;", "/m.gguf", 2, "/tmp")
         self.assertEqual([e.name for e in found], ["a", "s"])
-        self.assertEqual(found[0].command("-p", "5")[:5], ["/bin/echo", "-rtr", "1", "-m", "m.gguf"])
+        self.assertEqual(found[0].command("-p", "5")[:5], ["/bin/echo", "-rtr", "1", "-m", "/m.gguf"])
         self.assertEqual(found[1].url, "http://localhost:1/v1")
         for wrong in ("a", "=x", "a=", "a=/nowhere/at/all"):
-            self.assertRaises(engines.EngineError, engines.peers_read, wrong, "m", 1)
+            self.assertRaises(engines.EngineError, engines.peers_read, wrong, "m", 1, "/tmp")
 
     def test_a_process_is_watched_and_a_failing_one_is_an_error(self):
         took, own, _ = engines.watched(["python3", "-c", "import time; x = bytearray(1 << 24); time.sleep(.1)"])
