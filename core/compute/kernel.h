@@ -31,7 +31,10 @@ typedef struct bz_kernel {
      * asks for that answer and looks at no pointer. */
     int (*matmul_q8)(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
                      const void *x, size_t x_stride, size_t T, size_t K);
-    /* The same with float activations: x [T, K] f32, rows x_stride floats apart. Every readable dtype. */
+    /* y[rows[i]] of the listed rows for one position. Returns 0 when dtype has no such kernel, as matmul_q8 does; NULL when no
+     * type has: then one asks for the rows singly. */
+    int (*matmul_q8_listed)(float *y, const void *w, uint32_t dtype, const int32_t *rows, size_t n_rows, const void *x, size_t K);
+    /* matmul_q8 with float activations: x [T, K] f32, rows x_stride floats apart. Every readable dtype. */
     void (*matmul_f32)(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
                        const float *x, size_t x_stride, size_t T, size_t K);
 

@@ -205,6 +205,7 @@ const bz_kernel bz_kernel_avx512 = {
     .q8_row_size = bz_activation_row_size,
     .q8_quantize = avx512_q8_quantize,
     .matmul_q8 = bz_avx2_matmul_q8,
+    .matmul_q8_listed = bz_avx2_decode_listed,
     .matmul_f32 = avx512_matmul_f32,
     .dequantize = avx512_dequantize,
     .rms_norm = bz_avx512_rms_norm,

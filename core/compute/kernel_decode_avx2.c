@@ -20,7 +20,11 @@
 #define DECODE256_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-enum { DECODE256_ROWS = 8, DECODE256_CHUNK = 8192 };
+enum {
+    DECODE256_ROWS = 8,
+    DECODE256_CHUNK = 8192,
+    DECODE256_AHEAD = 2 /* eights of rows asked for ahead, into the second cache level: the first is full of rows */
+};
 
 /* A stretch of the position. */
 typedef struct decode256_input {
@@ -168,7 +172,7 @@ DECODE256_INLINE __m256 decode256_narrow_rows(__m256 y, const uint8_t *const row
         __m256i v[8], sum[2];
         DECODE256_UNROLL for (int r = 0; r < 8; r++)
         {
-            _mm_prefetch((const char *)row[r] + at + ahead, _MM_HINT_T0);
+            _mm_prefetch((const char *)row[r] + at + ahead, _MM_HINT_T1);
             v[r] = decode256_narrow(row[r] + at, dtype, in->q + 32 * g);
         }
         decode256_rows_to_lanes(sum, v);
@@ -219,9 +223,9 @@ DECODE256_INLINE __m256 decode256_q4_k_rows(__m256 y, const uint8_t *const row[8
                            c = decode256_u32(row[r] + at + 12);
             packed[0][r] = (a & 0x3f3f3f3fu) | (uint64_t)((c & 0x0f0f0f0fu) | ((a >> 2) & 0x30303030u)) << 32;
             packed[1][r] = (b & 0x3f3f3f3fu) | (uint64_t)(((c >> 4) & 0x0f0f0f0fu) | ((b >> 2) & 0x30303030u)) << 32;
-            _mm_prefetch((const char *)row[r] + at + ahead, _MM_HINT_T0);
-            _mm_prefetch((const char *)row[r] + at + ahead + 64, _MM_HINT_T0);
-            _mm_prefetch((const char *)row[r] + at + ahead + 128, _MM_HINT_T0);
+            _mm_prefetch((const char *)row[r] + at + ahead, _MM_HINT_T1);
+            _mm_prefetch((const char *)row[r] + at + ahead + 64, _MM_HINT_T1);
+            _mm_prefetch((const char *)row[r] + at + ahead + 128, _MM_HINT_T1);
         }
         decode256_transpose8(scale, packed[0]);
         decode256_transpose8(min, packed[1]);
@@ -251,7 +255,7 @@ DECODE256_INLINE __m256 decode256_q6_k_rows(__m256 y, const uint8_t *const row[8
             memcpy(&packed[0][r], row[r] + at + 192, 8);
             memcpy(&packed[1][r], row[r] + at + 200, 8);
             DECODE256_UNROLL for (size_t line = 0; line < 256; line += 64)
-                _mm_prefetch((const char *)row[r] + at + ahead + line, _MM_HINT_T0);
+                _mm_prefetch((const char *)row[r] + at + ahead + line, _MM_HINT_T1);
         }
         decode256_transpose8(scale, packed[0]);
         decode256_transpose8(scale + 64, packed[1]);
@@ -283,82 +287,119 @@ DECODE256_INLINE size_t decode256_bytes(const uint32_t dtype, size_t n_groups)
                                     : n_groups * 18;
 }
 
-/* Rows of one stretch of the position; w is where that stretch begins in row n_begin. */
-DECODE256_INLINE void decode256_rows(float *y, const uint8_t *w, size_t row_size, const uint32_t dtype, size_t n_rows,
-                                     const decode256_input *in)
+/* Rows to multiply: n rows from `first` on, or the listed ones. y is indexed by the row's number. */
+typedef struct decode256_job {
+    float *y;
+    const uint8_t *w; /* where the stretch of the position begins in row 0 */
+    size_t row_size, first, n;
+    const int32_t *list; /* NULL: all */
+} decode256_job;
+
+DECODE256_INLINE size_t decode256_number(const decode256_job *job, size_t i)
 {
-    for (size_t n = 0; n < n_rows; n += DECODE256_ROWS) {
-        const size_t rows = n_rows - n < DECODE256_ROWS ? n_rows - n : DECODE256_ROWS;
+    return job->list ? (size_t)job->list[i] : job->first + i;
+}
+
+/* The eight rows from place i on; places past the end do the last one again. Returns how many there are. Asks for listed rows
+ * that come next: of a list the kernels cannot know. */
+DECODE256_INLINE size_t decode256_choose(const uint8_t *row[DECODE256_ROWS], const decode256_job *job, size_t i, size_t bytes)
+{
+    const size_t left = job->n - i, rows = left < DECODE256_ROWS ? left : DECODE256_ROWS;
+    for (size_t r = 0; r < DECODE256_ROWS; r++) {
+        row[r] = job->w + decode256_number(job, i + (r < rows ? r : rows - 1)) * job->row_size;
+        if (job->list == NULL || r + DECODE256_ROWS >= left)
+            continue;
+        const char *next = (const char *)job->w + decode256_number(job, i + DECODE256_ROWS + r) * job->row_size;
+        for (size_t line = 0; line < bytes; line += 64)
+            _mm_prefetch(next + line, _MM_HINT_T0);
+    }
+    return rows;
+}
+
+DECODE256_INLINE void decode256_rows(const decode256_job *job, const uint32_t dtype, const decode256_input *in)
+{
+    const size_t ahead = job->list ? 0 : DECODE256_AHEAD * DECODE256_ROWS * job->row_size;
+    for (size_t i = 0; i < job->n; i += DECODE256_ROWS) {
         const uint8_t *row[DECODE256_ROWS];
-        _Alignas(32) float last[DECODE256_ROWS] = {0};
-        float *out = rows == DECODE256_ROWS ? y + n : last;
-        for (size_t r = 0; r < DECODE256_ROWS; r++) /* places without a row do the last one again */
-            row[r] = w + (n + (r < rows ? r : rows - 1)) * row_size;
-        if (out == last)
-            memcpy(last, y + n, rows * sizeof *y);
-        const size_t ahead = DECODE256_ROWS * row_size;
-        __m256 sum = in->add ? _mm256_loadu_ps(out) : _mm256_setzero_ps();
+        _Alignas(32) float y[DECODE256_ROWS] = {0};
+        const size_t rows = decode256_choose(row, job, i, decode256_bytes(dtype, in->n_groups));
+        for (size_t r = 0; in->add && r < rows; r++)
+            y[r] = job->y[decode256_number(job, i + r)];
+        __m256 sum = _mm256_load_ps(y);
         if (dtype == BZ_DTYPE_Q4_K)
             sum = decode256_q4_k_rows(sum, row, in, ahead);
         else if (dtype == BZ_DTYPE_Q6_K)
             sum = decode256_q6_k_rows(sum, row, in, ahead);
         else
             sum = decode256_narrow_rows(sum, row, dtype, decode256_bytes(dtype, 1), in, ahead);
-        _mm256_storeu_ps(out, sum);
-        if (out == last)
-            memcpy(y + n, last, rows * sizeof *y);
+        _mm256_store_ps(y, sum);
+        for (size_t r = 0; r < rows; r++)
+            job->y[decode256_number(job, i + r)] = y[r];
     }
 }
 
-static void decode256_q8_0(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in)
+static void decode256_q8_0(const decode256_job *job, const decode256_input *in)
 {
-    decode256_rows(y, w, row_size, BZ_DTYPE_Q8_0, n_rows, in);
+    decode256_rows(job, BZ_DTYPE_Q8_0, in);
 }
 
-static void decode256_q5_0(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in)
+static void decode256_q5_0(const decode256_job *job, const decode256_input *in)
 {
-    decode256_rows(y, w, row_size, BZ_DTYPE_Q5_0, n_rows, in);
+    decode256_rows(job, BZ_DTYPE_Q5_0, in);
 }
 
-static void decode256_q4_0(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in)
+static void decode256_q4_0(const decode256_job *job, const decode256_input *in)
 {
-    decode256_rows(y, w, row_size, BZ_DTYPE_Q4_0, n_rows, in);
+    decode256_rows(job, BZ_DTYPE_Q4_0, in);
 }
 
-static void decode256_iq4_nl(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in)
+static void decode256_iq4_nl(const decode256_job *job, const decode256_input *in)
 {
-    decode256_rows(y, w, row_size, BZ_DTYPE_IQ4_NL, n_rows, in);
+    decode256_rows(job, BZ_DTYPE_IQ4_NL, in);
 }
 
-static void decode256_q4_k(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in)
+static void decode256_q4_k(const decode256_job *job, const decode256_input *in)
 {
-    decode256_rows(y, w, row_size, BZ_DTYPE_Q4_K, n_rows, in);
+    decode256_rows(job, BZ_DTYPE_Q4_K, in);
 }
 
-static void decode256_q6_k(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in)
+static void decode256_q6_k(const decode256_job *job, const decode256_input *in)
 {
-    decode256_rows(y, w, row_size, BZ_DTYPE_Q6_K, n_rows, in);
+    decode256_rows(job, BZ_DTYPE_Q6_K, in);
 }
 
-typedef void (*decode256_kind)(float *y, const uint8_t *w, size_t row_size, size_t n_rows, const decode256_input *in);
+typedef void (*decode256_kind)(const decode256_job *job, const decode256_input *in);
 
 static const decode256_kind decode256_kinds[BZ_DTYPE_LIMIT] = {
     [BZ_DTYPE_Q8_0] = decode256_q8_0,     [BZ_DTYPE_Q5_0] = decode256_q5_0, [BZ_DTYPE_Q4_0] = decode256_q4_0,
     [BZ_DTYPE_IQ4_NL] = decode256_iq4_nl, [BZ_DTYPE_Q4_K] = decode256_q4_k, [BZ_DTYPE_Q6_K] = decode256_q6_k,
 };
 
-int bz_avx2_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, size_t K)
+static int decode256_run(decode256_job *job, const void *w, uint32_t dtype, const void *x, size_t K)
 {
     decode256_input in;
     if (dtype >= BZ_DTYPE_LIMIT || decode256_kinds[dtype] == NULL)
         return 0;
-    const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / BZ_QUANT_GROUP;
-    for (size_t g = 0, step; g < n_groups && n_begin < n_end; g += step) {
+    const size_t n_groups = K / BZ_QUANT_GROUP;
+    job->row_size = bz_quant_row_size(dtype, K);
+    for (size_t g = 0, step; g < n_groups && job->n > 0; g += step) {
         step = n_groups - g < DECODE256_CHUNK / 32 ? n_groups - g : DECODE256_CHUNK / 32;
         in.add = g > 0;
         decode256_prepare(&in, bz_activation_row_at(x, 0, 0, K, g), step);
-        const uint8_t *begin = (const uint8_t *)w + n_begin * row_size + bz_quant_row_size(dtype, g * BZ_QUANT_GROUP);
-        decode256_kinds[dtype](y + n_begin, begin, row_size, n_end - n_begin, &in);
+        job->w = (const uint8_t *)w + bz_quant_row_size(dtype, g * BZ_QUANT_GROUP);
+        decode256_kinds[dtype](job, &in);
     }
     return 1;
+}
+
+int bz_avx2_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, size_t K)
+{
+    decode256_job job = {.y = y, .first = n_begin, .n = n_begin < n_end ? n_end - n_begin : 0};
+    return decode256_run(&job, w, dtype, x, K);
+}
+
+int bz_avx2_decode_listed(float *y, const void *w, uint32_t dtype, const int32_t *rows, size_t n_rows, const void *x, size_t K)
+{
+    decode256_job job = {.y = y, .n = n_rows, .list = rows};
+    return decode256_run(&job, w, dtype, x, K);
 }

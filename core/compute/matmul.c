@@ -228,10 +228,16 @@ typedef struct matmul_list {
 static void matmul_listed(void *ctx, size_t begin, size_t end, unsigned worker)
 {
     const matmul_list *list = ctx;
+    const bz_matmul_part *part = list->job.parts;
+    const bz_activations *a = list->job.a;
+    const bz_kernel *kernel = list->job.engine->kernel;
     (void)worker;
+    if (kernel->matmul_q8_listed != NULL && matmul_takes_q8(list->job.engine, part->w, a) &&
+        kernel->matmul_q8_listed(part->y, part->w->data, part->w->dtype, list->rows + begin, end - begin, a->q8, a->K))
+        return;
     for (size_t i = begin; i < end; i++) {
         const size_t n = (size_t)list->rows[i];
-        matmul_part_rows(&list->job, list->job.parts, n, n + 1);
+        matmul_part_rows(&list->job, part, n, n + 1);
     }
 }
 

@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Building blocks of the coarse copy, preparing a hidden state, the scan in plain C (see screen.h).
  *
- * Slack. With u = 2^-24 the full product of a row errs by at most (K + 8) u |w||h| for any order of its sums (types with a
- * minimum are left out, their terms can be larger than their sum), the scan by (K / 32 + 8) u |c||g|, the comparison with an
- * exact product by 4 u (|w| + |m|)|h|. `norm` times (|h| + |g|) times (K + 64) 2u is more than twice that. Norms are
- * computed in double and raised by 1e-6.
+ * Slack. Let u = 2^-24, e(n) = n u / (1 - n u), and h what the product really multiplies (bz_matmul_input: each element
+ * rounded once). Every term of a sum of products is multiplied with at most n factors 1 + d, |d| <= u, so it errs by at most
+ * e(n) times the sum of the terms' magnitudes, which is at most e(n) |w||h| by Cauchy-Schwarz. n is, a term,
+ *   integer activations (the order of compute/activation.h): P parts in a chain of fma, P <= K / 16; the term passes through
+ *     P - p of their roundings, the rounding of float(i) (i has up to 28 bits), of d * x.d, of d (Q8_K) and of the element of
+ *     h: P + 4 <= K / 16 + 4. In a part |d x.d i| is at most the product of the parts' norms;
+ *   float activations, any order of at most K fused or K products and K sums: K + 1;
+ *   the scan, a chain of K / 32 fma after one product, with two more for each scale, then the three terms of the bound:
+ *     K / 32 + 6, of |c||g|, and 3 u of the bound's own terms, which SCREEN_RAISE covers;
+ *   the comparison with an exact product (m . h in double, their difference to float): 3 u (|w| + |m|)|h|.
+ * All of it is below (K + 16) u (|w| + |m| + |c|)(|h| + |g|) (1 + 2^-3) while K u < 2^-4 (K <= 2^20: bz_screen_fits); `slack`
+ * takes (K + 64) 2 u. Products below the normal floats err by 2^-149 each, times i < 2^28, K of them: less than 1e-30 beside
+ * it. Types with a minimum have no copy: their terms can be larger than their sum.
+ * Norms are computed in double and raised by 1e-6.
  * Invariant: whatever the scales and orders chosen, the bound holds; they only decide how tight it is. */
 #include "compute/screen.h"
 

@@ -176,6 +176,63 @@ START_TEST(a_long_prompt_is_its_positions_one_by_one)
 }
 END_TEST
 
+/* Chunks of a prompt, single positions, batches, threads and levels: one set of bits. */
+START_TEST(integer_products_have_the_scalar_bits_on_every_level_for_every_cut_and_thread_count)
+{
+    static const size_t cuts[] = {1, 2, 3, 5, 16, MAX_T};
+    bezel_engine *scalar = test_engine_new(NULL, 1, BEZEL_ISA_SCALAR);
+    fill(types[_i], BZ_DTYPE_Q8_0);
+    product(t->y[0], scalar, WAY_Q8, 0, MAX_T, 0, N);
+    bezel_engine_free(scalar);
+    for (int level = 0; level < N_LEVELS; level++)
+        for (uint32_t threads = 1; threads <= 3 && bz_kernel_has(levels[level]) && bz_quant_has_groups(types[_i]); threads++) {
+            bezel_engine *engine = test_engine_new(NULL, threads, levels[level]);
+            for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
+                memset(t->y[1], 0xff, sizeof t->y[1]);
+                for (size_t from = 0; from < MAX_T; from += cuts[c])
+                    product(t->y[1], engine, WAY_Q8, from, MAX_T - from < cuts[c] ? MAX_T - from : cuts[c], 0, N);
+                ck_assert_msg(memcmp(t->y[0], t->y[1], sizeof t->y[0]) == 0, "%s, %u threads, pieces of %zu",
+                              describe(level, types[_i], WAY_Q8), threads, cuts[c]);
+            }
+            bezel_engine_free(engine);
+        }
+}
+END_TEST
+
+START_TEST(listed_rows_are_those_of_the_whole_product_and_no_others_are_written)
+{
+    int32_t rows[N];
+    bz_rng rng;
+    bz_rng_seed(&rng, 31);
+    for (int level = 0; level < N_LEVELS; level++) {
+        if (!bz_kernel_has(levels[level]))
+            continue;
+        bezel_engine *engine = test_engine_new(NULL, 2, levels[level]);
+        fill(types[_i], BZ_DTYPE_Q8_0);
+        for (int way = WAY_Q8; way <= WAY_DECODED; way++) {
+            product(t->y[0], engine, way, 0, 1, 0, N);
+            for (size_t n = 0; n < N; n = n < 18 ? n + 1 : n * 2) {
+                bz_activations a;
+                for (size_t i = 0; i < n; i++)
+                    rows[i] = (int32_t)(bz_rng_next(&rng) % N);
+                for (size_t i = 0; i < N; i++)
+                    t->y[1][i] = -1e30f;
+                bz_activations_set(&a, t->x, K, 1, K, way == WAY_Q8 ? t->q8 : NULL);
+                bz_matmul_rows(t->y[1], engine, &t->a, rows, n, &a);
+                for (size_t i = 0; i < n; i++)
+                    ck_assert_msg(t->y[1][rows[i]] == t->y[0][rows[i]], "%s: row %d of %zu", describe(level, types[_i], way),
+                                  rows[i], n);
+                for (size_t i = 0; i < n; i++)
+                    t->y[1][rows[i]] = -1e30f;
+                for (size_t i = 0; i < N; i++)
+                    ck_assert(t->y[1][i] == -1e30f);
+            }
+        }
+        bezel_engine_free(engine);
+    }
+}
+END_TEST
+
 START_TEST(several_products_in_one_fork_are_the_single_ones)
 {
     for (int level = 0; level < N_LEVELS; level++) {
@@ -261,6 +318,8 @@ Suite *matmul_suite(void)
     tcase_add_loop_test(c, one_two_and_three_threads_give_the_same_bits, 0, N_TYPES);
     tcase_add_loop_test(c, positions_and_rows_may_be_cut_anywhere, 0, N_TYPES);
     tcase_add_test(c, a_long_prompt_is_its_positions_one_by_one);
+    tcase_add_loop_test(c, integer_products_have_the_scalar_bits_on_every_level_for_every_cut_and_thread_count, 0, N_TYPES);
+    tcase_add_loop_test(c, listed_rows_are_those_of_the_whole_product_and_no_others_are_written, 0, N_TYPES);
     tcase_add_loop_test(c, several_products_in_one_fork_are_the_single_ones, 0, N_TYPES);
     tcase_add_loop_test(c, products_are_right_whatever_way_they_take, 0, N_TYPES);
     tcase_add_test(c, integer_rows_are_made_once_and_only_when_a_product_wants_them);
