@@ -132,7 +132,7 @@ help:
 	@echo 'make demo          install what is missing, build, fetch the small model, run the weather agent'
 	@echo 'make test          install what is missing, build, run the tests; SUITES="gguf json" runs some'
 	@echo 'make deps          install what is missing (Debian), saying what and why'
-	@echo 'make bench         Bezel beside llama.cpp on this machine, about 7 minutes; PEERS="name=/path/llama-bench; ..." are'
+	@echo 'make bench         Bezel beside llama.cpp on this machine, about 8 minutes; PEERS="name=/path/llama-bench; ..." are'
 	@echo '                   measured too, ROUNDS=7 THREADS=0, DOCS=1 puts tables and charts into docs/performance.md'
 	@echo 'make install       into PREFIX=$(PREFIX), below DESTDIR= when given; make uninstall takes it away'
 	@echo 'make lint          include direction, sizes, banned functions, exported symbols'

@@ -6,7 +6,8 @@
     bench.py --out build/bench --docs docs --again       tables and charts of the last results, nothing is measured
 
 Needs Python 3 alone. xllamacpp comes from the Python package index into the cache folder; without it the others are
-measured. Every third round measures the long contexts and the sessions, too.
+measured. Each round measures the short
+prompts and answers, every fourth the long ones too, every fourth the sessions.
 """
 import argparse
 import datetime
@@ -23,8 +24,10 @@ import engines
 import ratios
 import report
 
-PROMPTS, LONG = [512, 32], 4096
-CONTEXTS, SESSIONS = [16, 1024], [16, 32]
+PROMPTS, LONG_PROMPTS = [512, 32], [4096]
+CONTEXTS, LONG_CONTEXTS = [16], [1024, 4096]
+SESSIONS = [16, 32]
+KINDS = ["long", "short", "sessions", "short"]
 
 
 def say(text):
@@ -68,13 +71,14 @@ def machine():
     return {"cpu": name, "cores": os.cpu_count(), "memory_bytes": memory, "system": platform.platform()}
 
 
-def is_long(round_number):
-    return round_number % 3 == 0
+def kind_of(number):
+    return KINDS[number % len(KINDS)]
 
 
-def plan_of(round_number, start=True):
-    long = is_long(round_number)
-    return engines.Plan(PROMPTS + [LONG] * long, CONTEXTS + [LONG] * long, SESSIONS if long else [], start)
+def plan_of(number):
+    long = kind_of(number) == "long"
+    return engines.Plan(PROMPTS + LONG_PROMPTS * long, CONTEXTS + LONG_CONTEXTS * long,
+                        SESSIONS if kind_of(number) == "sessions" else [])
 
 
 def one_round(bezel, others, number, seed):
@@ -114,13 +118,13 @@ def measure(options):
     began, rounds, longest = time.monotonic(), [], {}
     for number in range(options.rounds):
         spent = time.monotonic() - began
-        if spent + longest.get(is_long(number), 0) > options.minutes * 60:
+        if spent + longest.get(kind_of(number), 0) > options.minutes * 60:
             say(f"Round {number + 1} is left out: it would end after {options.minutes:g} minutes.")
             continue
         say(f"Round {number + 1} of {options.rounds}, {spent:.0f} s")
         t = time.monotonic()
         rounds.append(one_round(bezel, others, number, options.seed + number))
-        longest[is_long(number)] = time.monotonic() - t
+        longest[kind_of(number)] = time.monotonic() - t
     return {"date": datetime.date.today().isoformat(), "machine": machine(), "threads": threads,
             "model": {"name": os.path.basename(options.model), "bytes": os.path.getsize(options.model)},
             "isa": bezel.bench("--tests", "load")["isa"],
@@ -162,7 +166,7 @@ def read_options(arguments):
     p.add_argument("--docs", help="folder of performance.md: tables go between its marks, charts beside it")
     p.add_argument("--threads", type=int, default=0, help="0 = one a core, at most 8")
     p.add_argument("--rounds", type=int, default=7)
-    p.add_argument("--minutes", type=float, default=7, help="no round begins that would end later")
+    p.add_argument("--minutes", type=float, default=7.7, help="no round begins that would end later")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--peers", default="")
     p.add_argument("--no-xllamacpp", action="store_true")

@@ -197,8 +197,10 @@ class Report(unittest.TestCase):
         with open(page, encoding="utf-8") as text:
             report.replace(text.read(), "")
 
-    def test_long_contexts_come_every_third_round(self):
-        self.assertEqual([bench.LONG in bench.plan_of(i).contexts for i in range(4)], [True, False, False, True])
+    def test_long_contexts_and_sessions_have_rounds_of_their_own(self):
+        plans = [bench.plan_of(i) for i in range(5)]
+        self.assertEqual([len(p.contexts) for p in plans], [3, 1, 1, 1, 3])
+        self.assertEqual([len(p.sessions) for p in plans], [0, 0, 2, 0, 0])
 
 
 if __name__ == "__main__":
