@@ -316,6 +316,8 @@ static void worker_remove(bz_worker *worker, bezel_job *job)
 
 /* --- For the host ------------------------------------------------------------------------- */
 
+#define BZ_JOB_LARGE_BUDGET_US 100000 /* from here on a step ends well enough with units of any size */
+
 static bezel_status job_no_argument(bezel_error *err, const char *what)
 {
     return bz_fail(err, BEZEL_ERR_ARGUMENT, "job", "%s is NULL", what);
@@ -334,6 +336,16 @@ static bezel_status job_answer(const bezel_job *job, bezel_status status, bezel_
     return status < 0 ? bz_error_copy(err, &job->error) : status;
 }
 
+int64_t bz_job_unit_wish(int64_t budget_us)
+{
+    return budget_us > 0 && budget_us < BZ_JOB_LARGE_BUDGET_US ? budget_us * 250 : 0;
+}
+
+int bz_job_is_spent(int64_t spent_ns, int64_t last_ns, int64_t budget_us)
+{
+    return spent_ns / 1000 >= budget_us || (spent_ns + last_ns) / 1000 > budget_us;
+}
+
 /* Events emitted by this very call come before the end; once told, the end is told even if nobody takes them, so a host that
  * wants none is not kept in a loop. */
 bezel_status bezel_job_step(bezel_job *job, int64_t budget_us, bezel_error *err)
@@ -341,7 +353,7 @@ bezel_status bezel_job_step(bezel_job *job, int64_t budget_us, bezel_error *err)
     const bezel_world *w;
     const int saved = errno; /* exp and pow of the units may set it; it is the host's */
     uint64_t emitted;
-    int64_t start;
+    int64_t start, before;
     bezel_status status;
     if (job == NULL)
         return job_no_argument(err, "job");
@@ -350,14 +362,18 @@ bezel_status bezel_job_step(bezel_job *job, int64_t budget_us, bezel_error *err)
     if (job->started)
         return bz_fail(err, BEZEL_ERR_BUSY, "job", "the job runs on the engine's worker: poll or wait, do not step");
     w = job->world;
-    start = w->monotonic_ns(w->ud);
+    start = before = w->monotonic_ns(w->ud);
     emitted = job->n_emitted;
     status = bz_job_status(job);
+    job->unit_ns = bz_job_unit_wish(budget_us);
     while (status == BEZEL_MORE) {
         status = job_unit(job);
-        if (budget_us < 0 ? bz_job_has_event(job) : (w->monotonic_ns(w->ud) - start) / 1000 >= budget_us)
+        const int64_t now = w->monotonic_ns(w->ud);
+        if (budget_us < 0 ? bz_job_has_event(job) : bz_job_is_spent(now - start, now - before, budget_us))
             break;
+        before = now;
     }
+    job->unit_ns = 0;
     errno = saved;
     bz_log_drain(job->log);
     if (bz_job_has_event(job) && (status == BEZEL_MORE || job->n_emitted != emitted))

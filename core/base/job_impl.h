@@ -39,6 +39,7 @@ struct bezel_job {
     uint64_t n_emitted;              /* events so far */
     bz_job_event_node *taken;        /* the event the host took last; host's thread only */
     int fd;                          /* readable while poll would not return BEZEL_MORE; -1 before start */
+    int64_t unit_ns;                 /* how long a unit should take at most, during a step; 0 = no wish */
     int started;                     /* handed to the worker; written by the host before the worker knows the job */
     atomic_int cancel;               /* set from any thread */
     bezel_job *next;                 /* worker's ring, guarded by the worker's mutex */
@@ -54,6 +55,10 @@ bezel_status bz_job_emit_progress(bezel_job *job, double progress, bezel_error *
 /* Ends the job: DONE, or an error with its text. From its unit, or from the unit of another job that works for it; nothing
  * of the job may be touched afterwards but by its own thread. The first end stays. */
 void bz_job_end(bezel_job *job, bezel_status status, const bezel_error *error);
+/* For whoever keeps a budget. How long one unit should take: a quarter of it, so that a step ends well; 0 = no wish. */
+int64_t bz_job_unit_wish(int64_t budget_us);
+/* 1 when a step has to end: units of one sort take about as long as the last one, and the next would not fit. */
+int bz_job_is_spent(int64_t spent_ns, int64_t last_ns, int64_t budget_us);
 int bz_job_cancel_asked(const bezel_job *job);
 void bz_job_end_cancelled(bezel_job *job); /* without ops->cancelled */
 int bz_job_has_event(bezel_job *job);      /* events wait */

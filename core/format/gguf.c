@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define GGUF_FIRST_READ (256u << 10)
+#define GGUF_LATER_READ (1u << 20)
+#define GGUF_UNIT_TEXTS 32768u /* texts of an array that a unit walks over */
 #define GGUF_MIN_VALUE 13u  /* bytes: key length 8, type 4, value 1 */
 #define GGUF_MIN_TENSOR 25u /* bytes: name length 8, name 1, dimensions 4, type 4, offset 8 */
 
@@ -33,23 +35,32 @@ bezel_status bz_gguf_fail_at(bz_gguf_parse *p, bezel_status status, uint64_t at,
 static bezel_status gguf_grow(bz_gguf_parse *p, uint64_t needed)
 {
     bz_gguf *g = p->g;
-    uint64_t size = g->header_size * 2 > GGUF_FIRST_READ ? g->header_size * 2 : GGUF_FIRST_READ;
+    uint64_t size = needed <= p->capacity ? p->capacity : p->capacity * 2;
     uint8_t *header;
     bezel_status status;
     if (needed > BZ_GGUF_MAX_HEADER)
         return bz_gguf_fail_at(p, BEZEL_ERR_LIMIT, p->pos, "header over %u bytes", BZ_GGUF_MAX_HEADER);
+    if (size < GGUF_FIRST_READ)
+        size = GGUF_FIRST_READ;
     if (size < needed)
         size = needed;
     if (size > p->input->size)
         size = p->input->size;
     if (size > BZ_GGUF_MAX_HEADER)
         size = BZ_GGUF_MAX_HEADER;
-    header = bz_realloc(g->world, g->header, (size_t)size);
-    if (!header)
-        return bz_fail_memory(p->err, "gguf", "header", (size_t)size);
-    g->header = header;
-    p->capacity = size;
-    status = p->input->read(p->input->ud, g->header_size, header + g->header_size, (size_t)(size - g->header_size));
+    if (size > p->capacity) {
+        header = bz_realloc(g->world, g->header, (size_t)size);
+        if (!header)
+            return bz_fail_memory(p->err, "gguf", "header", (size_t)size);
+        g->header = header;
+        p->capacity = size;
+    }
+    size = g->header_size + GGUF_LATER_READ; /* in pieces, so that a unit of a load stays short */
+    if (size < needed)
+        size = needed;
+    if (size > p->capacity)
+        size = p->capacity;
+    status = p->input->read(p->input->ud, g->header_size, g->header + g->header_size, (size_t)(size - g->header_size));
     if (status < 0)
         return bz_gguf_fail_at(p, status, g->header_size, "cannot read %" PRIu64 " bytes: %s", size - g->header_size,
                                bezel_status_name(status));
@@ -250,12 +261,16 @@ static bezel_status gguf_bools(bz_gguf_parse *p, const bz_gguf_value *v)
     return BEZEL_OK;
 }
 
+/* BEZEL_MORE when texts are left for another unit. */
 static bezel_status gguf_texts(bz_gguf_parse *p, bz_gguf_value *v)
 {
     bezel_status status = BEZEL_OK;
-    for (uint64_t i = 0; i < v->count && status == BEZEL_OK; i++) {
+    for (uint32_t n = 0; p->n_texts < v->count && status == BEZEL_OK; n++) {
         uint64_t at, size;
+        if (n == GGUF_UNIT_TEXTS)
+            return BEZEL_MORE;
         status = bz_gguf_take_text(p, &at, &size, BZ_GGUF_MAX_TEXT, BEZEL_ERR_LIMIT, "text of an array");
+        p->n_texts++;
     }
     v->size = p->pos - v->at;
     return status;
@@ -350,13 +365,19 @@ static bezel_status gguf_values(bz_gguf_parse *p)
     bezel_status status = BEZEL_OK;
     if (g->n_values == 0)
         return BEZEL_OK;
-    g->values = bz_zalloc_array(g->world, g->n_values, sizeof *g->values);
-    g->value_index = bz_zalloc_array(g->world, g->n_values, sizeof *g->value_index);
-    if (!g->values || !g->value_index)
-        return bz_fail_memory(p->err, "gguf", "keys", g->n_values * sizeof *g->values);
-    for (uint32_t i = 0; i < g->n_values && status == BEZEL_OK; i++)
-        status = gguf_value(p, &g->values[i]);
-    return status == BEZEL_OK ? gguf_index_values(p) : status;
+    if (!g->values) {
+        g->values = bz_zalloc_array(g->world, g->n_values, sizeof *g->values);
+        g->value_index = bz_zalloc_array(g->world, g->n_values, sizeof *g->value_index);
+        if (!g->values || !g->value_index)
+            return bz_fail_memory(p->err, "gguf", "keys", g->n_values * sizeof *g->values);
+    }
+    for (; p->n_values < g->n_values; p->n_values++, p->n_texts = 0) {
+        bz_gguf_value *v = &g->values[p->n_values];
+        status = p->n_texts > 0 ? gguf_texts(p, v) : gguf_value(p, v);
+        if (status != BEZEL_OK)
+            return status;
+    }
+    return gguf_index_values(p);
 }
 
 static bezel_status gguf_alignment(bz_gguf_parse *p)
@@ -378,36 +399,59 @@ static bezel_status gguf_alignment(bz_gguf_parse *p)
 
 /* --- Public ------------------------------------------------------------------------------- */
 
-bezel_status bz_gguf_open(bz_gguf *out, const bezel_world *w, const bz_gguf_input *input, bz_notes *notes,
-                          bezel_error *err)
+void bz_gguf_begin(bz_gguf_parse *p, bz_gguf *out, const bezel_world *w, const bz_gguf_input *input, bz_notes *notes)
 {
-    bz_gguf_parse p = {out, input, notes, err, 0, 0};
-    bezel_status status;
+    *p = (bz_gguf_parse){.g = out, .input = input, .notes = notes};
     memset(out, 0, sizeof *out);
     out->world = w;
     out->name = input->name;
     out->file_size = input->size;
-    status = gguf_magic(&p);
-    if (status == BEZEL_OK)
-        status = gguf_version(&p);
-    if (status == BEZEL_OK)
-        status = gguf_counts(&p);
-    if (status == BEZEL_OK)
-        status = gguf_values(&p);
-    if (status == BEZEL_OK)
-        status = gguf_alignment(&p);
-    if (status == BEZEL_OK)
-        status = bz_gguf_parse_tensors(&p);
-    if (status == BEZEL_OK) { /* give back what was read ahead */
-        uint8_t *header = bz_realloc(w, out->header, (size_t)p.pos);
-        if (header)
-            out->header = header;
-        else
-            status = bz_fail_memory(err, "gguf", "header", (size_t)p.pos);
-        out->header_size = p.pos;
+}
+
+/* Gives back what was read ahead. */
+static bezel_status gguf_shrink(bz_gguf_parse *p)
+{
+    uint8_t *header = bz_realloc(p->g->world, p->g->header, (size_t)p->pos);
+    if (!header)
+        return bz_fail_memory(p->err, "gguf", "header", (size_t)p->pos);
+    p->g->header = header;
+    p->g->header_size = p->pos;
+    return BEZEL_OK;
+}
+
+bezel_status bz_gguf_unit(bz_gguf_parse *p, bezel_error *err)
+{
+    bezel_status status = BEZEL_OK;
+    p->err = err;
+    if (p->pos == 0) {
+        status = gguf_magic(p);
+        if (status == BEZEL_OK)
+            status = gguf_version(p);
+        if (status == BEZEL_OK)
+            status = gguf_counts(p);
     }
-    if (status != BEZEL_OK)
-        bz_gguf_free(out);
+    if (status == BEZEL_OK)
+        status = gguf_values(p);
+    if (status == BEZEL_OK)
+        status = gguf_alignment(p);
+    if (status == BEZEL_OK)
+        status = bz_gguf_parse_tensors(p);
+    if (status == BEZEL_OK)
+        status = gguf_shrink(p);
+    if (status < 0)
+        bz_gguf_free(p->g);
+    return status;
+}
+
+bezel_status bz_gguf_open(bz_gguf *out, const bezel_world *w, const bz_gguf_input *input, bz_notes *notes,
+                          bezel_error *err)
+{
+    bz_gguf_parse p;
+    bezel_status status;
+    bz_gguf_begin(&p, out, w, input, notes);
+    do {
+        status = bz_gguf_unit(&p, err);
+    } while (status == BEZEL_MORE);
     return status;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Cursor of the GGUF parser over a header that is read from the file as far as it is needed. Only for format/gguf*.c. */
+/* Cursor of the GGUF parser over a header that is read from the file as far as it is needed. Only for core/format. */
 #ifndef BZ_GGUF_PARSE_H
 #define BZ_GGUF_PARSE_H
 
@@ -12,7 +12,14 @@ typedef struct bz_gguf_parse {
     bezel_error *err;
     uint64_t pos;      /* next byte, never above the file's size */
     uint64_t capacity; /* of g->header; g->header_size bytes of it are filled */
+    uint32_t n_values; /* keys that are read */
+    uint64_t n_texts;  /* of the array that the next key is */
 } bz_gguf_parse;
+
+/* bz_gguf_open in units of work: begin, then unit until it gives BEZEL_OK instead of BEZEL_MORE. *input must outlive them;
+ * after a failure nothing is held. */
+void bz_gguf_begin(bz_gguf_parse *p, bz_gguf *out, const bezel_world *w, const bz_gguf_input *input, bz_notes *notes);
+bezel_status bz_gguf_unit(bz_gguf_parse *p, bezel_error *err);
 
 /* Makes sure that n bytes from pos on lie in the header. BEZEL_ERR_TRUNCATED when the file has fewer. */
 bezel_status bz_gguf_need(bz_gguf_parse *p, uint64_t n, const char *what);

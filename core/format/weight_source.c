@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/index_sort.h"
+#include "format/gguf_parse.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,6 +33,9 @@ struct bz_weight_source {
     bz_weight_entry *entries; /* part after part */
     uint32_t *index;          /* sorted by name */
     uint32_t n_entries;
+    bz_notes *notes;      /* while it is opened */
+    bz_gguf_input input;  /* of the first part; likewise */
+    bz_gguf_parse parse;
 };
 
 /* --- Files -------------------------------------------------------------------------------- */
@@ -90,11 +94,10 @@ static bezel_status source_open_file(bz_weight_part *part, bezel_error *err)
     return status < 0 ? source_file_fail(err, status, part->path, "ask for its size") : BEZEL_OK;
 }
 
-/* Takes over path (freed with the part). */
-static bezel_status source_open_part(bz_weight_part *part, const bezel_world *w, char *path, const bz_weight_host *host,
-                                     bz_notes *notes, bezel_error *err)
+/* Opens the file of a part; takes over path (freed with the part). */
+static bezel_status source_begin_part(bz_gguf_input *input, bz_weight_part *part, const bezel_world *w, char *path,
+                                      const bz_weight_host *host, bezel_error *err)
 {
-    bz_gguf_input input = {source_part_read, part, 0, path};
     bezel_status status = BEZEL_OK;
     part->world = w;
     part->path = path;
@@ -104,8 +107,8 @@ static bezel_status source_open_part(bz_weight_part *part, const bezel_world *w,
         part->host = *host;
     else
         status = source_open_file(part, err);
-    input.size = host ? host->size : part->info.size;
-    return status == BEZEL_OK ? bz_gguf_open(&part->gguf, w, &input, notes, err) : status;
+    *input = (bz_gguf_input){source_part_read, part, host ? host->size : part->info.size, path};
+    return status;
 }
 
 static void source_close(bz_weight_part *part)
@@ -190,8 +193,7 @@ static bezel_status source_check_part(const bz_weight_source *s, uint32_t no, be
     return BEZEL_OK;
 }
 
-static bezel_status source_open_parts(bz_weight_source *s, const char *path, uint32_t count, bz_notes *notes,
-                                      bezel_error *err)
+static bezel_status source_open_parts(bz_weight_source *s, const char *path, uint32_t count, bezel_error *err)
 {
     const bezel_world *w = s->world;
     bz_weight_part *parts;
@@ -210,16 +212,19 @@ static bezel_status source_open_parts(bz_weight_source *s, const char *path, uin
     s->parts = parts;
     s->n_parts = count;
     for (uint32_t i = 1; i < count && status == BEZEL_OK; i++) {
-        status = source_open_part(&parts[i], w, source_part_path(w, path, i, count), NULL, notes, err);
+        bz_gguf_input input;
+        status = source_begin_part(&input, &parts[i], w, source_part_path(w, path, i, count), NULL, err);
+        if (status == BEZEL_OK)
+            status = bz_gguf_open(&parts[i].gguf, w, &input, s->notes, err);
         if (status == BEZEL_OK)
             status = source_check_part(s, i, err);
     }
     return status;
 }
 
-static bezel_status source_open_split(bz_weight_source *s, const char *path, int from_host, bz_notes *notes,
-                                      bezel_error *err)
+static bezel_status source_open_split(bz_weight_source *s, bezel_error *err)
 {
+    const char *path = s->parts[0].path;
     const bz_gguf *g = &s->parts[0].gguf;
     uint64_t count = 1, no = 0;
     bezel_status status = source_split_key(&count, g, "split.count", 1, 1, BZ_WEIGHT_MAX_PARTS, err);
@@ -232,9 +237,9 @@ static bezel_status source_open_split(bz_weight_source *s, const char *path, int
                                     "says this is part %" PRIu64 " of %" PRIu64, no + 1, count);
         return bz_error_hint(err, status, "Open the first part, whose name ends in -00001-of-%05" PRIu64 ".gguf.", count);
     }
-    if (from_host)
+    if (s->parts[0].host.read)
         return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "weight_source", "%s: split files cannot come from a read function", path);
-    return source_open_parts(s, path, (uint32_t)count, notes, err);
+    return source_open_parts(s, path, (uint32_t)count, err);
 }
 
 /* --- Index -------------------------------------------------------------------------------- */
@@ -298,30 +303,52 @@ static bezel_status source_index(bz_weight_source *s, bezel_error *err)
 
 /* --- Public ------------------------------------------------------------------------------- */
 
-bezel_status bz_weight_source_open(bz_weight_source **out, const bezel_world *w, const char *path,
-                                   const bz_weight_host *host, bz_notes *notes, bezel_error *err)
+bezel_status bz_weight_source_begin(bz_weight_source **out, const bezel_world *w, const char *path,
+                                    const bz_weight_host *host, bz_notes *notes, bezel_error *err)
 {
     bz_weight_source *s = bz_zalloc(w, sizeof *s);
-    bezel_status status;
     *out = NULL;
     if (!s)
         return bz_fail_memory(err, "weight_source", "model file", sizeof *s);
     s->world = w;
+    s->notes = notes;
     s->parts = bz_zalloc_array(w, 1, sizeof *s->parts);
     if (!s->parts) {
         bz_free(w, s);
         return bz_fail_memory(err, "weight_source", "model file", sizeof *s->parts);
     }
     s->n_parts = 1;
-    status = source_open_part(&s->parts[0], w, bz_text_dup(w, path, SIZE_MAX), host, notes, err);
-    if (status == BEZEL_OK)
-        status = source_open_split(s, path, host != NULL, notes, err);
-    if (status == BEZEL_OK)
-        status = source_index(s, err);
-    if (status == BEZEL_OK)
-        *out = s;
-    else
+    const bezel_status status = source_begin_part(&s->input, &s->parts[0], w, bz_text_dup(w, path, SIZE_MAX), host, err);
+    if (status != BEZEL_OK) {
         bz_weight_source_free(s);
+        return status;
+    }
+    bz_gguf_begin(&s->parse, &s->parts[0].gguf, w, &s->input, notes);
+    *out = s;
+    return BEZEL_OK;
+}
+
+bezel_status bz_weight_source_unit(bz_weight_source *s, bezel_error *err)
+{
+    bezel_status status = bz_gguf_unit(&s->parse, err);
+    if (status == BEZEL_OK)
+        status = source_open_split(s, err);
+    return status == BEZEL_OK ? source_index(s, err) : status;
+}
+
+bezel_status bz_weight_source_open(bz_weight_source **out, const bezel_world *w, const char *path,
+                                   const bz_weight_host *host, bz_notes *notes, bezel_error *err)
+{
+    bezel_status status = bz_weight_source_begin(out, w, path, host, notes, err);
+    if (status != BEZEL_OK)
+        return status;
+    do {
+        status = bz_weight_source_unit(*out, err);
+    } while (status == BEZEL_MORE);
+    if (status != BEZEL_OK) {
+        bz_weight_source_free(*out);
+        *out = NULL;
+    }
     return status;
 }
 

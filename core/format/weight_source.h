@@ -34,6 +34,11 @@ typedef struct bz_weight_entry {
  *            belong together; UNSUPPORTED for a split file from a host */
 bezel_status bz_weight_source_open(bz_weight_source **out, const bezel_world *w, const char *path,
                                    const bz_weight_host *host, bz_notes *notes, bezel_error *err);
+/* The same in units of work: begin opens the first file, unit reads a part of the header, until it gives BEZEL_OK instead of
+ * BEZEL_MORE. After a failure of unit only bz_weight_source_free may follow. */
+bezel_status bz_weight_source_begin(bz_weight_source **out, const bezel_world *w, const char *path,
+                                    const bz_weight_host *host, bz_notes *notes, bezel_error *err);
+bezel_status bz_weight_source_unit(bz_weight_source *s, bezel_error *err);
 void bz_weight_source_free(bz_weight_source *s); /* NULL is fine */
 
 /* Metadata of the first part. */

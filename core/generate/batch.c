@@ -37,9 +37,10 @@ static void batch_unlock(bezel_batch *b)
     bz_mutex_unlock(b->mutex);
 }
 
-static int batch_unit(bezel_batch *b)
+static int batch_unit(bezel_batch *b, int64_t unit_ns)
 {
     batch_lock(b);
+    b->scheduler.unit_ns = unit_ns;
     const int more = bz_scheduler_unit(&b->scheduler);
     batch_unlock(b);
     return more;
@@ -49,7 +50,7 @@ int bz_batch_unit(bz_generation *g)
 {
     if (g->batch == NULL)
         return 0;
-    (void)batch_unit(g->batch);
+    (void)batch_unit(g->batch, g->job.unit_ns);
     return 1;
 }
 
@@ -225,13 +226,18 @@ bezel_status bezel_batch_step(bezel_batch *batch, int64_t budget_us, bezel_error
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "batch", "batch is NULL");
     const int saved = errno; /* exp and pow of the units may set it; it is the host's */
     const bezel_world *w = batch->world;
-    const int64_t start = w->monotonic_ns(w->ud);
+    const int64_t start = w->monotonic_ns(w->ud), wish = bz_job_unit_wish(budget_us);
+    int64_t before = start, now;
+    int more, has_event, did_work = 0;
     bz_log_drain(batch->model->engine->log);
-    int more = batch_unit(batch), has_event = batch_has_event(batch);
-    const int did_work = more;
-    while (more && (budget_us < 0 ? !has_event : (w->monotonic_ns(w->ud) - start) / 1000 < budget_us)) {
-        more = batch_unit(batch);
+    for (;;) {
+        more = batch_unit(batch, wish);
         has_event = batch_has_event(batch);
+        did_work |= more;
+        now = w->monotonic_ns(w->ud);
+        if (!more || (budget_us < 0 ? has_event : bz_job_is_spent(now - start, now - before, budget_us)))
+            break;
+        before = now;
     }
     errno = saved;
     bz_log_drain(batch->model->engine->log);

@@ -31,6 +31,7 @@ static bezel_status generate_unit(bezel_job *job, bezel_error *err)
 {
     bz_generation *g = (bz_generation *)job;
     (void)err; /* the scheduler ends the job */
+    g->own.unit_ns = job->unit_ns;
     if (!bz_batch_unit(g))
         (void)bz_scheduler_unit(&g->own);
     return BEZEL_MORE;

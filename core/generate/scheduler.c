@@ -14,6 +14,7 @@
 #include <math.h>
 #include <string.h>
 
+enum { SCHEDULER_FEW_ROWS = 8 }; /* a pass of fewer reads the weights in vain */
 enum { PASS_PLAN, PASS_LAYER, PASS_HEAD, PASS_SCREEN }; /* bz_scheduler.phase */
 
 void bz_scheduler_drop_pass(bz_scheduler *s)
@@ -71,6 +72,15 @@ static size_t scheduler_decode_rows(const bz_scheduler *s, bz_generation *g)
     return 1 + (room > 1 && g->n_ids > 0 ? bz_lookup_draft(&g->lookup, session->ids, session->n_ids, room - 1) : 0);
 }
 
+/* Rows of a prompt that a layer gets through in the time that is wished for, as the last such pass went; few at first. */
+static size_t scheduler_prompt_rows(const bz_scheduler *s, size_t left)
+{
+    const int64_t row_ns = s->decoder->row_ns;
+    const int64_t rows = s->unit_ns == 0 ? INT32_MAX : row_ns == 0 ? SCHEDULER_FEW_ROWS : s->unit_ns / row_ns;
+    const size_t most = rows < SCHEDULER_FEW_ROWS ? SCHEDULER_FEW_ROWS : (size_t)rows;
+    return most < left ? most : left;
+}
+
 /* The next pass; 0 when nobody needs one. Those that wait for one token come first, from `turn` on. */
 static int scheduler_plan(bz_scheduler *s)
 {
@@ -90,6 +100,8 @@ static int scheduler_plan(bz_scheduler *s)
         left -= rows;
     }
     s->turn = left == reserve ? next : 0;
+    if (n_prompts > 0)
+        left = scheduler_prompt_rows(s, left);
     for (size_t i = 0; i < s->n_members && left > 0; ++i) {
         bz_generation *g = s->members[i];
         const size_t pending = scheduler_pending(g);
@@ -298,12 +310,26 @@ static void scheduler_screened(bz_scheduler *s)
 
 /* --- Unit --------------------------------------------------------------------------------- */
 
+/* One layer; notes how long a row took, where a pass has enough of them to tell. */
+static int scheduler_layer(bz_scheduler *s)
+{
+    bz_decoder *d = s->decoder;
+    const bezel_world *w = &d->engine->world;
+    const int64_t start = w->monotonic_ns(w->ud);
+    const int more = bz_decoder_layer(d);
+    if (d->T >= SCHEDULER_FEW_ROWS) {
+        const int64_t row_ns = (w->monotonic_ns(w->ud) - start) / (int64_t)d->T + 1;
+        d->row_ns = d->row_ns == 0 ? row_ns : (3 * d->row_ns + row_ns) / 4;
+    }
+    return more;
+}
+
 int bz_scheduler_unit(bz_scheduler *s)
 {
     if (s->phase == PASS_PLAN && !scheduler_plan(s))
         return 0;
     if (s->phase == PASS_LAYER) { /* the plan is cheap: it goes with the first layer */
-        if (!bz_decoder_layer(s->decoder))
+        if (!scheduler_layer(s))
             scheduler_begin_heads(s);
     } else if (s->phase == PASS_SCREEN) {
         scheduler_screened(s);

@@ -27,6 +27,7 @@ typedef struct bz_scheduler {
     size_t n_members;
     size_t turn;     /* member that the next pass looks at first */
     uint32_t most;   /* rows a pass */
+    int64_t unit_ns; /* how long a unit should take at most, 0 = no wish: prompts go in smaller pieces then */
     uint32_t phase;  /* of a pass; 0 between two */
     bz_segment *segments; /* [most or members] */
     bz_head *heads;       /* likewise, or BZ_HEADS_ALONE; between planning and head: one a segment */

@@ -49,6 +49,7 @@ typedef struct bz_decoder {
     uint32_t layer;       /* next layer, n_layers when done */
     size_t head_count;    /* first rows of `a` that hold normed hidden states for the head */
     size_t head_row;      /* next row of the output matrix */
+    int64_t row_ns;       /* what a layer of a prompt takes a row, as measured by the scheduler; 0 = not yet */
 
     const bz_screen *screen;      /* of the screened head in progress */
     bz_screen_query screen_query;

@@ -18,6 +18,7 @@
 #define LOAD_CHECK_SLICE (16u << 20) /* bytes of weights checked a unit */
 #define LOAD_SAMPLES 64u             /* tensors whose first and last bytes are in the fingerprint */
 #define LOAD_SAMPLE_SIZE 64u
+#define LOAD_HASH_PIECE ((size_t)1 << 18)
 
 enum { LOAD_HEADER, LOAD_VOCABULARY, LOAD_TABLE, LOAD_DATA, LOAD_BIND, LOAD_VALUES, LOAD_FINISH, LOAD_DONE };
 
@@ -103,8 +104,12 @@ static bezel_status load_header(bz_model_loader *l, bezel_error *err)
 {
     bezel_model *m = l->model;
     bz_weight_host host = {l->options.read, l->options.read_ud, l->options.read_size};
-    bezel_status status = bz_weight_source_open(&m->source, &l->engine->world, m->path, host.read ? &host : NULL,
-                                                &m->notes, err);
+    bezel_status status;
+    if (!m->source) {
+        status = bz_weight_source_begin(&m->source, &l->engine->world, m->path, host.read ? &host : NULL, &m->notes, err);
+        return status == BEZEL_OK ? BEZEL_MORE : status;
+    }
+    status = bz_weight_source_unit(m->source, err);
     if (status == BEZEL_OK)
         status = bz_config_read(&m->config, bz_weight_source_metadata(m->source), l->options.bf16_embedding_scale,
                                 &m->notes, err);
@@ -162,14 +167,40 @@ static bezel_status load_values(bz_model_loader *l, bezel_error *err)
 
 /* --- End ---------------------------------------------------------------------------------- */
 
-static void load_fingerprint(bezel_model *m)
+/* Of the header's pieces a hash each, made by the pool; then of these and of sampled bytes of the tensors. */
+typedef struct load_pieces {
+    const bz_gguf *g;
+    uint8_t *hashes; /* [n, 16] */
+} load_pieces;
+
+static void load_hash_pieces(void *ctx, size_t begin, size_t end, unsigned worker)
 {
+    const load_pieces *p = ctx;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const size_t at = i * LOAD_HASH_PIECE, left = (size_t)p->g->header_size - at;
+        bz_hash h;
+        bz_hash_init(&h);
+        bz_hash_add(&h, p->g->header + at, left < LOAD_HASH_PIECE ? left : LOAD_HASH_PIECE);
+        bz_hash_finish(&h, p->hashes + 16 * i);
+    }
+}
+
+static bezel_status load_fingerprint(bz_model_loader *l, bezel_error *err)
+{
+    bezel_model *m = l->model;
     const bz_weight_source *s = m->source;
-    const bz_gguf *g = bz_weight_source_metadata(s);
+    load_pieces pieces = {bz_weight_source_metadata(s), NULL};
+    const size_t n_pieces = ((size_t)pieces.g->header_size + LOAD_HASH_PIECE - 1) / LOAD_HASH_PIECE;
     uint32_t n = bz_weight_source_count(s), step = n / LOAD_SAMPLES + 1;
     bz_hash h;
+    pieces.hashes = bz_zalloc_array(&l->engine->world, n_pieces, 16);
+    if (!pieces.hashes)
+        return bz_fail_memory(err, "model", "fingerprint", n_pieces * 16);
+    bz_thread_pool_run(l->engine->pool, n_pieces, 1, load_hash_pieces, &pieces);
     bz_hash_init(&h);
-    bz_hash_add(&h, g->header, (size_t)g->header_size);
+    bz_hash_add(&h, pieces.hashes, n_pieces * 16);
+    bz_free(&l->engine->world, pieces.hashes);
     for (uint32_t i = 0; i < n; i += step) {
         bz_weight_entry e = bz_weight_source_at(s, i);
         const uint8_t *data = bz_weight_source_data(s, e);
@@ -178,6 +209,7 @@ static void load_fingerprint(bezel_model *m)
         bz_hash_add(&h, data + size - part, part);
     }
     bz_hash_finish(&h, m->fingerprint);
+    return BEZEL_OK;
 }
 
 static bezel_status load_data(bz_model_loader *l, bezel_error *err)
@@ -190,8 +222,9 @@ static bezel_status load_data(bz_model_loader *l, bezel_error *err)
 static bezel_status load_finish(bz_model_loader *l, bezel_error *err)
 {
     bezel_model *m = l->model;
-    load_fingerprint(m);
-    bezel_status status = bz_weight_source_verify(m->source, err);
+    bezel_status status = load_fingerprint(l, err);
+    if (status == BEZEL_OK)
+        status = bz_weight_source_verify(m->source, err);
     if (status == BEZEL_OK && l->cache_folder && !l->options.read)
         status = bz_head_copy_new(&m->head_copy, m, l->cache_folder, err);
     return status;

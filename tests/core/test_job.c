@@ -130,6 +130,25 @@ START_TEST(a_budget_is_kept_by_the_worlds_clock)
 }
 END_TEST
 
+START_TEST(a_unit_that_would_not_fit_is_left_for_the_next_step)
+{
+    test_world tw;
+    test_world_init(&tw);
+    test_world_clock(&tw, 1000000, 0);
+    atomic_store(&tw.step_ns, 1500000); /* a unit takes 1.5 ms */
+    count_job *c = count_new(&tw, NULL, 1000, 0);
+    ck_assert_int_eq(bezel_job_step(&c->job, 4000, NULL), BEZEL_MORE);
+    ck_assert_int_eq(c->at, 2); /* a third would end at 4.5 ms */
+    ck_assert_int_eq(bezel_job_step(&c->job, 4500, NULL), BEZEL_MORE);
+    ck_assert_int_eq(c->at, 5);
+    ck_assert_int_eq(bezel_job_step(&c->job, 100, NULL), BEZEL_MORE);
+    ck_assert_int_eq(c->at, 6); /* one is always done */
+    ck_assert(bz_job_unit_wish(4000) == 1000000);
+    ck_assert(bz_job_unit_wish(0) == 0 && bz_job_unit_wish(-1) == 0 && bz_job_unit_wish(1000000) == 0);
+    bezel_job_free(&c->job);
+}
+END_TEST
+
 START_TEST(no_budget_stops_at_each_event_and_the_last_comes_before_the_end)
 {
     test_world tw;
@@ -512,6 +531,7 @@ Suite *job_suite(void)
     TCase *t = tcase_create("step");
     tcase_add_test(t, a_budget_of_zero_does_one_unit);
     tcase_add_test(t, a_budget_is_kept_by_the_worlds_clock);
+    tcase_add_test(t, a_unit_that_would_not_fit_is_left_for_the_next_step);
     tcase_add_test(t, no_budget_stops_at_each_event_and_the_last_comes_before_the_end);
     tcase_add_test(t, a_host_that_takes_no_events_still_reaches_the_end);
     tcase_add_test(t, progress_that_nobody_took_is_merged);

@@ -60,8 +60,9 @@ BEZEL_API int32_t bezel_job_event(bezel_job *job, bezel_event *out);
 /* --- Driven by the host ------------------------------------------------------------------- */
 
 /* Works on this thread for about budget_us microseconds and tells how it stands.
- * The smallest unit is one layer of one prompt chunk or token, or one stage of a load, so a call may take longer than
- * its budget by one unit.
+ * The smallest unit is a part of a load, one layer of a token or of a piece of the prompt, or a slice of the output
+ * matrix. A unit is not begun when it would not fit, as far as the last one tells; at least one is done. Under budgets
+ * below 100 ms the pieces of a prompt are cut so that a layer takes about a quarter of the budget.
  * 0 does one unit; a negative budget works until there is an event or the end. BEZEL_TOKEN says that events wait; it
  * comes even when this very call ended the job, and the next step then tells the end. After the end every further step
  * returns the same BEZEL_DONE or error.
