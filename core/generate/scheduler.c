@@ -151,6 +151,14 @@ static int scheduler_constrained(bz_scheduler *s, bz_generation *g, size_t row)
     return 1;
 }
 
+/* The positions of one member are scanned together; of several members the full matrix costs less. */
+static int scheduler_may_scan(const bz_scheduler *s)
+{
+    const bezel_session *session = s->n_heads > 0 ? s->heads[0].g->session : NULL;
+    return s->n_segments == 1 && s->n_heads > 0 && s->n_heads <= BZ_SCREEN_MOST &&
+           session->n_logits / s->n_heads >= bz_screen_blocks(s->decoder->config->V) * BZ_SCREEN_ROWS;
+}
+
 /* All layers are done: which rows need logits. */
 static void scheduler_begin_heads(bz_scheduler *s)
 {
@@ -178,7 +186,7 @@ static void scheduler_begin_heads(bz_scheduler *s)
     s->decoder->head_count = 0;
     for (size_t i = 0; i < s->n_heads; ++i)
         bz_decoder_head_add(s->decoder, s->heads[i].row);
-    if (s->n_heads == 1 && bz_decoder_screen_begin(s->decoder, scheduler_screen(s->heads)))
+    if (scheduler_may_scan(s) && bz_decoder_screen_begin(s->decoder, scheduler_screen(s->heads)))
         s->phase = PASS_SCREEN;
 }
 
@@ -292,16 +300,25 @@ static void scheduler_take_tokens(bz_scheduler *s)
 
 static void scheduler_screened(bz_scheduler *s)
 {
-    bz_head *head = &s->heads[0];
-    bz_generation *g = head->g;
+    bz_generation *g = s->heads[0].g;
+    const size_t stride = g->session->n_logits / s->n_heads;
     bezel_error error = BEZEL_ERROR_INIT;
-    if (bz_decoder_screen_slice(s->decoder, g->session->logits))
+    if (bz_decoder_screen_slice(s->decoder, g->session->logits, stride))
         return;
-    head->id = bz_decoder_screen_pick(s->decoder, g->session->logits, g->forbidden, g->n_forbidden);
     s->phase = PASS_HEAD; /* too many rows are left, or a constraint refuses the token: all of them */
-    if (head->id < 0)
+    for (size_t i = 0; i < s->n_heads; ++i) {
+        bz_head *head = &s->heads[i];
+        head->id = bz_decoder_screen_pick(s->decoder, i, g->session->logits + i * stride, g->forbidden, g->n_forbidden);
+        if (head->id < 0)
+            return;
+        if (i + 1 < s->n_heads && head->id != g->session->ids[g->session->n_ids + i])
+            break; /* the guess was wrong: what follows it has no use */
+    }
+    if (g->run == NULL) {
+        scheduler_take_tokens(s);
         return;
-    const bezel_status status = bz_generation_picked(g, head->id, &error);
+    }
+    const bezel_status status = bz_generation_picked(g, s->heads[0].id, &error);
     if (status == BEZEL_ERR_BUSY)
         return;
     s->phase = PASS_PLAN;

@@ -134,6 +134,8 @@ static bezel_status session_make(bezel_session **out, bezel_model *model, const 
         goto done;
     s->ids = bz_zalloc_array(w, o->n_ctx, sizeof *s->ids);
     s->n_logits = bz_screen_blocks(model->config.V) * BZ_SCREEN_ROWS; /* V, and what a scan writes beyond */
+    if (o->lookup && o->head == BEZEL_HEAD_SCREENED)
+        s->n_logits *= BZ_HEADS_ALONE; /* for each guess */
     if (s->n_logits < (size_t)64 * BZ_HEADS_ALONE)
         s->n_logits = (size_t)64 * BZ_HEADS_ALONE; /* a slice for each of a few positions */
     s->logits = bz_alloc_aligned(w, s->n_logits * sizeof *s->logits);

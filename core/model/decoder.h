@@ -17,6 +17,8 @@
 #include "model/kv_cache.h"
 #include "model/model_impl.h"
 
+#define BZ_SCREEN_MOST 8 /* positions that one scan of the coarse output matrix serves */
+
 /* What a session is when its options leave it open; bezel_model_plan counts with the same. */
 #define BZ_DEFAULT_CTX 4096U  /* positions, where the model has as many */
 #define BZ_DEFAULT_CHUNK 128U /* tokens a pass */
@@ -52,7 +54,7 @@ typedef struct bz_decoder {
     int64_t row_ns;       /* what a layer of a prompt takes a row, as measured by the scheduler; 0 = not yet */
 
     const bz_screen *screen;      /* of the screened head in progress */
-    bz_screen_query screen_query;
+    bz_screen_query screen_query[BZ_SCREEN_MOST];
     void *screen_block;           /* scratch of head_pass.c, NULL when no copy of the matrix can be made */
     uint32_t screen_wait;         /* tokens before the next try */
     uint32_t screen_penalty;      /* the last wait; 0 after a try that succeeded */
@@ -102,19 +104,20 @@ void bz_decoder_head_tokens(bz_decoder *d, float *logits, const int32_t *rows, s
 /* --- Screened head: head_pass.c ------------------------------------------------------------
  *
  *     if (bz_decoder_screen_begin(d, screen)) {
- *         while (bz_decoder_screen_slice(d, logits)) {}
- *         id = bz_decoder_screen_pick(d, logits, forbidden, n);
+ *         while (bz_decoder_screen_slice(d, high, stride)) {}
+ *         id = bz_decoder_screen_pick(d, t, high + t * stride, forbidden, n); ... for each position in turn
  *     }
  *     if (id < 0) ... the full head
  */
 
-/* After bz_decoder_head for one position. 0 = take the full head: no copy (screen NULL), the scalar level, a hidden state
+/* After bz_decoder_head for up to BZ_SCREEN_MOST positions. 0 = take the full head: no copy (screen NULL), the scalar level, a hidden state
  * that is not finite, or tries before this one failed. */
 int bz_decoder_screen_begin(bz_decoder *d, const bz_screen *screen);
-/* high [V rounded up to BZ_SCREEN_ROWS]: as logits, but its numbers mean nothing to the caller. 1 while rows are left. */
-int bz_decoder_screen_slice(bz_decoder *d, float *high);
+/* high [head_count, stride], stride at least V rounded up to BZ_SCREEN_ROWS: as logits, but its numbers mean nothing to the
+ * caller. 1 while rows are left. */
+int bz_decoder_screen_slice(bz_decoder *d, float *high, size_t stride);
 /* The id that the full pass and an argmax over all but the forbidden ids give, or -1: take the full head. */
-int32_t bz_decoder_screen_pick(bz_decoder *d, float *high, const int32_t *forbidden, size_t n_forbidden);
+int32_t bz_decoder_screen_pick(bz_decoder *d, size_t t, float *high, const int32_t *forbidden, size_t n_forbidden);
 uint64_t bz_decoder_screen_bytes(size_t N, size_t K); /* of screen_block */
 
 /* --- Parts of the pass, one file each ------------------------------------------------------ */

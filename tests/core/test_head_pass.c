@@ -168,9 +168,9 @@ static void compare(int state, size_t n_forbidden)
     bz_decoder_head(d, 1, 1);
     d->screen_wait = 0;
     ck_assert_int_eq(bz_decoder_screen_begin(d, &t.file.screen), 1);
-    while (bz_decoder_screen_slice(d, t.high)) {
+    while (bz_decoder_screen_slice(d, t.high, 0)) {
     }
-    id = bz_decoder_screen_pick(d, t.high, forbidden, n_forbidden);
+    id = bz_decoder_screen_pick(d, 0, t.high, forbidden, n_forbidden);
     if (id < 0)
         return;
     ++t.n_screened;
@@ -229,9 +229,9 @@ START_TEST(tries_that_fail_become_rarer_until_one_succeeds)
             if (bz_decoder_screen_begin(t.decoder, &t.file.screen))
                 break;
         }
-        while (bz_decoder_screen_slice(t.decoder, t.high)) {
+        while (bz_decoder_screen_slice(t.decoder, t.high, 0)) {
         }
-        ck_assert_int_eq(bz_decoder_screen_pick(t.decoder, t.high, NULL, 0), -1);
+        ck_assert_int_eq(bz_decoder_screen_pick(t.decoder, 0, t.high, NULL, 0), -1);
     }
     static const unsigned want[9] = {0, 1, 2, 4, 8, 16, 32, 64, 64};
     ck_assert_mem_eq(waits, want, sizeof want);
