@@ -25,7 +25,11 @@ typedef struct chat_state {
 /* A line without its newline; NULL at the end of input. Owns: free(). */
 static char *chat_line(void) {
     if (isatty(STDIN_FILENO)) {
-        char *line = readline("> ");
+        char *line;
+        do { /* Ctrl-C here begins the line again; what stopped the last answer is over */
+            cmd_interrupt_reset();
+            line = readline("> ");
+        } while (!line && cmd_interrupted() && putchar('\n') != EOF);
         if (line && *line) add_history(line);
         return line;
     }

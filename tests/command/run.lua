@@ -393,6 +393,33 @@ test("Ctrl-C stops the answer of chat, not the program", function()
   match(out, "FUNCTION_CALL")
 end)
 
+-- What a person at a terminal sees; script(1) is the terminal, its input the keyboard.
+test("Ctrl-C on a terminal stops the answer of chat, and at the prompt only the line", function()
+  write("tty", "")
+  local command = ("exec %s '%s/bezel' chat --no-store --isa scalar --threads 1 --n-ctx 8192 --max-tokens 100000 --model %s"):format(environment, build, P)
+  local keyboard = io.popen(("script -qefc %s %s >/dev/null 2>&1"):format(quote(command), path "tty"), "w")
+  local function press(keys, answer)
+    local before = #read "tty"
+    keyboard:write(keys)
+    keyboard:flush()
+    for _ = 1, 500 do
+      if read "tty":find(answer, before + 1) then return end
+      os.execute "sleep 0.02"
+    end
+    keyboard:write "\3\4"
+    error(("no '%s' in '%s'"):format(answer, read "tty":sub(-300)))
+  end
+  press("", "> ")
+  press("forever\r", "\n[^>]+%w+ %w+ ")
+  press("\3", "%(stopped%).*> ")
+  press("\3", "\n> ")
+  press("\3", "\n> ")
+  press("/history\r", "user: forever.*> ")
+  press("/quit\r", "/quit")
+  local ok, how, status = keyboard:close()
+  eq(ok and 0 or how .. status, 0)
+end)
+
 test("Ctrl-C ends ask with status 1", function()
   local said, _, err = interrupted("ask --no-store --isa scalar --threads 1 --n-ctx 8192 --max-tokens 100000 --model " .. P, write("lines", "forever"))
   match(said, "status 1")

@@ -153,7 +153,7 @@ t.test("what a tool allocates is bounded, and only while it runs", function()
   for _, run in ipairs {
     function() return #("a"):rep(1e9) end,
     function() local s = "a" while true do s = s .. s end end,
-    function() local list = {} for i = 1, 1e9 do list[i] = {} end end,
+    function() local list = {} for i = 1, 1e9 do list[i] = ("x"):rep(2 ^ 20) .. i end end,
     function() return #("a"):rep(1e6):gsub("", ("x"):rep(1000)) end } do
     local c <close> = chat(run, nil, { memory_mb = 32 })
     local call = assert(c:ask "?").calls[1]
