@@ -4,7 +4,7 @@
  * first 64 bits of the fractions of sqrt(2), sqrt(3), sqrt(5), sqrt(7). Not for security. */
 #include "base/hash.h"
 
-#include "base/reader.h"
+#include "base/byte_order.h"
 
 #include <string.h>
 

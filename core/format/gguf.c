@@ -4,8 +4,8 @@
 #include "format/gguf.h"
 
 #include "base/alloc.h"
+#include "base/byte_order.h"
 #include "base/index_sort.h"
-#include "base/reader.h"
 #include "format/gguf_parse.h"
 
 #include <inttypes.h>

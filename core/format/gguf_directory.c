@@ -3,8 +3,8 @@
  * no product or sum exceeds 2^63-1. Order in the file is free; holes and trailing bytes are only remarked. Whether a
  * type can be computed with is decided by who binds the tensor. */
 #include "base/alloc.h"
+#include "base/byte_order.h"
 #include "base/index_sort.h"
-#include "base/reader.h"
 #include "base/utf8.h"
 #include "format/gguf_parse.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Typed access to GGUF metadata. Converters disagree about the width and sign of integers, so any integer type is taken
  * and the value checked; text, bool and float are never mixed with them. Knows no key but those it is given. */
-#include "base/reader.h"
+#include "base/byte_order.h"
 #include "format/gguf.h"
 
 #include <inttypes.h>

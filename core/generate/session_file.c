@@ -13,8 +13,8 @@
  * a hostile file can spoil an answer but are never used as sizes or places. */
 
 #include "base/alloc.h"
+#include "base/byte_order.h"
 #include "base/hash.h"
-#include "base/reader.h"
 #include "base/status.h"
 #include "base/strbuf.h"
 #include "generate/session_impl.h"

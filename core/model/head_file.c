@@ -5,8 +5,8 @@
 #include "model/head_file.h"
 
 #include "base/alloc.h"
+#include "base/byte_order.h"
 #include "base/hash.h"
-#include "base/reader.h"
 #include "base/status.h"
 
 #include <math.h>

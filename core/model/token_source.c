@@ -3,7 +3,7 @@
  * as those of the file have no alignment. The meaning of texts, scores and types is checked where the vocabulary is built. */
 #include "model/token_source.h"
 
-#include "base/reader.h"
+#include "base/byte_order.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "model/weights.h"
 
 #include "base/alloc.h"
-#include "base/reader.h"
+#include "base/byte_order.h"
 #include "compute/quant.h"
 #include "format/weight_source.h"
 #include "model/weight_map.h"

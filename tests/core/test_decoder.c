@@ -5,7 +5,7 @@
 #include "model/decoder.h"
 
 #include "base/alloc.h"
-#include "base/reader.h"
+#include "base/byte_order.h"
 #include "generate/logit_filter.h"
 #include "support/test_world.h"
 #include "support/tiny_model.h"

@@ -1,96 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* The bounds-checked cursor, and the small helpers of the file readers: hash, index sort, notes. */
+/* Little-endian loads, and the small helpers of the file readers: hash, index sort, notes. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/byte_order.h"
 #include "base/hash.h"
 #include "base/index_sort.h"
 #include "base/notes.h"
-#include "base/reader.h"
 #include "base/rng.h"
 #include "support/test_world.h"
 
-static const uint8_t bytes[] = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x88, 0x00, 0x00, 0x80, 0x3F};
-
-/* --- Cursor ------------------------------------------------------------------------------- */
+/* --- Loads -------------------------------------------------------------------------------- */
 
 START_TEST(numbers_are_little_endian_at_any_alignment)
 {
-    bz_reader r;
-    uint8_t a = 0;
-    uint16_t b = 0;
-    uint32_t c = 0;
-    uint64_t d = 0;
-    float f = 0;
-    bz_reader_init(&r, bytes, sizeof bytes);
-    ck_assert(bz_reader_u8(&r, &a) && bz_reader_u16(&r, &b) && bz_reader_u32(&r, &c));
-    ck_assert_uint_eq(a, 1);
-    ck_assert_uint_eq(b, 0x0302);
-    ck_assert_uint_eq(c, 0x07060504);
-    ck_assert(bz_reader_seek(&r, 0) && bz_reader_u64(&r, &d) && bz_reader_f32(&r, &f));
-    ck_assert_uint_eq(d, UINT64_C(0x8807060504030201));
-    ck_assert_double_eq((double)f, 1.0);
-    ck_assert_uint_eq(bz_reader_left(&r), 0);
-}
-END_TEST
-
-START_TEST(signs_and_doubles_keep_their_bits)
-{
-    static const uint8_t minus[] = {0xFE, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0xF0, 0xBF};
-    bz_reader r;
-    int32_t i = 0;
-    double x = 0;
-    bz_reader_init(&r, minus, sizeof minus);
-    ck_assert(bz_reader_i32(&r, &i) && bz_reader_f64(&r, &x));
-    ck_assert_int_eq(i, -2);
-    ck_assert_double_eq(x, -1.0);
-}
-END_TEST
-
-START_TEST(nothing_is_read_past_the_end_and_the_cursor_stays)
-{
-    for (size_t size = 0; size <= 8; size++) {
-        bz_reader r;
-        uint8_t a = 0;
-        uint16_t b = 0;
-        uint32_t c = 0;
-        uint64_t d = 0;
-        uint8_t *copy = malloc(size ? size : 1); /* an own block, so that a sanitizer sees one byte too many */
-        ck_assert_ptr_nonnull(copy);
-        memcpy(copy, bytes, size);
-        bz_reader_init(&r, copy, size);
-        ck_assert_int_eq(bz_reader_u64(&r, &d), size >= 8);
-        ck_assert_uint_eq(r.pos, size >= 8 ? 8 : 0);
-        r.pos = 0;
-        ck_assert_int_eq(bz_reader_u32(&r, &c), size >= 4);
-        r.pos = 0;
-        ck_assert_int_eq(bz_reader_u16(&r, &b), size >= 2);
-        r.pos = 0;
-        ck_assert_int_eq(bz_reader_u8(&r, &a), size >= 1);
-        r.pos = 0;
-        ck_assert_ptr_null(bz_reader_bytes(&r, size + 1));
-        ck_assert_ptr_nonnull(bz_reader_bytes(&r, size));
-        free(copy);
-    }
-}
-END_TEST
-
-START_TEST(sizes_near_2_to_the_64_do_not_wrap)
-{
-    bz_reader r;
-    bz_reader_init(&r, bytes, sizeof bytes);
-    ck_assert_ptr_nonnull(bz_reader_bytes(&r, 5));
-    ck_assert_ptr_null(bz_reader_bytes(&r, UINT64_MAX));
-    ck_assert_ptr_null(bz_reader_bytes(&r, UINT64_MAX - 4));
-    ck_assert_int_eq(bz_reader_seek(&r, UINT64_MAX), 0);
-    ck_assert_int_eq(bz_reader_seek(&r, sizeof bytes + 1), 0);
-    ck_assert_uint_eq(r.pos, 5);
-    ck_assert_int_eq(bz_reader_seek(&r, sizeof bytes), 1);
-    bz_reader_init(&r, NULL, 100); /* no bytes: empty whatever the size says */
-    ck_assert_uint_eq(bz_reader_left(&r), 0);
-    ck_assert_ptr_nonnull(bz_reader_bytes(&r, 0));
+    static const uint8_t bytes[] = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x88, 0x00, 0x00, 0x80, 0x3F};
+    static const uint8_t minus[] = {0xFF, 0, 0, 0, 0, 0, 0, 0xF0, 0xBF};
+    ck_assert_uint_eq(bz_load_u16(bytes + 1), 0x0302);
+    ck_assert_uint_eq(bz_load_u32(bytes + 3), 0x07060504);
+    ck_assert_uint_eq(bz_load_u64(bytes), UINT64_C(0x8807060504030201));
+    ck_assert_double_eq((double)bz_load_f32(bytes + 8), 1.0);
+    ck_assert_double_eq(bz_load_f64(minus + 1), -1.0);
 }
 END_TEST
 
@@ -214,14 +146,11 @@ START_TEST(a_note_is_dropped_when_memory_is_out)
 }
 END_TEST
 
-Suite *reader_suite(void)
+Suite *byte_order_suite(void)
 {
-    Suite *s = suite_create("reader");
+    Suite *s = suite_create("byte_order");
     TCase *t = tcase_create("bytes");
     tcase_add_test(t, numbers_are_little_endian_at_any_alignment);
-    tcase_add_test(t, signs_and_doubles_keep_their_bits);
-    tcase_add_test(t, nothing_is_read_past_the_end_and_the_cursor_stays);
-    tcase_add_test(t, sizes_near_2_to_the_64_do_not_wrap);
     tcase_add_test(t, a_hash_does_not_depend_on_how_the_bytes_are_cut);
     tcase_add_test(t, a_hash_tells_lengths_zeros_and_single_bits_apart);
     tcase_add_test(t, indices_are_sorted_by_key_and_equal_ones_by_index);
