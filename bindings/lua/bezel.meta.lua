@@ -56,6 +56,7 @@ function bezel.load(path, options) end
 ---@field n_ctx? integer context length
 ---@field chunk? integer prompt tokens a pass
 ---@field activations? "auto"|"f32"|"q8"
+---@field lookup? boolean greedy answers guess from repetitions, the same tokens; default false
 ---@field head? "auto"|"full"|"screened" how greedy tokens are found; they are the same
 
 ---@class bezel.model
@@ -93,6 +94,25 @@ function model:detokenize(ids, options) end
 ---@return string? message
 ---@return bezel.code? code
 function model:complete(text, options) end
+---@class bezel.batch_options: bezel.generate_options
+---@field special? boolean marks in texts become control tokens
+---@field progress? fun(done: integer, total: integer) called when an item has ended; not for each
+---@class bezel.batch_answer
+---@field responses string[] in the order of the items; "" where one failed
+---@field results (bezel.completion|{error: string, code: bezel.code})[]
+---@field batch_generation_time number seconds
+---@field average_time_per_item number seconds
+---Answers many raw texts, or conversations in the model's template, together; each answer is the one it would be alone.
+---@param items (string|{role: string, text: string}[])[]
+---@param options? bezel.batch_options
+---@return bezel.batch_answer
+function model:batch(items, options) end
+---The same as a loop, `for i, result, done in model:each(items)`, in the order in which they end; done is 0 to 1. Leaving the
+---loop ends what is left.
+---@param items (string|{role: string, text: string}[])[]
+---@param options? bezel.batch_options
+---@return fun(): integer?, (bezel.completion|{error: string, code: bezel.code})?, number?
+function model:each(items, options) end
 ---@param options? bezel.chat_options
 ---@return bezel.chat? chat
 ---@return string? message

@@ -49,6 +49,7 @@ void lbezel_object_type(lua_State *L, const char *type, const luaL_Reg *methods)
 #define LBEZEL_TREE "bezel.tree"
 #define LBEZEL_JOB "bezel.job"
 #define LBEZEL_SESSION "bezel.session"
+#define LBEZEL_BATCH "bezel.batch"
 #define LBEZEL_TEXT "bezel.text"
 #define LBEZEL_STREAM "bezel.stream"
 #define LBEZEL_RESPONSE "bezel.response"
@@ -131,6 +132,7 @@ int lbezel_pattern_is_late(const lbezel_pattern *job); /* 1 = is_late was true b
 bezel_engine *lbezel_engine_push(lua_State *L);
 void lbezel_engine_open(lua_State *L); /* module at the top */
 void lbezel_model_open(lua_State *L);
+void lbezel_batch_open(lua_State *L); /* after models */
 void lbezel_tools_open(lua_State *L);
 void lbezel_chat_open(lua_State *L);
 void lbezel_store_open(lua_State *L);
@@ -141,8 +143,13 @@ void lbezel_http_open(lua_State *L);
 void lbezel_generate_options(lua_State *L, int i, bezel_generate_options *out);
 /* Names of the options that lbezel_generate_options reads, for lbezel_options_check lists. */
 #define LBEZEL_GENERATE_OPTIONS "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop"
-#define LBEZEL_SESSION_OPTIONS "n_ctx", "chunk", "activations", "head"
+#define LBEZEL_SESSION_OPTIONS "n_ctx", "chunk", "activations", "head", "lookup"
 void lbezel_session_options(lua_State *L, int i, bezel_session_options *out);
+
+/* Pushes the table of model:complete. */
+void lbezel_completion_push(lua_State *L, const bezel_generation *g);
+/* The list of {role=, text=} at index i as messages, whose texts stay the tables'; pushes what holds them. Raises. */
+bezel_message *lbezel_messages_get(lua_State *L, int i, size_t *out_n);
 
 /* Toolset object from a list of tools (or a tools object) at index i; pushes it. */
 lbezel_toolset *lbezel_tools_push(lua_State *L, int i);

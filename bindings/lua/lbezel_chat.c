@@ -387,26 +387,32 @@ static int chat_history(lua_State *L) {
     return st == BEZEL_OK ? 1 : lbezel_fail(L, &err);
 }
 
-/* chat:append{ {role=, text=}, ... } -> true | nil, message, code: to resume a conversation */
-static int chat_append(lua_State *L) {
-    chat_object *self = chat_check(L);
-    bezel_error err = BEZEL_ERROR_INIT;
-    luaL_checktype(L, 2, LUA_TTABLE);
-    size_t n = lua_rawlen(L, 2);
+bezel_message *lbezel_messages_get(lua_State *L, int list, size_t *out_n) {
+    list = lua_absindex(L, list);
+    size_t n = *out_n = lua_rawlen(L, list);
     bezel_message *messages = lua_newuserdatauv(L, (n + 1) * sizeof *messages, 0);
     for (size_t i = 0; i < n; i++) {
-        lua_rawgeti(L, 2, (lua_Integer)(i + 1));
-        if (!lua_istable(L, -1))
-            return luaL_error(L, "append: message %d is a %s, no table", (int)(i + 1), luaL_typename(L, -1));
+        lua_rawgeti(L, list, (lua_Integer)(i + 1));
+        if (!lua_istable(L, -1)) luaL_error(L, "message %d is a %s, no table", (int)(i + 1), luaL_typename(L, -1));
         const char *role = lbezel_option_text(L, -1, "role");
         memset(&messages[i], 0, sizeof messages[i]);
         messages[i].size = sizeof messages[i];
         messages[i].role = role ? bezel_role_from_name(role) : 0;
         if (!messages[i].role || lbezel_option_push(L, -1, "text") != LUA_TSTRING)
-            return luaL_error(L, "append: message %d needs a role (system, user, assistant, tool) and a text", (int)(i + 1));
+            luaL_error(L, "message %d needs a role (system, user, assistant, tool) and a text", (int)(i + 1));
         messages[i].text = lua_tolstring(L, -1, &messages[i].text_size);
         lua_pop(L, 2); /* the list holds the message, the message its text */
     }
+    return messages;
+}
+
+/* chat:append{ {role=, text=}, ... } -> true | nil, message, code: to resume a conversation */
+static int chat_append(lua_State *L) {
+    chat_object *self = chat_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    size_t n;
+    bezel_message *messages = lbezel_messages_get(L, 2, &n);
     if (bezel_agent_append(self->object.handle, messages, n, &err) != BEZEL_OK) return lbezel_fail(L, &err);
     lua_pushboolean(L, 1);
     return 1;

@@ -156,7 +156,7 @@ static int model_detokenize(lua_State *L) {
 
 /* --- Completion --------------------------------------------------------------------------- */
 
-static void completion_push(lua_State *L, const bezel_generation *g) {
+void lbezel_completion_push(lua_State *L, const bezel_generation *g) {
     lua_createtable(L, 0, 8);
     lua_pushlstring(L, g->text, g->text_size);
     lua_setfield(L, -2, "text");
@@ -183,7 +183,7 @@ static bezel_status complete_run(lua_State *L, lbezel_object *s, lbezel_object *
     lbezel_object_set(j, job);
     st = load_run(L, job, 0, err);
     if (st == BEZEL_OK) st = bezel_generation_get(job, &g, err);
-    if (st == BEZEL_OK) completion_push(L, &g);
+    if (st == BEZEL_OK) lbezel_completion_push(L, &g);
     return st;
 }
 
@@ -258,6 +258,7 @@ void lbezel_session_options(lua_State *L, int i, bezel_session_options *out) {
     static const char *const activations[] = {"auto", "f32", "q8"}, *const heads[] = {"auto", "full", "screened"};
     out->activations = option_place(L, i, "activations", activations); /* ORDER BEZEL_ACTIVATIONS_... */
     out->head = option_place(L, i, "head", heads);                     /* ORDER BEZEL_HEAD_... */
+    out->lookup = (uint32_t)lbezel_option_bool(L, i, "lookup", 0);
 }
 
 /* Stop strings: one string or a list. Pushes a userdata with the pointers; the strings stay in the options table. */

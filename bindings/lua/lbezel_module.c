@@ -11,6 +11,7 @@ LUAMOD_API __attribute__((visibility("default"))) int luaopen_bezel(lua_State *L
     lbezel_value_open(L);
     lbezel_engine_open(L);
     lbezel_model_open(L);
+    lbezel_batch_open(L);
     lbezel_tools_open(L);
     lbezel_chat_open(L);
     lbezel_store_open(L);
