@@ -19,7 +19,7 @@ DEPS := sh tests/make/deps.sh
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
 INNER = $(MAKE) --no-print-directory
 
-.PHONY: all build deps demo test bench install uninstall lint clean sanitize valgrind docs help generate FORCE
+.PHONY: all build deps demo test bench install uninstall lint clean sanitize valgrind instructions docs help generate FORCE
 .DEFAULT_GOAL := all
 
 all:
@@ -90,6 +90,11 @@ valgrind:
 	@command -v valgrind >/dev/null || { echo "bezel: valgrind is missing; install the package valgrind" >&2; exit 2; }
 	@+$(INNER) build
 	@sh tests/make/run_valgrind.sh $(OUT) $(SUITES)
+	@sh tests/make/run_instructions.sh $(OUT)
+
+# Instructions of the kernels against the stored counts; RENEW=1 stores them anew.
+instructions: build
+	@sh tests/make/run_instructions.sh $(OUT) $(if $(RENEW),renew)
 
 # Pages of the public headers; lint holds them against each other.
 docs:
@@ -137,6 +142,7 @@ help:
 	@echo 'make install       into PREFIX=$(PREFIX), below DESTDIR= when given; make uninstall takes it away'
 	@echo 'make lint          include direction, sizes, banned functions, exported symbols'
 	@echo 'make sanitize      the tests under ASan and UBSan; make valgrind: some of them under valgrind'
+	@echo 'make instructions  instructions of the kernels against stored counts; RENEW=1 stores them'
 	@echo 'make docs          reference pages from the public headers'
 	@echo 'make clean         remove $(B)/'
 	@echo 'CC=clang, B=folder and CONFIG=debug change compiler, output folder and configuration.'
