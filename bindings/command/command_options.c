@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KIND_FLAG, KIND_TEXT, KIND_INTEGER, KIND_NUMBER, KIND_STOP };
+enum { KIND_FLAG, KIND_TEXT, KIND_INPUT, KIND_INTEGER, KIND_NUMBER, KIND_STOP }; /* INPUT: a text; - or none = standard input */
 
 typedef struct option_row {
     const char *name;
@@ -37,7 +37,7 @@ static const option_row option_rows[] = {
     {"conversation", KIND_TEXT, AT(conversation), 0, 0, 0, "ID", "go on with a stored conversation"},
     {"tools", KIND_TEXT, AT(tools), 0, 0, 0, "FILE", "JSON list of tools: {name, description, parameters}"},
     {"results", KIND_TEXT, AT(results), 0, 0, 0, "FILE", "JSON map of tool name to the result it gives"},
-    {"ids", KIND_TEXT, AT(ids), 0, 0, 0, "LIST", "JSON list of token ids instead of a text"},
+    {"ids", KIND_INPUT, AT(ids), 0, 0, 0, "LIST", "JSON list of token ids instead of a text; - = on standard input"},
     {"sha256", KIND_TEXT, AT(sha256), 0, 0, 0, "HEX", "what the file must hash to"},
     {"output", KIND_TEXT, AT(output), 0, 0, 0, "FILE", "where to put it"},
     {"stopped", KIND_TEXT, AT(stopped), 0, 0, 0, "HOW", "end (default) or limit: how the output ended"},
@@ -107,7 +107,7 @@ static int number_read(double *out, const char *text) {
 static int option_store(cmd_options *o, const option_row *row, const char *text) {
     char *field = (char *)o + row->offset;
     double x = 0;
-    if (row->kind == KIND_TEXT) {
+    if (row->kind == KIND_TEXT || row->kind == KIND_INPUT) {
         memcpy(field, &text, sizeof text);
         return CMD_OK;
     }
@@ -158,6 +158,7 @@ static int option_read(cmd_options *o, int argc, char **argv, int *i, const char
         return CMD_OK;
     }
     if (equals) return option_store(o, row, equals + 1);
+    if (row->kind == KIND_INPUT && (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0)) return option_store(o, row, "-");
     if (*i + 1 >= argc) return cmd_usage(o, "--%s needs a value", row->name);
     return option_store(o, row, argv[++*i]);
 }

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct score_output {
     bezel_tree *tree;
@@ -36,10 +37,11 @@ static int score_ids(int32_t **out, size_t *out_count, const cmd_options *o, cmd
     size_t size = 0;
     uint32_t flags = BEZEL_TOKENIZE_BOS | (o->plain ? 0u : BEZEL_TOKENIZE_SPECIAL);
     int status;
+    if (o->ids && strcmp(o->ids, "-") != 0) return cmd_ids_read(out, out_count, o->ids, strlen(o->ids), host);
     if (o->ids) {
-        size_t n = 0;
-        while (o->ids[n]) n++;
-        return cmd_ids_read(out, out_count, o->ids, n, host);
+        if ((status = cmd_read_file(&text, &size, "-")) == CMD_OK) status = cmd_ids_read(out, out_count, text, size, host);
+        free(text);
+        return status;
     }
     if ((status = cmd_read_input(&text, &size, o)) != CMD_OK) return status;
     *out = malloc((size + 1) * sizeof **out);

@@ -175,6 +175,10 @@ test("score has an entry a token, the first without logprob", function()
   local ids = {}
   for i = 2, #r.positions do ids[i - 1] = r.positions[i].id end
   local plain = object { "score", "--model", tiny, "--ids", json.encode(bezel.list(ids)) }
+  for _, words in ipairs { { "--ids" }, { "--ids", "-" }, { "--ids", "--top", "0" } } do
+    local read_in = object({ "score", "--model", tiny, table.unpack(words) }, json.encode(bezel.list(ids)))
+    eq(#read_in.positions, #plain.positions)
+  end
   eq(plain.positions[1].id, ids[1]) -- no BOS is added
   eq(plain.positions[1].logprob, bezel.null)
   eq(#plain.positions[1].top, 0)
