@@ -6,8 +6,7 @@
     bench.py --out build/bench --docs docs --again       tables and charts of the last results, nothing is measured
 
 Needs Python 3 alone. xllamacpp comes from the Python package index into the cache folder; without it the others are
-measured. Each round measures the short
-prompts and answers, every fourth the long ones too, every fourth the sessions.
+measured. Each round has short prompts and answers, every fourth the long ones too, every fourth the sessions.
 """
 import argparse
 import datetime
