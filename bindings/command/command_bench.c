@@ -181,6 +181,7 @@ static void arguments_begin(arguments *a, const bench *b, const char *subcommand
     argument_add(a, "--threads", a->threads);
     argument_add(a, "--isa", b->o.isa);
     argument_add(a, "--activations", b->o.activations);
+    argument_add(a, "--kv", b->o.kv);
     argument_add(a, "--head", b->o.head);
     argument_add(a, "--kind", b->o.kind);
     if (b->o.no_cache) argument_add(a, "--no-cache", "");
@@ -311,7 +312,7 @@ int cmd_bench(int argc, char **argv) {
     b->o.subcommand = "bench";
     b->o.usage = "bench [--tests LIST] [--prompt LIST] [--context LIST] [--sessions LIST] [--generate N] [--threads N] [--rounds N] [--json]";
     int status = cmd_options_read(&b->o, argc, argv,
-                                  CMD_ENGINE_OPTIONS " activations head chunk seed tests prompt context sessions generate rounds json");
+                                  CMD_ENGINE_OPTIONS " activations kv head chunk seed tests prompt context sessions generate rounds json");
     if (status == CMD_OK) status = tests_read(b);
     if (status == CMD_OK) status = bench_lengths(b);
     b->quiet = b->o.quiet;

@@ -110,15 +110,16 @@ void cmd_host_free(cmd_host *host) {
     bezel_engine_free(host->engine);
 }
 
-/* Place of a name among three, 0 when it is not given, 3 when it is none of them. */
-static uint32_t place_of(const char *name, const char *const names[3]) {
+/* Place of a name among some that end with NULL, 0 when it is not given, that of NULL when it is none of them. */
+static uint32_t place_of(const char *name, const char *const names[]) {
     uint32_t i = 0;
-    while (name && i < 3 && strcmp(name, names[i]) != 0) i++;
+    while (name && names[i] && strcmp(name, names[i]) != 0) i++;
     return i;
 }
 
 int cmd_session_options(bezel_session_options *out, const cmd_options *o) {
-    static const char *const activations[] = {"auto", "f32", "q8"}, *const heads[] = {"auto", "full", "screened"};
+    static const char *const activations[] = {"auto", "f32", "q8", NULL}, *const heads[] = {"auto", "full", "screened", NULL},
+                      *const kvs[] = {"auto", "f32", "f16", "int8", NULL};
     bezel_session_options_init(out);
     out->n_ctx = (uint32_t)o->n_ctx;
     out->chunk = (uint32_t)o->chunk;
@@ -126,6 +127,8 @@ int cmd_session_options(bezel_session_options *out, const cmd_options *o) {
     if (out->activations > 2) return cmd_usage(o, "--activations %s: auto, f32 or q8 expected", o->activations);
     out->head = place_of(o->head, heads); /* ORDER BEZEL_HEAD_... */
     if (out->head > 2) return cmd_usage(o, "--head %s: auto, full or screened expected", o->head);
+    out->kv = place_of(o->kv, kvs); /* ORDER BEZEL_KV_... */
+    if (out->kv > 3) return cmd_usage(o, "--kv %s: auto, f32, f16 or int8 expected", o->kv);
     return CMD_OK;
 }
 

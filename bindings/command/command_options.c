@@ -27,6 +27,7 @@ static const option_row option_rows[] = {
     {"no-store", KIND_FLAG, AT(no_store), 0, 0, 0, "", "keep nothing"},
     {"isa", KIND_TEXT, AT(isa), 0, 0, 0, "NAME", "auto, scalar, avx2, avx512, neon; else BEZEL_ISA"},
     {"activations", KIND_TEXT, AT(activations), 0, 0, 0, "NAME", "auto, f32, q8"},
+    {"kv", KIND_TEXT, AT(kv), 0, 0, 0, "NAME", "auto, f32, f16, int8: how keys and values are kept"},
     {"head", KIND_TEXT, AT(head), 0, 0, 0, "NAME", "auto, full, screened: how greedy tokens are found; else BEZEL_HEAD"},
     {"no-cache", KIND_FLAG, AT(no_cache), 0, 0, 0, "", "make and use no files beside the model's in the cache folder"},
     {"kind", KIND_TEXT, AT(kind), 0, 0, 0, "NAME", "auto, pretrained, instruct"},

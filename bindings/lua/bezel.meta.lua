@@ -57,6 +57,7 @@ function bezel.load(path, options) end
 ---@field chunk? integer prompt tokens a pass
 ---@field activations? "auto"|"f32"|"q8"
 ---@field lookup? boolean greedy answers guess from repetitions, the same tokens; default false
+---@field kv? "auto"|"f32"|"f16"|"int8" how keys and values are kept; int8 halves the memory and costs some accuracy
 ---@field head? "auto"|"full"|"screened" how greedy tokens are found; they are the same
 
 ---@class bezel.model

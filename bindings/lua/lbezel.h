@@ -143,7 +143,7 @@ void lbezel_http_open(lua_State *L);
 void lbezel_generate_options(lua_State *L, int i, bezel_generate_options *out);
 /* Names of the options that lbezel_generate_options reads, for lbezel_options_check lists. */
 #define LBEZEL_GENERATE_OPTIONS "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop"
-#define LBEZEL_SESSION_OPTIONS "n_ctx", "chunk", "activations", "head", "lookup"
+#define LBEZEL_SESSION_OPTIONS "n_ctx", "chunk", "activations", "head", "lookup", "kv"
 void lbezel_session_options(lua_State *L, int i, bezel_session_options *out);
 
 /* Pushes the table of model:complete. */

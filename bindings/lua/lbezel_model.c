@@ -242,12 +242,17 @@ static int model_name(lua_State *L) {
 
 /* --- Options shared with chats ------------------------------------------------------------ */
 
-/* Place of an option's text among three names; 0 when it is not given. */
-static uint32_t option_place(lua_State *L, int i, const char *key, const char *const names[3]) {
+/* Place of an option's text among names that end with NULL; 0 when it is not given. */
+static uint32_t option_place(lua_State *L, int i, const char *key, const char *const names[]) {
     const char *text = lbezel_option_text(L, i, key);
-    for (uint32_t place = 0; place < 3; place++)
+    for (uint32_t place = 0; names[place]; place++)
         if (!text || strcmp(text, names[place]) == 0) return place;
-    luaL_error(L, "option %s: '%s' is none of %s, %s, %s", key, text, names[0], names[1], names[2]);
+    lua_pushstring(L, names[0]);
+    for (uint32_t place = 1; names[place]; place++) {
+        lua_pushfstring(L, ", %s", names[place]);
+        lua_concat(L, 2);
+    }
+    luaL_error(L, "option %s: '%s' is none of %s", key, text, lua_tostring(L, -1));
     return 0;
 }
 
@@ -255,10 +260,12 @@ void lbezel_session_options(lua_State *L, int i, bezel_session_options *out) {
     bezel_session_options_init(out);
     out->n_ctx = (uint32_t)lbezel_option_integer(L, i, "n_ctx", out->n_ctx, 0, 1 << 20);
     out->chunk = (uint32_t)lbezel_option_integer(L, i, "chunk", out->chunk, 0, 4096);
-    static const char *const activations[] = {"auto", "f32", "q8"}, *const heads[] = {"auto", "full", "screened"};
+    static const char *const activations[] = {"auto", "f32", "q8", NULL}, *const heads[] = {"auto", "full", "screened", NULL},
+                      *const kvs[] = {"auto", "f32", "f16", "int8", NULL};
     out->activations = option_place(L, i, "activations", activations); /* ORDER BEZEL_ACTIVATIONS_... */
     out->head = option_place(L, i, "head", heads);                     /* ORDER BEZEL_HEAD_... */
     out->lookup = (uint32_t)lbezel_option_bool(L, i, "lookup", 0);
+    out->kv = option_place(L, i, "kv", kvs);                           /* ORDER BEZEL_KV_... */
 }
 
 /* Stop strings: one string or a list. Pushes a userdata with the pointers; the strings stay in the options table. */

@@ -48,6 +48,31 @@ size_t bz_key_first(size_t position, size_t window)
     return window != 0 && position >= window ? position - window + 1 : 0;
 }
 
+void bz_key_row_int8(void *row, const float *x, size_t D)
+{
+    uint32_t most = 0; /* bits of the largest |x|: positive floats have the order of their bits */
+    for (size_t i = 0; i < D; ++i) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7fffffffU;
+        most = bits > most ? bits : most;
+    }
+    float largest, inverse = 0.0f;
+    int8_t *out = (int8_t *)row + sizeof(float);
+    memcpy(&largest, &most, sizeof largest);
+    const int is_finite = most < 0x7f800000U;
+    const float scale = is_finite ? largest / 127.0f : NAN;
+    if (is_finite && largest > 1e-30f)
+        inverse = 127.0f / largest;
+    memcpy(row, &scale, sizeof scale);
+    if (!is_finite) {
+        memset(out, 0, D);
+        return;
+    }
+    for (size_t i = 0; i < D; ++i) /* adding 1.5 * 2^23 rounds to nearest even and leaves the integer in the low bits */
+        out[i] = (int8_t)(int32_t)(x[i] * inverse + 12582912.0f - 12582912.0f);
+}
+
 /* --- One block ----------------------------------------------------------------------------------------------- */
 
 /* What rows [r_begin, r_end) see of one block: keys [begin[r], end[r]) of it, never none. */

@@ -56,6 +56,10 @@ typedef struct bz_key_state {
 /* exp(x) for x <= 0 within 1.1 units in the last place; 0 below -87, NaN for NaN. The same polynomial on all levels. */
 float bz_key_exp(float x);
 
+/* x [D] to a row of BZ_DTYPE_I8: scale = largest |x| / 127, bytes x / scale to nearest even. NaN or infinity in x makes
+ * every element of the row NaN. */
+void bz_key_row_int8(void *row, const float *x, size_t D);
+
 /* Bytes of one thread's scratch, a multiple of 64. */
 size_t bz_key_scratch_size(size_t D);
 /* out = attention of all the rows of q over all keys that they see. scratch is 64-byte aligned. */

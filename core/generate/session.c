@@ -105,10 +105,18 @@ static bezel_status session_resolve(bezel_session_options *o, const bezel_model 
                        (unsigned)o->activations);
     if (o->activations == BEZEL_ACTIVATIONS_AUTO)
         o->activations = bz_decoder_default_q8(model->engine) ? BEZEL_ACTIVATIONS_Q8 : BEZEL_ACTIVATIONS_F32;
+    if (o->kv > BEZEL_KV_INT8)
+        return bz_fail(err, BEZEL_ERR_RANGE, "session", "kv is %u, expected 0 (auto), 1 (f32), 2 (f16) or 3 (int8)",
+                       (unsigned)o->kv);
+    if (o->kv == BEZEL_KV_AUTO)
+        o->kv = o->activations == BEZEL_ACTIVATIONS_Q8 ? BEZEL_KV_F16 : BEZEL_KV_F32;
     if (o->lookup > 1)
         return bz_fail(err, BEZEL_ERR_RANGE, "session", "lookup is %u, expected 0 (off) or 1 (on)", (unsigned)o->lookup);
     return session_resolve_head(o, err);
 }
+
+/* ORDER BEZEL_KV_... */
+static const uint32_t session_kv_dtypes[4] = {BZ_DTYPE_F32, BZ_DTYPE_F32, BZ_DTYPE_F16, BZ_DTYPE_I8};
 
 static bezel_status session_make(bezel_session **out, bezel_model *model, const bezel_session_options *o,
                                  bezel_error *err)
@@ -124,9 +132,10 @@ static bezel_status session_make(bezel_session **out, bezel_model *model, const 
     s->chunk = o->chunk;
     s->activations = o->activations;
     s->head = o->head;
+    s->kv = o->kv;
     s->lookup = o->lookup;
     const int use_q8 = o->activations == BEZEL_ACTIVATIONS_Q8;
-    status = bz_kv_cache_new(&s->cache, w, &model->config, o->n_ctx, use_q8 ? BZ_DTYPE_F16 : BZ_DTYPE_F32, err);
+    status = bz_kv_cache_new(&s->cache, w, &model->config, o->n_ctx, session_kv_dtypes[o->kv], err);
     if (status != BEZEL_OK)
         goto done;
     status = bz_decoder_new(&s->decoder, model, o->chunk, use_q8, err);
@@ -268,7 +277,8 @@ bezel_status bezel_session_fork(bezel_session **out, const bezel_session *sessio
                                      .chunk = session->chunk,
                                      .activations = session->activations,
                                      .head = session->head,
-                                     .lookup = session->lookup};
+                                     .lookup = session->lookup,
+                                     .kv = session->kv};
     status = session_make(out, session->model, &o, err);
     if (status != BEZEL_OK)
         return status;

@@ -5,7 +5,7 @@
  *    0  magic "BZLSESS\n"     8  version u32         12  order mark u32, as in memory
  *   16  fingerprint of the model [16]
  *   32  n_ctx u32            36  activations u32     40  n_layers u32   44  Hkv u32   48  Dh u32   52  window u32
- *   56  n_ids u64            64  n_cached u64        72  low u64        80  size of the file u64   88  zero u64
+ *   56  n_ids u64            64  n_cached u64        72  low u64        80  size of the file u64   88  kv u32   92  zero u32
  *   96  ids i32 [n_ids]; then for each layer, k and v, each head: rows [first, n_cached); then a hash [16] of all before
  *
  * A file is written beside its name and renamed, so the old one stays until the new one is whole. A file is read twice:
@@ -23,7 +23,7 @@
 
 #define SESSION_FILE_HEADER ((size_t)96)
 #define SESSION_FILE_HASH ((size_t)16)
-#define SESSION_FILE_VERSION 1U
+#define SESSION_FILE_VERSION 2U
 #define SESSION_FILE_ORDER 0x01020304U
 #define SESSION_FILE_BUFFER ((size_t)65536)
 
@@ -77,6 +77,7 @@ static void session_file_header(uint8_t h[SESSION_FILE_HEADER], const bezel_sess
     session_put_u64(h + 56, s->n_ids);
     session_put_u64(h + 64, s->cache->n);
     session_put_u64(h + 72, low);
+    session_put_u32(h + 88, s->kv);
     session_put_u64(h + 80, session_file_size(s->cache, s->n_ids, s->cache->n, low));
 }
 
@@ -242,7 +243,7 @@ static bezel_status session_check_identity(session_io *io, const bezel_session *
         {"n_ctx", 32, s->n_ctx, BEZEL_ERR_ARGUMENT},      {"activations", 36, s->activations, BEZEL_ERR_ARGUMENT},
         {"n_layers", 40, c->n_layers, BEZEL_ERR_FORMAT},  {"Hkv", 44, c->Hkv, BEZEL_ERR_FORMAT},
         {"Dh", 48, c->Dh, BEZEL_ERR_FORMAT},              {"window", 52, c->window, BEZEL_ERR_FORMAT},
-        {"a reserved field of", 88, 0, BEZEL_ERR_VERSION}, {"a reserved field of", 92, 0, BEZEL_ERR_VERSION},
+        {"kv", 88, s->kv, BEZEL_ERR_ARGUMENT},             {"a reserved field of", 92, 0, BEZEL_ERR_VERSION},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i)
         if (bz_load_u32(h + rows[i].at) != rows[i].expected)

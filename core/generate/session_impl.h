@@ -17,6 +17,7 @@ struct bezel_session {
     int32_t *ids;         /* [n_ctx] */
     size_t n_ids;
     bz_kv_cache *cache; /* cache->n <= n_ids */
+    uint32_t kv;        /* BEZEL_KV_..., never AUTO */
     bz_decoder *decoder;
     size_t n_logits;
     float *logits; /* [n_logits], V or more: of the last position that a generation drew from; room for slices and scans */

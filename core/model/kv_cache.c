@@ -20,6 +20,8 @@ size_t bz_kv_cache_ring(const bz_config *config, uint32_t layer, uint32_t n_ctx)
 
 static size_t kv_row_size(const bz_config *config, uint32_t kv_dtype)
 {
+    if (kv_dtype == BZ_DTYPE_I8)
+        return sizeof(float) + (size_t)config->Dh;
     return (size_t)config->Dh * (kv_dtype == BZ_DTYPE_F16 ? 2U : 4U);
 }
 
@@ -113,6 +115,9 @@ void bz_kv_cache_store(bz_kv_cache *c, const bz_kernel *kernel, uint32_t layer, 
         if (c->dtype == BZ_DTYPE_F16) {
             kernel->f32_to_f16(k_row, k + h * Dh, Dh);
             kernel->f32_to_f16(v_row, v + h * Dh, Dh);
+        } else if (c->dtype == BZ_DTYPE_I8) {
+            bz_key_row_int8(k_row, k + h * Dh, Dh);
+            bz_key_row_int8(v_row, v + h * Dh, Dh);
         } else {
             memcpy(k_row, k + h * Dh, c->row_size);
             memcpy(v_row, v + h * Dh, c->row_size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Keys and values of one timeline. Local layers hold a ring of window + BZ_KV_SLACK positions, global layers all n_ctx.
  *
- * Rows lie [layer][k or v][kv head][place][Dh], K after RoPE. Position p is at place p % ring. Nothing is zeroed: a page
+ * Rows lie [layer][k or v][kv head][place], K after RoPE: Dh floats or halves, or a float scale and Dh signed bytes. Position p is at place p % ring. Nothing is zeroed: a page
  * is touched when its position is computed. The slack is what a chunk may write ahead of the oldest key it still reads,
  * and how far a rewind may go back without computing anything again. Thread: confined, but store may run for different
  * positions at once. */
@@ -19,8 +19,8 @@ typedef struct bz_kv_cache {
     const bezel_world *world;
     const bz_config *config; /* of the model, which outlives the cache */
     uint32_t n_ctx;
-    uint32_t dtype;      /* BZ_DTYPE_F32 or BZ_DTYPE_F16 */
-    size_t row_size;     /* bytes of Dh elements */
+    uint32_t dtype;      /* BZ_DTYPE_F32, F16 or I8: the rows of key_block.h */
+    size_t row_size;     /* bytes of a row: 4 Dh, 2 Dh or 4 + Dh */
     size_t n;            /* positions computed: [0, n) */
     size_t low;          /* local layers hold no position below */
     uint8_t *block;
@@ -43,7 +43,7 @@ void bz_kv_cache_store(bz_kv_cache *c, const bz_kernel *kernel, uint32_t layer, 
                        const float *v);
 /* The T positions are computed in every layer. */
 void bz_kv_cache_commit(bz_kv_cache *c, size_t T);
-/* First row (place 0) of a head's keys (is_v 0) or values (1); rows are Dh elements apart. */
+/* First row (place 0) of a head's keys (is_v 0) or values (1); rows are row_size bytes apart. */
 uint8_t *bz_kv_cache_rows(const bz_kv_cache *c, uint32_t layer, int is_v, uint32_t head);
 
 /* Forgets positions from `count` on. Returns how many stay usable: count, or 0 when a local ring has already lost keys

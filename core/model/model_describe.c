@@ -156,6 +156,7 @@ bezel_status bezel_model_plan(bezel_value **out, bezel_tree *tree, bezel_engine 
     map = bezel_tree_map(tree);
     describe_integer(tree, map, "weights", weights);
     describe_integer(tree, map, "kv", kv);
+    describe_integer(tree, map, "kv_int8", bz_kv_cache_bytes(&config, n_ctx, BZ_DTYPE_I8));
     describe_integer(tree, map, "scratch", scratch);
     describe_integer(tree, map, "total", weights + kv + scratch);
     describe_integer(tree, map, "n_ctx", n_ctx);

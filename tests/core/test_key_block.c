@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "compute/kernel.h"
+#include "compute/kernel_ref.h"
 #include "compute/quant.h"
 
 Suite *key_block_suite(void);
@@ -58,13 +59,11 @@ static void put_row(uint8_t *row, float *x, size_t D, uint32_t dtype)
         return;
     }
     if (dtype == BZ_DTYPE_I8) {
-        const float scale = 3.0f / 127.0f;
-        memcpy(row, &scale, 4);
-        for (size_t i = 0; i < D; i++) {
-            const int8_t q = (int8_t)lrintf(fmaxf(-127.0f, fminf(127.0f, x[i] / scale)));
-            memcpy(row + 4 + i, &q, 1);
-            x[i] = (float)q * scale;
-        }
+        float scale;
+        bz_key_row_int8(row, x, D);
+        memcpy(&scale, row, sizeof scale);
+        for (size_t i = 0; i < D; i++)
+            x[i] = (float)(int8_t)row[sizeof scale + i] * scale;
         return;
     }
     for (size_t i = 0; i < D; i++) {
@@ -289,6 +288,32 @@ START_TEST(extreme_scores_pick_the_best_row_or_none)
 }
 END_TEST
 
+START_TEST(a_row_of_bytes_is_within_half_a_step_and_keeps_what_is_no_number)
+{
+    enum { D = 33 };
+    float x[D], back[48];
+    uint8_t row[4 + D];
+    for (int range = -45; range < 39; range += 3) {
+        fill(x, D, powf(10.0f, (float)range), (uint64_t)(range + 50));
+        float most = 0.0f;
+        for (size_t i = 0; i < D; i++)
+            most = fmaxf(most, fabsf(x[i]));
+        bz_key_row_int8(row, x, D);
+        bz_ref_key_expand(back, 48, row, sizeof row, BZ_DTYPE_I8, D, 1);
+        for (size_t i = 0; i < D; i++) /* below 1e-30 a row is zero */
+            ck_assert_msg(fabsf(back[i] - x[i]) <= fmaxf(most / 253.9f, 1e-30f), "%g, expected %g", (double)back[i], (double)x[i]);
+    }
+    x[7] = NAN;
+    bz_key_row_int8(row, x, D);
+    bz_ref_key_expand(back, 48, row, sizeof row, BZ_DTYPE_I8, D, 1);
+    ck_assert(isnan(back[0]) && isnan(back[7]) && back[D] == 0.0f);
+    x[7] = -INFINITY;
+    bz_key_row_int8(row, x, D);
+    bz_ref_key_expand(back, 48, row, sizeof row, BZ_DTYPE_I8, D, 1);
+    ck_assert(isnan(back[0]) && isnan(back[7]));
+}
+END_TEST
+
 START_TEST(the_exponential_is_right_to_its_last_place)
 {
     double worst = 0.0;
@@ -312,6 +337,7 @@ Suite *key_block_suite(void)
     tcase_add_loop_test(c, every_level_is_the_softmax_and_has_the_bits_of_the_scalar_one, 0, N_CASES);
     tcase_add_loop_test(c, keys_cut_into_parts_give_the_same_bits, 0, N_CASES);
     tcase_add_test(c, extreme_scores_pick_the_best_row_or_none);
+    tcase_add_test(c, a_row_of_bytes_is_within_half_a_step_and_keeps_what_is_no_number);
     tcase_add_test(c, the_exponential_is_right_to_its_last_place);
     suite_add_tcase(s, c);
     return s;

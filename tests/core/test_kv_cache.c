@@ -81,6 +81,7 @@ START_TEST(local_layers_hold_a_ring_and_global_layers_everything)
     ck_assert_uint_eq(bz_kv_cache_ring(&config, 0, 100), 100);
     ck_assert_uint_eq(bz_kv_cache_bytes(&config, 2000, BZ_DTYPE_F32), (2 * RING + 2000) * HKV * DH * 4 * 2);
     ck_assert_uint_eq(bz_kv_cache_bytes(&config, 2000, BZ_DTYPE_F16), (2 * RING + 2000) * HKV * DH * 2 * 2);
+    ck_assert_uint_eq(bz_kv_cache_bytes(&config, 2000, BZ_DTYPE_I8), (2 * RING + 2000) * HKV * (4 + DH) * 2);
 }
 END_TEST
 

@@ -75,13 +75,14 @@ START_TEST(options_are_checked_and_zeros_are_filled)
     ck_assert_uint_eq(s->cache->dtype, BZ_DTYPE_F32);
     ck_assert_ptr_eq(bezel_session_model(s), t.model);
     bezel_session_free(s);
-    const uint32_t bad[3][3] = {{1025, 0, 0}, {0, BZ_KV_SLACK + 1, 0}, {0, 0, 3}};
-    const char *const names[3] = {"n_ctx", "chunk", "activations"};
-    for (int i = 0; i < 3; ++i) {
+    const uint32_t bad[4][4] = {{1025, 0, 0, 0}, {0, BZ_KV_SLACK + 1, 0, 0}, {0, 0, 3, 0}, {0, 0, 0, 4}};
+    const char *const names[4] = {"n_ctx", "chunk", "activations", "kv"};
+    for (int i = 0; i < 4; ++i) {
         bezel_session_options_init(&o);
         o.n_ctx = bad[i][0];
         o.chunk = bad[i][1];
         o.activations = bad[i][2];
+        o.kv = bad[i][3];
         ck_assert_int_eq(bezel_session_new(&s, t.model, &o, &err), BEZEL_ERR_RANGE);
         ck_assert_ptr_nonnull(strstr(err.text, names[i]));
         ck_assert_ptr_null(s);
@@ -294,6 +295,55 @@ START_TEST(a_saved_session_goes_on_where_it_was)
 }
 END_TEST
 
+static bezel_session *kv_session(const tiny_model *t, uint32_t kv, uint32_t chunk)
+{
+    bezel_session *s = NULL;
+    bezel_session_options o;
+    bezel_session_options_init(&o);
+    o.n_ctx = CTX;
+    o.chunk = chunk;
+    o.kv = kv;
+    ck_assert_int_eq(bezel_session_new(&s, t->model, &o, NULL), BEZEL_OK);
+    return s;
+}
+
+START_TEST(every_form_of_keys_and_values_is_saved_loaded_and_forked)
+{
+    static const uint32_t dtypes[] = {BZ_DTYPE_F16, BZ_DTYPE_F32, BZ_DTYPE_F16, BZ_DTYPE_I8};
+    tiny_model t;
+    int32_t ids[600], mine[ANSWER], other[ANSWER];
+    tiny_model_open(&t, BEZEL_ISA_AUTO, 2, NULL);
+    tiny_model_ids(ids, 600, 4);
+    for (uint32_t kv = t.engine->isa == BEZEL_ISA_SCALAR ? 1 : 0; kv <= BEZEL_KV_INT8; ++kv) {
+        saved_file f = {.bytes = NULL};
+        bezel_session *s = kv_session(&t, kv, 128), *loaded = kv_session(&t, kv, 7), *forked = NULL;
+        bezel_session *wrong = kv_session(&t, kv == BEZEL_KV_INT8 ? BEZEL_KV_F32 : BEZEL_KV_INT8, 128);
+        bezel_error err = BEZEL_ERROR_INIT;
+        ck_assert_uint_eq(s->cache->dtype, dtypes[kv]);
+        ck_assert_int_eq(bezel_session_set(s, ids, 590, NULL), BEZEL_OK);
+        tiny_model_greedy(mine, s, 4);
+        saved_name(&f);
+        ck_assert_int_eq(bezel_session_save(s, f.path, NULL), BEZEL_OK);
+        ck_assert_msg(bezel_session_load(loaded, f.path, &err) == BEZEL_OK, "%s", err.text);
+        ck_assert_int_eq(bezel_session_load(wrong, f.path, &err), BEZEL_ERR_ARGUMENT);
+        ck_assert_ptr_nonnull(strstr(err.text, "kv"));
+        ck_assert_int_eq(bezel_session_fork(&forked, s, NULL), BEZEL_OK);
+        ck_assert_uint_eq(forked->cache->dtype, dtypes[kv]);
+        tiny_model_greedy(mine, s, ANSWER);
+        tiny_model_greedy(other, loaded, ANSWER);
+        ck_assert_mem_eq(mine, other, sizeof mine);
+        tiny_model_greedy(other, forked, ANSWER);
+        ck_assert_mem_eq(mine, other, sizeof mine);
+        bezel_session_free(s);
+        bezel_session_free(loaded);
+        bezel_session_free(forked);
+        bezel_session_free(wrong);
+        remove(f.path);
+    }
+    tiny_model_close(&t);
+}
+END_TEST
+
 START_TEST(an_empty_session_can_be_saved_and_loaded)
 {
     tiny_model t;
@@ -392,9 +442,9 @@ START_TEST(forged_counts_are_refused_before_they_are_used)
     saved_file f;
     tiny_model_open(&t, BEZEL_ISA_AUTO, 1, NULL);
     bezel_session *s = saved_make(&f, &t, 20, BEZEL_ACTIVATIONS_F32), *other = small_other(&t);
-    for (size_t at = 56; at < 96; at += 8) { /* n_ids 20, n_cached 19, low 0, size, reserved 0 */
+    for (size_t at = 56; at < 96; at += 8) { /* n_ids 20, n_cached 19, low 0, size, kv 1 */
         for (size_t i = 0; i < sizeof values / sizeof *values; ++i) {
-            if ((at == 64 && values[i] == 19) || (at >= 72 && at != 80 && values[i] == 0))
+            if ((at == 64 && values[i] == 19) || (at == 72 && values[i] == 0) || (at == 88 && values[i] == 1))
                 continue;
             forge(&f, at, 8, values[i]);
             check_refused(other, &f, 0, "count", at);
@@ -420,9 +470,9 @@ START_TEST(a_file_of_another_model_or_other_options_is_refused)
     bezel_session *s = saved_make(&f, &t, 20, BEZEL_ACTIVATIONS_F32), *other = small_other(&t);
     forge(&f, 16, 1, f.bytes[16] ^ 1U);
     check_refused(other, &f, BEZEL_ERR_ARGUMENT, "fingerprint", 16);
-    forge(&f, 8, 4, 2);
-    check_refused(other, &f, BEZEL_ERR_VERSION, "version", 8);
     forge(&f, 8, 4, 1);
+    check_refused(other, &f, BEZEL_ERR_VERSION, "version", 8);
+    forge(&f, 8, 4, 2);
     bezel_session *shorter = tiny_model_session(&t, CTX - 1, 0, BEZEL_ACTIVATIONS_F32);
     ck_assert_int_eq(bezel_session_load(shorter, f.path, &err), BEZEL_ERR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(err.text, "n_ctx"));
@@ -577,6 +627,7 @@ Suite *session_suite(void)
     tcase_add_test(t, a_rewind_is_right_within_the_slack_and_past_the_ring);
     tcase_add_test(t, a_fork_goes_its_own_way);
     tcase_add_test(t, a_saved_session_goes_on_where_it_was);
+    tcase_add_test(t, every_form_of_keys_and_values_is_saved_loaded_and_forked);
     tcase_add_test(t, an_empty_session_can_be_saved_and_loaded);
     tcase_add_test(t, a_damaged_file_is_refused_and_the_session_stays_as_it_was);
     tcase_add_test(t, forged_counts_are_refused_before_they_are_used);

@@ -169,7 +169,7 @@ BEZEL_API bezel_status bezel_model_describe(bezel_value **out, bezel_tree *tree,
                                             bezel_error *err);
 
 /* A map with the memory that a file and one session of n_ctx positions will need, from the header alone.
- * Keys: weights, kv, scratch, total, n_ctx. For a choice before anything is loaded; the weights are read into memory or
+ * Keys: weights, kv, kv_int8 (instead of kv with BEZEL_KV_INT8), scratch, total, n_ctx. For a choice before anything is loaded; the weights are read into memory or
  * mapped, the rest is allocated for each session. n_ctx 0 is the default of sessions; one that the model does not have
  * is computed all the same. Default chunk and activations are assumed.
  *   Units    bytes

@@ -34,10 +34,22 @@ typedef struct bezel_session bezel_session;
 enum {
     /* Q8 where the kernels have it, F32 on the scalar level */
     BEZEL_ACTIVATIONS_AUTO = 0,
-    /* float activations, K and V in float: the reference */
+    /* float activations, K and V in float where kv is AUTO: the reference */
     BEZEL_ACTIVATIONS_F32 = 1,
-    /* 8-bit activations, K and V in half floats: faster, half the cache */
+    /* integer activations, K and V in half floats where kv is AUTO: faster, half the cache */
     BEZEL_ACTIVATIONS_Q8 = 2
+};
+
+/* In what numbers a session keeps keys and values; fixed for its life. */
+enum {
+    /* F32 with float activations, else F16 */
+    BEZEL_KV_AUTO = 0,
+    /* floats: the reference */
+    BEZEL_KV_F32 = 1,
+    /* half floats */
+    BEZEL_KV_F16 = 2,
+    /* signed bytes with a float scale a row: about half of F16, at the price of accuracy: greedy text changes (docs/performance.md) */
+    BEZEL_KV_INT8 = 3
 };
 
 /* How greedy tokens are found; the tokens are the same. Generations that draw, that have a repetition penalty or a finite
@@ -69,8 +81,12 @@ typedef struct bezel_session_options {
      * timeline, and check them in one pass: the same tokens, faster where an answer copies (edits, arguments of tools).
      * 0 (default) = off. A batch of several guesses nothing */
     uint32_t lookup;
+    /* BEZEL_KV_...; default AUTO */
+    uint32_t kv;
+    /* 0 */
+    uint32_t reserved;
     /* 0: room for members to come, because this struct lies inside others */
-    uint64_t spare[3];
+    uint64_t spare[2];
 } bezel_session_options;
 
 /* Fills the options with the defaults above.
