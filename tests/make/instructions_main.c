@@ -37,7 +37,7 @@ static void fill_weights(bench *b, uint32_t dtype)
 }
 
 /* A function a case, so that the counts have names. */
-#define CASE(name) static __attribute__((noinline, noclone)) void count_##name(bench *b)
+#define CASE(name) static __attribute__((noinline)) void count_##name(bench *b)
 
 CASE(quantize)
 {
