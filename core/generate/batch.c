@@ -91,7 +91,7 @@ bezel_status bezel_batch_new(bezel_batch **out, bezel_model *model, const bezel_
     s->scratch = bz_alloc_aligned(w, s->n_scratch * sizeof *s->scratch);
     if (b->gate == NULL || b->mutex == NULL || s->segments == NULL || s->heads == NULL || s->scratch == NULL) {
         bezel_batch_free(b);
-        return bz_fail_memory(err, "batch", "passes", s->n_scratch * sizeof *s->scratch);
+        return bz_fail_memory(err, "batch", "passes", BATCH_SCRATCH * sizeof(float));
     }
     *out = b;
     return BEZEL_OK;
