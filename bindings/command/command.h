@@ -21,7 +21,7 @@ enum { CMD_OK = 0, CMD_ERROR = 1, CMD_USAGE = 2 };
 typedef struct cmd_options {
     const char *subcommand;
     const char *usage; /* first line of its help */
-    const char *model, *store, *isa, *activations, *kv, *head, *kind, *profile, *system, *context, *user, *conversation;
+    const char *model, *store, *isa, *affinity, *activations, *kv, *head, *kind, *profile, *system, *context, *user, *conversation;
     const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow, *prompts, *sessions, *tests;
     const char *stops[CMD_MAX_STOPS];
     int n_stops;
@@ -38,7 +38,7 @@ enum { CMD_GIVEN_TEMPERATURE = 1, CMD_GIVEN_MAX_TOKENS = 2, CMD_GIVEN_TOP = 4 };
 /* Reads argv after the subcommand. `allowed` lists its options ("model threads json"); anything else prints the usage.
  * Returns CMD_OK or CMD_USAGE. Texts are borrowed from argv. */
 int cmd_options_read(cmd_options *out, int argc, char **argv, const char *allowed);
-#define CMD_ENGINE_OPTIONS "model threads isa kind quiet no-cache"
+#define CMD_ENGINE_OPTIONS "model threads affinity isa kind quiet no-cache"
 #define CMD_SESSION_OPTIONS "activations kv head chunk n-ctx"
 #define CMD_SAMPLING_OPTIONS "max-tokens temperature top-k top-p min-p repetition-penalty seed stop"
 

@@ -69,7 +69,7 @@ static int doctor_store(cmd_host *host, const cmd_options *o) {
 int cmd_doctor(int argc, char **argv) {
     cmd_options o = {.subcommand = "doctor", .usage = "doctor [--model FILE] [--store FILE]"};
     cmd_host host = {0};
-    int status = cmd_options_read(&o, argc, argv, "model store isa threads quiet");
+    int status = cmd_options_read(&o, argc, argv, "model store isa threads affinity quiet");
     if (status != CMD_OK) return status;
     report(1, "version", bezel_version());
     status = doctor_machine(&host, &o);

@@ -30,6 +30,7 @@ int cmd_host_engine(cmd_host *host, const cmd_options *o) {
     host->error = fresh;
     bezel_engine_options_init(&options);
     options.threads = (uint32_t)o->threads;
+    options.affinity = o->affinity;
     if (o->isa) {
         options.isa = bezel_isa_from_name(o->isa);
         if (options.isa == UINT32_MAX)

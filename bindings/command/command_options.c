@@ -45,6 +45,7 @@ static const option_row option_rows[] = {
     {"overflow", KIND_TEXT, AT(overflow), 0, 0, 0, "HOW", "drop_oldest (default) or error when the context is full"},
     {"stop", KIND_STOP, 0, 0, 0, 0, "TEXT", "stop string; may be given several times"},
     {"threads", KIND_INTEGER, AT(threads), 0, 256, 0, "N", "0 = one a core"},
+    {"affinity", KIND_TEXT, AT(affinity), 0, 0, 0, "LIST", "processors the threads stay on, such as 0,2-3; the first is the caller's own"},
     {"chunk", KIND_INTEGER, AT(chunk), 0, 4096, 0, "N", "prompt tokens a pass"},
     {"n-ctx", KIND_INTEGER, AT(n_ctx), 0, 1 << 20, 0, "N", "context length"},
     {"seed", KIND_INTEGER, AT(seed), 0, 9e15, 0, "N", "0 = a new one each time"},

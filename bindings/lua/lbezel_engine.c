@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The engine of a Lua state: made at first use, or by bezel.setup{threads=, isa=} before. */
+/* The engine of a Lua state: made at first use, or by bezel.setup{threads=, isa=, affinity=} before. */
 #include "lbezel.h"
 
 #include <string.h>
@@ -27,9 +27,9 @@ bezel_engine *lbezel_engine_push(lua_State *L) {
     return engine_make(L, NULL);
 }
 
-/* bezel.setup{threads=, isa=}: options of the engine; only before its first use. */
+/* bezel.setup{threads=, isa=, affinity=}: options of the engine; only before its first use. */
 static int engine_setup(lua_State *L) {
-    static const char *const known[] = {"threads", "isa", NULL};
+    static const char *const known[] = {"threads", "isa", "affinity", NULL};
     lua_settop(L, 1);
     lbezel_options_check(L, 1, known);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &engine_key) == LUA_TUSERDATA)
@@ -37,6 +37,7 @@ static int engine_setup(lua_State *L) {
     bezel_engine_options options;
     bezel_engine_options_init(&options);
     options.threads = (uint32_t)lbezel_option_integer(L, 1, "threads", 0, 0, 256);
+    options.affinity = lbezel_option_text(L, 1, "affinity");
     const char *isa = lbezel_option_text(L, 1, "isa");
     if (isa) {
         options.isa = bezel_isa_from_name(isa);

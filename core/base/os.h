@@ -7,6 +7,8 @@
 
 void bz_os_world(bezel_world *out); /* the system's own functions */
 unsigned bz_os_cores(void);         /* cores this process may use, at least 1 */
+int bz_os_may_use(unsigned cpu); /* 1 when this thread may run on the processor with this number */
+void bz_os_pin(unsigned cpu);    /* the calling thread stays on it, where the system allows that */
 size_t bz_os_page_size(void);
 void bz_os_huge_pages(void *p, size_t size); /* a wish: whole pages of the caller's memory, before their first use */
 const char *bz_os_env(const char *name); /* NULL when unset or empty */

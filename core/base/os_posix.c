@@ -426,6 +426,31 @@ unsigned bz_os_cores(void)
     return n < 1 ? 1u : n > 4096 ? 4096u : (unsigned)n;
 }
 
+int bz_os_may_use(unsigned cpu)
+{
+#if defined(__linux__)
+    cpu_set_t set;
+    return cpu < CPU_SETSIZE && sched_getaffinity(0, sizeof set, &set) == 0 && CPU_ISSET(cpu, &set);
+#else
+    (void)cpu;
+    return 0;
+#endif
+}
+
+void bz_os_pin(unsigned cpu)
+{
+#if defined(__linux__)
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (cpu < CPU_SETSIZE) {
+        CPU_SET(cpu, &set);
+        (void)sched_setaffinity(0, sizeof set, &set);
+    }
+#else
+    (void)cpu;
+#endif
+}
+
 void bz_os_give_way(void)
 {
 #if defined(__linux__)

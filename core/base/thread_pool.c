@@ -16,6 +16,8 @@
 #define BZ_POOL_MAX_THREADS 256u
 /* Turns of the spin-wait hint before sleeping: 20 to 45 us on x86 machines since 2015, less on older ones. */
 #define BZ_POOL_SPINS 1000
+/* The same with more threads than processors: who spins may be in the way of the one that is waited for. */
+#define BZ_POOL_SPINS_CROWDED 20
 /* Ranges a thread gets on average; more even out cores of different speed, fewer cost less. */
 #define BZ_POOL_RANGES 4u
 
@@ -27,11 +29,13 @@ typedef struct pool_worker {
     bz_thread_pool *pool;
     bezel_thread *thread;
     unsigned index; /* 1.. : the caller is 0 */
+    int cpu;        /* it stays on, -1 = any */
 } pool_worker;
 
 struct bz_thread_pool {
     const bezel_world *world;
     unsigned n_threads;
+    int spins; /* turns before sleeping */
     bz_mutex *caller; /* held by the thread that has the workers */
     bz_mutex *mutex;  /* for sleeping and waking only */
     bz_cond *wake;    /* workers: a run was opened */
@@ -101,7 +105,7 @@ static void pool_leave(bz_thread_pool *pool)
  * counts sleepers: one of the two sees the other. */
 static void pool_sleep(bz_thread_pool *pool, uint64_t seen)
 {
-    for (int i = 0; i < BZ_POOL_SPINS; i++) {
+    for (int i = 0; i < pool->spins; i++) {
         if (pool_has_run(atomic_load(&pool->state), seen) || atomic_load(&pool->stop))
             return;
         bz_os_pause();
@@ -119,6 +123,8 @@ static void pool_worker_main(void *arg)
     pool_worker *worker = arg;
     bz_thread_pool *pool = worker->pool;
     uint64_t seen = 0;
+    if (worker->cpu >= 0)
+        bz_os_pin((unsigned)worker->cpu);
     while (!atomic_load(&pool->stop)) {
         if (pool_join(pool, &seen)) {
             pool_work(pool, worker->index);
@@ -152,7 +158,7 @@ static void pool_start(bz_thread_pool *pool)
 /* After closing, until no worker is inside. */
 static void pool_wait(bz_thread_pool *pool)
 {
-    for (int i = 0; i < BZ_POOL_SPINS; i++) {
+    for (int i = 0; i < pool->spins; i++) {
         if ((atomic_load(&pool->state) & BZ_POOL_INSIDE) == 0)
             return;
         bz_os_pause();
@@ -222,6 +228,9 @@ bezel_status bz_thread_pool_new(bz_thread_pool **out, const bezel_world *w, unsi
         return bz_fail_memory(err, "thread_pool", "the thread pool", size);
     pool->world = w;
     pool->n_threads = n_threads;
+    pool->spins = n_threads > bz_os_cores() ? BZ_POOL_SPINS_CROWDED : BZ_POOL_SPINS;
+    for (unsigned i = 0; i + 1 < n_threads; i++)
+        pool->workers[i].cpu = -1;
     pool->caller = bz_mutex_new(w);
     pool->mutex = bz_mutex_new(w);
     pool->wake = bz_cond_new(w);
@@ -232,6 +241,12 @@ bezel_status bz_thread_pool_new(bz_thread_pool **out, const bezel_world *w, unsi
     }
     *out = pool;
     return BEZEL_OK;
+}
+
+void bz_thread_pool_place(bz_thread_pool *pool, const unsigned *cpus, size_t n)
+{
+    for (unsigned i = 0; i + 1 < pool->n_threads && n > 0; i++)
+        pool->workers[i].cpu = (int)cpus[(i + 1) % n];
 }
 
 void bz_thread_pool_free(bz_thread_pool *pool)

@@ -9,10 +9,10 @@
 #include "base/status.h"
 #include "compute/blas.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define BZ_ENGINE_DEFAULT_THREADS 8u
-#define BZ_ENGINE_MAX_THREADS 256u
 
 /* --- The engine's world: the host's, with memory counted ---------------------------------- */
 
@@ -244,7 +244,37 @@ void bezel_engine_options_init(bezel_engine_options *out)
     out->size = (uint32_t)sizeof *out;
 }
 
-static bezel_status engine_thread_count(unsigned *out, uint32_t threads, bezel_error *err)
+/* "0,2-3" to the processors of the list. */
+static bezel_status engine_affinity(bezel_engine *engine, const char *list, bezel_error *err)
+{
+    const char *p = list;
+    while (p != NULL && *p != '\0') {
+        char *end;
+        const unsigned long first = strtoul(p, &end, 10);
+        unsigned long last = first;
+        int is_good = *p >= '0' && *p <= '9';
+        if (is_good && *end == '-') {
+            p = end + 1;
+            is_good = *p >= '0' && *p <= '9';
+            last = strtoul(p, &end, 10);
+        }
+        for (unsigned long cpu = first; is_good && cpu <= last; cpu++) {
+            is_good = engine->n_cpus < BZ_ENGINE_MAX_THREADS && cpu < UINT32_MAX && bz_os_may_use((unsigned)cpu);
+            if (is_good)
+                engine->cpus[engine->n_cpus++] = (unsigned)cpu;
+        }
+        is_good &= first <= last && (*end == '\0' || (*end == ',' && end[1] != '\0'));
+        if (!is_good) {
+            bz_fail(err, BEZEL_ERR_RANGE, "engine", "affinity is \"%s\", expected numbers and ranges of processors that this process may use", list);
+            bz_error_place(err, BEZEL_ERR_RANGE, "options.affinity");
+            return bz_error_hint(err, BEZEL_ERR_RANGE, "write it as 0,2-3; nproc and taskset -p tell which there are");
+        }
+        p = *end == ',' ? end + 1 : end;
+    }
+    return BEZEL_OK;
+}
+
+static bezel_status engine_thread_count(unsigned *out, const bezel_engine *engine, uint32_t threads, bezel_error *err)
 {
     unsigned cores;
     if (threads > BZ_ENGINE_MAX_THREADS) {
@@ -252,7 +282,7 @@ static bezel_status engine_thread_count(unsigned *out, uint32_t threads, bezel_e
                 BZ_ENGINE_MAX_THREADS);
         return bz_error_place(err, BEZEL_ERR_RANGE, "options.threads");
     }
-    cores = bz_os_cores();
+    cores = engine->n_cpus > 0 ? (unsigned)engine->n_cpus : bz_os_cores();
     *out = threads != 0 ? threads : cores < BZ_ENGINE_DEFAULT_THREADS ? cores : BZ_ENGINE_DEFAULT_THREADS;
     return BEZEL_OK;
 }
@@ -260,7 +290,9 @@ static bezel_status engine_thread_count(unsigned *out, uint32_t threads, bezel_e
 static bezel_status engine_fill(bezel_engine *engine, const bezel_engine_options *o, bezel_error *err)
 {
     unsigned threads = 1;
-    bezel_status status = engine_thread_count(&threads, o->threads, err);
+    bezel_status status = engine_affinity(engine, o->affinity, err);
+    if (status == BEZEL_OK)
+        status = engine_thread_count(&threads, engine, o->threads, err);
     if (status == BEZEL_OK)
         status = engine_choose_kernel(engine, o->isa, err);
     if (status == BEZEL_OK)
@@ -271,6 +303,7 @@ static bezel_status engine_fill(bezel_engine *engine, const bezel_engine_options
         status = bz_worker_new(&engine->worker, &engine->world, err);
     if (status != BEZEL_OK)
         return status;
+    bz_thread_pool_place(engine->pool, engine->cpus, engine->n_cpus);
     engine->blas_ok = bz_blas_check();
     if (!engine->blas_ok && bezel_has("blas"))
         bz_log_write(engine->log, BEZEL_LOG_WARNING, "engine", "%s is not used: it failed its check or has several threads of its own (OPENBLAS_NUM_THREADS)",
@@ -358,6 +391,7 @@ bezel_status bezel_engine_describe(bezel_value **out, bezel_tree *tree, bezel_en
     bezel_value *map;
     bezel_value *blas;
     bezel_value *levels;
+    bezel_value *cpus;
     uint64_t now = 0;
     uint64_t peak = 0;
     if (out == NULL || tree == NULL || engine == NULL)
@@ -369,6 +403,9 @@ bezel_status bezel_engine_describe(bezel_value **out, bezel_tree *tree, bezel_en
     map = bezel_tree_map(tree);
     blas = bezel_tree_map(tree);
     levels = bezel_tree_list(tree);
+    cpus = bezel_tree_list(tree);
+    for (size_t i = 0; i < engine->n_cpus; i++)
+        bezel_value_append(tree, cpus, bezel_tree_integer(tree, engine->cpus[i]));
     for (uint32_t isa = BEZEL_ISA_SCALAR; isa < BZ_ENGINE_ISAS; isa++) {
         if (bz_kernel_has(isa))
             bezel_value_append(tree, levels, engine_text(tree, bezel_isa_name(isa)));
@@ -380,6 +417,7 @@ bezel_status bezel_engine_describe(bezel_value **out, bezel_tree *tree, bezel_en
     bezel_value_set(tree, map, "isa", engine_text(tree, bezel_isa_name(engine->isa)));
     bezel_value_set(tree, map, "isa_levels", levels);
     bezel_value_set(tree, map, "threads", bezel_tree_integer(tree, bezel_engine_threads(engine)));
+    bezel_value_set(tree, map, "affinity", cpus);
     bezel_value_set(tree, map, "cores", bezel_tree_integer(tree, bz_os_cores()));
     bezel_value_set(tree, map, "page_size", bezel_tree_integer(tree, (int64_t)bz_os_page_size()));
     bezel_value_set(tree, map, "blas", blas);

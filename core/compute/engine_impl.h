@@ -12,11 +12,15 @@
 
 #include <stdatomic.h>
 
+#define BZ_ENGINE_MAX_THREADS 256u
+
 struct bezel_engine {
     bezel_world world; /* what everything uses: counts memory, forwards to `host` */
     bezel_world host;
     bz_log *log;
     bz_thread_pool *pool;
+    unsigned cpus[BZ_ENGINE_MAX_THREADS]; /* [n_cpus] of the option affinity */
+    size_t n_cpus;
     bz_worker *worker;
     const bz_kernel *kernel;     /* table of the chosen level */
     uint32_t isa;                /* BEZEL_ISA_..., never AUTO */

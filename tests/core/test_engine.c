@@ -5,6 +5,7 @@
 #include "support/test_engine.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,6 +139,36 @@ START_TEST(wrong_options_are_named)
     o.size = 0;
     ck_assert_int_eq(bezel_engine_new(&engine, &o, &err), BEZEL_ERR_ARGUMENT);
     ck_assert_ptr_null(engine);
+}
+END_TEST
+
+START_TEST(affinity_is_a_list_of_processors_that_may_be_used)
+{
+    static const char *const wrong[] = {"x", "0-", "-0", "0,,1", "0,", "1-0", "0 ", "100000", "0-4000000000", "99999999999999999999"};
+    bezel_engine_options o;
+    bezel_engine *engine = NULL;
+    bezel_error err = BEZEL_ERROR_INIT;
+    char list[32];
+    unsigned first = 0;
+    while (!bz_os_may_use(first))
+        first++;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        bezel_engine_options_init(&o);
+        o.affinity = wrong[i];
+        ck_assert_int_eq(bezel_engine_new(&engine, &o, &err), BEZEL_ERR_RANGE);
+        ck_assert_str_eq(err.place, "options.affinity");
+    }
+    bezel_engine_options_init(&o);
+    snprintf(list, sizeof list, "%u,%u-%u", first, first, first);
+    o.affinity = list;
+    ck_assert_msg(bezel_engine_new(&engine, &o, &err) == BEZEL_OK, "%s", err.text);
+    ck_assert_uint_eq(bezel_engine_threads(engine), 2); /* one an entry */
+    ck_assert_uint_eq(engine->n_cpus, 2);
+    bezel_engine_free(engine);
+    o.threads = 3;
+    ck_assert_int_eq(bezel_engine_new(&engine, &o, &err), BEZEL_OK);
+    ck_assert_uint_eq(bezel_engine_threads(engine), 3);
+    bezel_engine_free(engine);
 }
 END_TEST
 
@@ -289,6 +320,7 @@ Suite *engine_suite(void)
     tcase_add_test(t, missing_members_of_a_world_are_the_systems);
     tcase_add_test(t, every_file_function_reaches_the_hosts_world);
     tcase_add_test(t, wrong_options_are_named);
+    tcase_add_test(t, affinity_is_a_list_of_processors_that_may_be_used);
     tcase_add_test(t, each_level_of_the_machine_can_be_forced_and_others_are_refused);
     tcase_add_test(t, the_environment_chooses_the_level_only_for_auto);
     tcase_add_test(t, creating_an_engine_logs_one_line_that_says_what_it_is);

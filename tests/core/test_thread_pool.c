@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Row ranges over workers. Meant to be run under ThreadSanitizer too. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "base/thread_pool.h"
 #include "base/os.h"
 #include "base/rng.h"
 #include "support/test_world.h"
 
 #include <check.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -203,6 +207,58 @@ START_TEST(an_idle_pool_uses_no_processor_time)
 }
 END_TEST
 
+typedef struct seen_cpus {
+    atomic_int worker[2]; /* processor it ran on, plus 1 */
+} seen_cpus;
+
+static void note_cpu(void *ctx, size_t begin, size_t end, unsigned worker)
+{
+    seen_cpus *seen = ctx;
+    (void)begin;
+    (void)end;
+    atomic_store(&seen->worker[worker], sched_getcpu() + 1);
+    for (volatile int i = 0; i < 20000; i++)
+        continue;
+}
+
+START_TEST(a_placed_worker_stays_and_the_caller_is_not_moved)
+{
+    test_world tw;
+    cpu_set_t before, after;
+    unsigned cpus[2];
+    size_t n = 0;
+    test_world_init(&tw);
+    for (unsigned i = 0; i < CPU_SETSIZE && n < 2; i++)
+        if (bz_os_may_use(i))
+            cpus[n++] = i;
+    ck_assert_uint_ge(n, 1);
+    ck_assert_int_eq(bz_os_may_use(CPU_SETSIZE), 0);
+    ck_assert_int_eq(sched_getaffinity(0, sizeof before, &before), 0);
+    bz_thread_pool *pool = pool_of(&tw, 2);
+    bz_thread_pool_place(pool, cpus, n);
+    seen_cpus seen = {{0, 0}};
+    for (int i = 0; i < 1000 && atomic_load(&seen.worker[1]) == 0; i++)
+        bz_thread_pool_run(pool, 64, 1, note_cpu, &seen);
+    ck_assert_int_eq(atomic_load(&seen.worker[1]), (int)cpus[1 % n] + 1);
+    ck_assert_int_eq(sched_getaffinity(0, sizeof after, &after), 0);
+    ck_assert(CPU_EQUAL(&before, &after));
+    bz_thread_pool_free(pool);
+    ck_assert(test_world_is_clean(&tw));
+}
+END_TEST
+
+START_TEST(a_pool_of_one_starts_no_thread)
+{
+    test_world tw;
+    test_world_init(&tw);
+    bz_thread_pool *pool = pool_of(&tw, 1);
+    rows_check(pool, 1000, 4);
+    ck_assert_int_eq(atomic_load(&tw.n_thread_starts), 0);
+    bz_thread_pool_free(pool);
+    ck_assert(test_world_is_clean(&tw));
+}
+END_TEST
+
 START_TEST(wrong_counts_are_refused_and_null_is_free)
 {
     test_world tw;
@@ -247,6 +303,8 @@ Suite *thread_pool_suite(void)
     tcase_add_test(t, several_threads_may_call_at_once);
     tcase_add_test(t, runs_after_a_pause_wake_the_workers_again);
     tcase_add_test(t, an_idle_pool_uses_no_processor_time);
+    tcase_add_test(t, a_placed_worker_stays_and_the_caller_is_not_moved);
+    tcase_add_test(t, a_pool_of_one_starts_no_thread);
     tcase_add_test(t, wrong_counts_are_refused_and_null_is_free);
     tcase_add_test(t, a_failing_allocation_is_told_and_leaks_nothing);
     suite_add_tcase(s, t);

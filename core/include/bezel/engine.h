@@ -42,7 +42,8 @@ typedef struct bezel_engine_options {
     /* set by bezel_engine_options_init */
     uint32_t size;
     /* threads that compute, the caller's included: 1 to 256; 0 (default) = one a core this process may use, at most
-     * 8 */
+     * 8. 1 = the caller's alone, none is started. Between runs of rows they spin for some ten microseconds, then they sleep;
+     * with more threads than cores they sleep almost at once. A child of fork has none of them: make its engine after fork */
     uint32_t threads;
     /* BEZEL_ISA_...; default AUTO. One that the machine or the build lacks is refused, never replaced */
     uint32_t isa;
@@ -54,6 +55,10 @@ typedef struct bezel_engine_options {
     void *log_ud;
     /* where memory, files, time and threads come from; NULL (default) = the system's. Copied */
     const bezel_world *world;
+    /* processors to stay on, as "0,2-3"; NULL or "" (default) = the system chooses. Thread i of `threads` stays on entry i,
+     * from the first again when there are more; thread 0 is whichever calls, and is never moved: the host places it. With
+     * threads 0, as many threads as entries (at most 8). Only for Linux */
+    const char *affinity;
 } bezel_engine_options;
 
 /* Fills the options with the defaults above.
@@ -73,7 +78,8 @@ BEZEL_API void bezel_engine_options_init(bezel_engine_options *out);
  *   Owns     *out is the caller's, free with bezel_engine_free after everything that was made with it
  *   Thread   locked by itself: models and sessions of one engine may live on different threads. When several compute at
  *            once, one has the pool and the others compute on their own thread alone
- *   Errors   UNSUPPORTED for an instruction set that is not there; RANGE for threads or log_level; ARGUMENT for an
+ *   Errors   UNSUPPORTED for an instruction set that is not there; RANGE for threads, log_level, or a processor
+ *            that this process may not use; ARGUMENT for an
  *            unknown isa or value of BEZEL_ISA; *out is NULL
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_engine_new(bezel_engine **out, const bezel_engine_options *options, bezel_error *err);
@@ -124,7 +130,7 @@ BEZEL_API uint32_t bezel_engine_threads(const bezel_engine *engine);
 BEZEL_API void bezel_engine_memory(const bezel_engine *engine, uint64_t *out_now, uint64_t *out_peak);
 
 /* A map with what `bezel doctor` shows.
- * Keys: version, isa, isa_levels (list of names that this machine and build can run), threads, cores, page_size, blas
+ * Keys: version, isa, isa_levels (list of names that this machine and build can run), threads, affinity (list of processors), cores, page_size, blas
  * {built, ok, name}, bytes, peak_bytes (as bezel_engine_memory), resident_bytes (of the process; 0 when unknown).
  *   Units    bytes
  *   Owns     *out lives in tree
