@@ -195,6 +195,7 @@ void bezel_agent_free(bezel_agent *agent)
     bz_free(w, agent->conversation);
     bz_free(w, agent->user);
     bz_free(w, agent->system_text);
+    bz_free(w, agent->prefix);
     if (agent->ready_fd >= 0)
         bz_os_flag_close(agent->ready_fd);
     bz_free(w, agent);

@@ -82,6 +82,33 @@ bezel_status bezel_agent_history(bezel_value **out, bezel_tree *tree, const beze
 
 /* --- Prompt ------------------------------------------------------------------------------- */
 
+/* What every conversation begins with: the prompt of an empty question, up to where another one differs (agent_loop.c). */
+static bezel_status history_prefix(bezel_agent *a, bezel_error *err)
+{
+    bezel_prompt *prompt = NULL;
+    const bezel_message list[] = {{sizeof *list, BEZEL_ROLE_SYSTEM, a->system_text, a->system_size},
+                                  {sizeof *list, BEZEL_ROLE_USER, "", 0}};
+    bz_free(a->world, a->prefix);
+    a->prefix = NULL;
+    a->n_prefix = 0;
+    if (!a->system_text)
+        return BEZEL_OK;
+    bezel_status st = bezel_prompt_render(&prompt, a->model, a->options.profile, list, 2, 1, err);
+    if (st != BEZEL_OK)
+        return st;
+    size_t n = 0;
+    const int32_t *ids = bezel_prompt_ids(prompt, &n);
+    a->prefix = bz_zalloc_array(a->world, n, sizeof *ids);
+    if (a->prefix) {
+        memcpy(a->prefix, ids, n * sizeof *ids);
+        a->n_prefix = n;
+    } else if (n) {
+        st = bz_fail_memory(err, "agent", "the tokens of the system text", n * sizeof *ids);
+    }
+    bezel_prompt_free(prompt);
+    return st;
+}
+
 bezel_status bz_agent_system_render(bezel_agent *a, bezel_error *err)
 {
     bz_strbuf b;
@@ -104,7 +131,8 @@ bezel_status bz_agent_system_render(bezel_agent *a, bezel_error *err)
     bezel_text_free(a->engine, tools);
     if (st == BEZEL_OK && b.status != BEZEL_OK)
         st = bz_fail(err, b.status, "agent", "no room for the system text");
-    if (st == BEZEL_OK) {
+    const int is_new = b.size != a->system_size || (b.size && memcmp(bz_strbuf_cstr(&b), a->system_text, b.size) != 0);
+    if (st == BEZEL_OK && is_new) {
         bz_free(a->world, a->system_text);
         a->system_size = b.size;
         a->system_text = b.size ? bz_strbuf_take(&b, &a->system_size) : NULL;
@@ -112,6 +140,8 @@ bezel_status bz_agent_system_render(bezel_agent *a, bezel_error *err)
             st = bz_fail_memory(err, "agent", "the system text", a->system_size);
     }
     bz_strbuf_free(&b);
+    if (st == BEZEL_OK && is_new)
+        st = history_prefix(a, err);
     return st;
 }
 

@@ -64,6 +64,8 @@ struct bezel_agent {
     bz_memory_plan plan; /* of the last prompt */
     char *system_text;   /* system and tools as the current turn sends them, or NULL */
     size_t system_size;
+    int32_t *prefix; /* [n_prefix] tokens of system_text before the first message */
+    size_t n_prefix;
 
     /* the current turn; all of it lives until the next send */
     int state;

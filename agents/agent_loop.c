@@ -85,6 +85,9 @@ static bezel_status loop_start(bezel_agent *a, const bezel_prompt *prompt, bezel
     char *forced_text = NULL;
     size_t forced_size = 0;
     request.ids = bezel_prompt_ids(prompt, &request.n_ids);
+    while (request.n_prefix < a->n_prefix && request.n_prefix < request.n_ids &&
+           request.ids[request.n_prefix] == a->prefix[request.n_prefix])
+        request.n_prefix++;
     bezel_status st = loop_stops(stops, STOPS, a, &o, err);
     if (st == BEZEL_OK && a->answer_only)
         st = loop_ban_calls(a, &o, bias, BIASES, err);

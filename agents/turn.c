@@ -41,6 +41,8 @@ static bezel_status session_start(void *ud, const bz_turn_request *r, bezel_erro
     bz_turn_session *s = ud;
     bezel_job *job = NULL;
     bezel_status st = bezel_session_set(s->session, r->ids, r->n_ids, err);
+    if (st == BEZEL_OK && r->n_prefix)
+        st = bezel_session_prefix(s->session, r->n_prefix, err);
     if (st == BEZEL_OK && r->n_forced)
         st = bezel_session_append(s->session, r->forced, r->n_forced, err);
     if (st == BEZEL_OK)

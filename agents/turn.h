@@ -14,6 +14,7 @@
 typedef struct bz_turn_request {
     const int32_t *ids; /* [n_ids] the prompt */
     size_t n_ids;
+    size_t n_prefix; /* of these, how many are the same in every conversation of such an agent; 0 = not known */
     const int32_t *forced; /* [n_forced] ids the answer begins with; they count as prompt */
     size_t n_forced;
     const bezel_generate_options *options;

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -323,6 +324,20 @@ static bezel_status os_file_remove(void *ud, const char *path)
     return BEZEL_OK;
 }
 
+static bezel_status os_file_list(void *ud, const char *folder, void (*fn)(void *arg, const char *name), void *arg)
+{
+    int saved = errno;
+    DIR *dir = opendir(folder);
+    (void)ud;
+    if (dir == NULL)
+        return os_failed(saved);
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        fn(arg, entry->d_name);
+    closedir(dir);
+    errno = saved;
+    return BEZEL_OK;
+}
+
 /* --- Threads ------------------------------------------------------------------------------ */
 
 struct bezel_thread {
@@ -402,6 +417,7 @@ void bz_os_world(bezel_world *out)
     out->file_close = os_file_close;
     out->file_rename = os_file_rename;
     out->file_remove = os_file_remove;
+    out->file_list = os_file_list;
     out->thread_start = os_thread_start;
     out->thread_join = os_thread_join;
 }

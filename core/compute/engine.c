@@ -111,6 +111,12 @@ static bezel_status engine_file_remove(void *ud, const char *path)
     return h->file_remove(h->ud, path);
 }
 
+static bezel_status engine_file_list(void *ud, const char *folder, void (*fn)(void *arg, const char *name), void *arg)
+{
+    const bezel_world *h = &((bezel_engine *)ud)->host;
+    return h->file_list(h->ud, folder, fn, arg);
+}
+
 static bezel_status engine_thread_start(void *ud, bezel_thread **out, const char *name, void (*fn)(void *arg), void *arg)
 {
     const bezel_world *h = &((bezel_engine *)ud)->host;
@@ -144,6 +150,7 @@ static void engine_world_init(bezel_engine *engine)
         .file_remove = engine_file_remove,
         .thread_start = engine_thread_start,
         .thread_join = engine_thread_join,
+        .file_list = engine_file_list,
     };
 }
 
@@ -174,6 +181,7 @@ static bezel_status engine_host_world(bezel_world *out, const bezel_world *in, b
     BZ_WORLD_FILL(file_remove);
     BZ_WORLD_FILL(thread_start);
     BZ_WORLD_FILL(thread_join);
+    BZ_WORLD_FILL(file_list);
 #undef BZ_WORLD_FILL
     return BEZEL_OK;
 }

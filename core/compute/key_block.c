@@ -98,15 +98,19 @@ static void key_view_set(key_view *view, const bz_key_queries *q, size_t block)
     }
 }
 
-/* Keys [begin, end) of a block to floats, at most two pieces of the ring. */
-static void key_expand(float *out, size_t stride, const bz_kernel *kernel, const bz_key_rows *keys, const uint8_t *rows,
-                       size_t block, size_t begin, size_t end)
+/* Keys [begin, end) of a block to floats: a piece of the base, at most two of the ring. */
+static void key_expand(float *out, size_t stride, const bz_kernel *kernel, const bz_key_rows *keys, int is_v, size_t block,
+                       size_t begin, size_t end)
 {
     while (begin < end) {
-        const size_t place = (block * BZ_KEY_BLOCK + begin) % keys->ring;
-        const size_t n = keys->ring - place < end - begin ? keys->ring - place : end - begin;
-        kernel->key_expand(out + begin * stride, stride, rows + place * keys->row_size, keys->row_size, keys->dtype,
-                           keys->D, n);
+        const size_t position = block * BZ_KEY_BLOCK + begin;
+        const int is_base = position < keys->base_n;
+        const size_t place = is_base ? position - keys->base_first : position % keys->ring;
+        const size_t room = is_base ? keys->base_n - position : keys->ring - place;
+        const size_t n = room < end - begin ? room : end - begin;
+        const uint8_t *k = is_base ? keys->base_k : keys->k, *v = is_base ? keys->base_v : keys->v;
+        kernel->key_expand(out + begin * stride, stride, (is_v ? v : k) + place * keys->row_size, keys->row_size,
+                           keys->dtype, keys->D, n);
         begin += n;
     }
 }
@@ -121,8 +125,8 @@ static void key_block_join(key_scratch *s, bz_key_state *state, const bz_kernel 
     /* Upwards in position the first key seen and the end grow. */
     const size_t begin = view.begin[view.r_begin], end = view.end[view.r_end - 1];
     const size_t n = view.r_end - view.r_begin, r = view.r_begin;
-    key_expand(s->k, s->kv_stride, kernel, keys, keys->k, block, begin, end);
-    key_expand(s->v, s->kv_stride, kernel, keys, keys->v, block, begin, end);
+    key_expand(s->k, s->kv_stride, kernel, keys, 0, block, begin, end);
+    key_expand(s->v, s->kv_stride, kernel, keys, 1, block, begin, end);
     kernel->key_scores(s->p + r * BZ_KEY_BLOCK, s->q + r * s->q_stride, s->q_stride, n, s->k, s->kv_stride, s->q_stride,
                        view.begin + r, view.end + r, q->scale);
     kernel->key_softmax(s->p + r * BZ_KEY_BLOCK, state, r, n, view.begin + r, view.end + r);

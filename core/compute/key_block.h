@@ -35,6 +35,8 @@ typedef struct bz_key_rows {
     size_t row_size;      /* bytes */
     size_t ring, D;
     uint32_t dtype; /* BZ_DTYPE_F32, F16 or I8 (float scale, then D signed bytes) */
+    const uint8_t *base_k, *base_v; /* rows of positions [base_first, base_n), which lie here instead */
+    size_t base_first, base_n;      /* base_n 0: none do */
 } bz_key_rows;
 
 /* Queries of the heads that share a KV head. */

@@ -7,6 +7,7 @@
 #include "generate/generation.h"
 
 #include "base/status.h"
+#include "generate/prefix_snapshot.h"
 #include "text/tokenizer_impl.h"
 
 /* --- Text --------------------------------------------------------------------------------- */
@@ -47,6 +48,7 @@ void bz_generation_leave(bz_generation *g)
         return;
     g->is_over = 1;
     (void)bz_kv_cache_trim(g->session->cache, g->session->n_ids); /* guesses that were never looked at */
+    bz_prefix_snapshot_take(g->session);
     g->end_ns = g->world->monotonic_ns(g->world->ud);
     bz_session_release(g->session);
 }
@@ -124,6 +126,7 @@ bezel_status bz_generation_token(bz_generation *g, int32_t id, bezel_error *err)
     const bezel_status emitted = generation_emit(g, begin, err);
     if (emitted != BEZEL_OK)
         return emitted;
+    bz_prefix_snapshot_take(s); /* with the first token out, and before a window can have left it */
     if (is_stop)
         return bz_generation_finish(g, BEZEL_STOP_STRING, err);
     if (g->n_ids >= g->max_tokens)

@@ -4,6 +4,7 @@
  * Invariant: the cache holds positions [0, cache->n) of the ids that stand there now, cache->n <= n_ids <= n_ctx; every id
  * is inside the vocabulary. Appending only writes ids: computing is the generation's work. While a generation runs,
  * perhaps on the worker, `busy` keeps every other call out. */
+#include "generate/prefix_snapshot.h"
 #include "generate/scheduler.h"
 #include "generate/session_impl.h"
 
@@ -234,6 +235,7 @@ void bz_session_assign(bezel_session *session, const int32_t *ids, size_t count)
     while (same < count && same < session->n_ids && ids[same] == session->ids[same])
         ++same;
     (void)bz_kv_cache_trim(session->cache, same);
+    bz_prefix_snapshot_cut(session, same);
     if (count > same)
         memmove(session->ids + same, ids + same, (count - same) * sizeof *ids);
     session->n_ids = count;
@@ -260,6 +262,7 @@ bezel_status bezel_session_rewind(bezel_session *session, size_t count, bezel_er
         return bz_fail(err, BEZEL_ERR_RANGE, "session", "count is %zu, expected at most the %zu tokens there are", count,
                        session->n_ids);
     (void)bz_kv_cache_trim(session->cache, count);
+    bz_prefix_snapshot_cut(session, count);
     session->n_ids = count;
     return BEZEL_OK;
 }

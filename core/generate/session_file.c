@@ -17,7 +17,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "base/strbuf.h"
-#include "generate/session_impl.h"
+#include "generate/prefix_snapshot.h"
 
 #include <string.h>
 
@@ -339,6 +339,7 @@ static bezel_status session_read_cache(session_io *io, bezel_session *s, const s
     bz_hash_add(&io->hash, saved->ids, (size_t)saved->n_ids * sizeof *saved->ids);
     io->at = SESSION_FILE_HEADER + saved->n_ids * sizeof *saved->ids;
     (void)bz_kv_cache_trim(s->cache, 0);
+    bz_prefix_snapshot_cut(s, 0);
     s->n_ids = 0;
     s->cache->n = (size_t)saved->n_cached;
     s->cache->low = (size_t)saved->low;

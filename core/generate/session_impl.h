@@ -18,6 +18,7 @@ struct bezel_session {
     size_t n_ids;
     bz_kv_cache *cache; /* cache->n <= n_ids */
     uint32_t kv;        /* BEZEL_KV_..., never AUTO */
+    size_t prefix_wanted, prefix_done; /* positions that are to be kept in the cache folder, that need not be; 0 = none */
     bz_decoder *decoder;
     size_t n_logits;
     float *logits; /* [n_logits], V or more: of the last position that a generation drew from; room for slices and scans */

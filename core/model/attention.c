@@ -132,6 +132,13 @@ static size_t attention_queries(bz_key_queries *q, bz_key_rows *keys, const atte
                           .ring = bz_kv_cache_ring(c, p->layer, s->cache->n_ctx),
                           .D = c->Dh,
                           .dtype = s->cache->dtype};
+    if (s->cache->base_n > 0) {
+        const bz_kv_base *base = s->cache->base;
+        keys->base_k = bz_kv_base_rows(base, c, p->layer, 0, (uint32_t)(u / cuts));
+        keys->base_v = bz_kv_base_rows(base, c, p->layer, 1, (uint32_t)(u / cuts));
+        keys->base_first = bz_kv_base_first(base, c, p->layer);
+        keys->base_n = s->cache->base_n;
+    }
     return head;
 }
 

@@ -85,6 +85,7 @@ void bz_kv_cache_free(bz_kv_cache *c)
 {
     if (c == NULL)
         return;
+    bz_kv_base_release(c->base);
     bz_free_aligned(c->world, c->block);
     bz_free(c->world, c);
 }
@@ -130,6 +131,72 @@ void bz_kv_cache_commit(bz_kv_cache *c, size_t T)
     c->n += T;
 }
 
+/* --- A shared beginning ------------------------------------------------------------------- */
+
+size_t bz_kv_base_low(const bz_config *config, size_t n)
+{
+    const size_t held = (size_t)config->window + BZ_KV_BASE_BACK;
+    return config->window != 0 && n > held ? n - held : 0;
+}
+
+size_t bz_kv_base_first(const bz_kv_base *base, const bz_config *config, uint32_t layer)
+{
+    return config->window != 0 && !config->is_global[layer] ? base->low : 0;
+}
+
+uint64_t bz_kv_base_layout(bz_kv_base *base, const bz_config *config)
+{
+    uint64_t at = 0;
+    for (uint32_t l = 0; l < config->n_layers; ++l) {
+        base->offset[l] = at;
+        at += (uint64_t)(base->n - bz_kv_base_first(base, config, l)) * base->row_size * config->Hkv * 2;
+    }
+    return at;
+}
+
+uint8_t *bz_kv_base_rows(const bz_kv_base *base, const bz_config *config, uint32_t layer, int is_v, uint32_t head)
+{
+    const size_t rows = base->n - bz_kv_base_first(base, config, layer);
+    const size_t run = head + (is_v ? config->Hkv : 0);
+    return base->data + base->offset[layer] + run * rows * base->row_size;
+}
+
+void bz_kv_base_release(bz_kv_base *base)
+{
+    if (base != NULL && atomic_fetch_sub(&base->refs, 1) == 1)
+        base->destroy(base);
+}
+
+void bz_kv_cache_attach(bz_kv_cache *c, bz_kv_base *base)
+{
+    bz_kv_base_release(c->base);
+    c->base = base;
+    c->n = c->base_n = base->n;
+    c->low = base->low;
+}
+
+int bz_kv_cache_extract(bz_kv_base *base, const bz_kv_cache *c)
+{
+    if (c->n < base->n || c->low > base->low)
+        return 0;
+    for (uint32_t l = 0; l < c->config->n_layers; ++l)
+        for (uint32_t run = 0; run < 2 * c->config->Hkv; ++run) {
+            const int is_v = run >= c->config->Hkv;
+            const uint32_t head = is_v ? run - c->config->Hkv : run;
+            uint8_t *out = bz_kv_base_rows(base, c->config, l, is_v, head);
+            size_t rows;
+            for (size_t p = bz_kv_base_first(base, c->config, l); p < base->n; p += rows) {
+                const uint8_t *from = bz_kv_cache_span(c, l, is_v, head, p, &rows);
+                rows = rows < base->n - p ? rows : base->n - p;
+                memcpy(out, from, rows * c->row_size);
+                out += rows * c->row_size;
+            }
+        }
+    return 1;
+}
+
+/* --- Timeline ----------------------------------------------------------------------------- */
+
 size_t bz_kv_cache_trim(bz_kv_cache *c, size_t count)
 {
     if (count >= c->n)
@@ -141,6 +208,12 @@ size_t bz_kv_cache_trim(bz_kv_cache *c, size_t count)
     if (count == 0 || oldest < c->low) {
         c->n = 0;
         c->low = 0;
+    }
+    if (c->base_n > c->n)
+        c->base_n = c->n;
+    if (c->base_n == 0) {
+        bz_kv_base_release(c->base);
+        c->base = NULL;
     }
     return c->n;
 }
@@ -154,6 +227,11 @@ size_t bz_kv_cache_first(const bz_kv_cache *c, uint32_t layer)
 uint8_t *bz_kv_cache_span(const bz_kv_cache *c, uint32_t layer, int is_v, uint32_t head, size_t position,
                           size_t *out_rows)
 {
+    if (position < c->base_n) {
+        const size_t first = bz_kv_base_first(c->base, c->config, layer);
+        *out_rows = c->base_n - position;
+        return bz_kv_base_rows(c->base, c->config, layer, is_v, head) + (position - first) * c->row_size;
+    }
     const size_t ring = bz_kv_cache_ring(c->config, layer, c->n_ctx);
     const size_t place = position % ring;
     const size_t left = c->n - position;
@@ -164,7 +242,8 @@ uint8_t *bz_kv_cache_span(const bz_kv_cache *c, uint32_t layer, int is_v, uint32
 static void kv_copy_head(bz_kv_cache *dst, const bz_kv_cache *src, uint32_t layer, int is_v, uint32_t head)
 {
     size_t rows;
-    for (size_t p = bz_kv_cache_first(src, layer); p < src->n; p += rows) {
+    const size_t first = bz_kv_cache_first(src, layer);
+    for (size_t p = first > src->base_n ? first : src->base_n; p < src->n; p += rows) {
         const uint8_t *from = bz_kv_cache_span(src, layer, is_v, head, p, &rows);
         size_t same;
         memcpy(bz_kv_cache_span(dst, layer, is_v, head, p, &same), from, rows * src->row_size);
@@ -173,6 +252,11 @@ static void kv_copy_head(bz_kv_cache *dst, const bz_kv_cache *src, uint32_t laye
 
 void bz_kv_cache_copy(bz_kv_cache *dst, const bz_kv_cache *src)
 {
+    bz_kv_base_release(dst->base);
+    dst->base = src->base;
+    dst->base_n = src->base_n;
+    if (dst->base != NULL)
+        atomic_fetch_add(&dst->base->refs, 1);
     dst->n = src->n;
     dst->low = src->low;
     for (uint32_t l = 0; l < src->config->n_layers; ++l)

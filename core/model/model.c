@@ -5,6 +5,7 @@
 #include "base/job_impl.h"
 #include "model/head_copy.h"
 #include "model/model_load.h"
+#include "model/prefix_folder.h"
 
 #include <string.h>
 
@@ -117,6 +118,7 @@ void bezel_model_free(bezel_model *model)
     if (!model)
         return;
     w = &model->engine->world;
+    bz_prefix_folder_free(model->prefixes);
     bz_head_copy_free(model->head_copy);
     bz_weights_free(&model->weights, w);
     bz_vocab_trie_free(model->trie);
@@ -132,6 +134,8 @@ bezel_status bezel_model_prepare(bezel_model *model, bezel_error *err)
 {
     if (!model)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "model", "model is NULL");
+    if (model->prefixes)
+        bz_prefix_folder_wait(model->prefixes);
     if (!model->head_copy)
         return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "model", "nothing to prepare: no cache_folder, or the output matrix of \"%s\" cannot be screened",
                        bezel_model_name(model));

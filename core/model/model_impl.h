@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of bezel_model. Immutable once open, but for what head_copy and trie_mutex guard. */
+/* Inside of bezel_model. Immutable once open, but for what head_copy, prefixes and trie_mutex guard. */
 #ifndef BZ_MODEL_IMPL_H
 #define BZ_MODEL_IMPL_H
 
@@ -35,6 +35,7 @@ struct bezel_model {
     bz_mutex *trie_mutex;
     bz_vocab_trie *trie;       /* made when the first constraint asks for it */
     struct bz_head_copy *head_copy; /* coarse output matrix; NULL when the host gave no cache folder */
+    struct bz_prefix_folder *prefixes; /* beginnings computed before; likewise */
 };
 
 /* The vocabulary's trie, made by the first call (some 50 ms). It belongs to the model. Thread: any. */

@@ -107,7 +107,7 @@ static void scene_close(scene *s)
 
 static bz_key_rows scene_rows(const scene *s)
 {
-    return (bz_key_rows){s->k, s->v, s->row_size, s->ring, s->D, s->dtype};
+    return (bz_key_rows){s->k, s->v, s->row_size, s->ring, s->D, s->dtype, NULL, NULL, 0, 0};
 }
 
 static bz_key_queries scene_queries(const scene *s, float *out, size_t position, size_t positions)
@@ -257,7 +257,8 @@ static void check_scores(float low, float high, size_t n, size_t at, float want_
         const bz_kernel *kernel = bz_kernel_find(levels[level]);
         if (!kernel)
             continue;
-        const bz_key_rows rows = {(const uint8_t *)k, (const uint8_t *)v, D * sizeof *k, n, D, BZ_DTYPE_F32};
+        const bz_key_rows rows = {(const uint8_t *)k, (const uint8_t *)v, D * sizeof *k, n, D, BZ_DTYPE_F32,
+                                  NULL, NULL, 0, 0};
         const bz_key_queries queries = {q, out, D, 1, n - 1, 1, 0, 1.0f};
         bz_key_attend(kernel, &queries, &rows, scratch);
         for (size_t i = 0; i < D; i++) {

@@ -136,6 +136,13 @@ static bezel_status tw_file_remove(void *ud, const char *path)
     return status != BEZEL_OK ? status : tw->system.file_remove(tw->system.ud, path);
 }
 
+static bezel_status tw_file_list(void *ud, const char *folder, void (*fn)(void *arg, const char *name), void *arg)
+{
+    test_world *tw = ud;
+    bezel_status status = tw_file_fault(tw);
+    return status != BEZEL_OK ? status : tw->system.file_list(tw->system.ud, folder, fn, arg);
+}
+
 static bezel_status tw_thread_start(void *ud, bezel_thread **out, const char *name, void (*fn)(void *arg), void *arg)
 {
     test_world *tw = ud;
@@ -175,6 +182,7 @@ void test_world_init(test_world *tw)
         .file_remove = tw_file_remove,
         .thread_start = tw_thread_start,
         .thread_join = tw_thread_join,
+        .file_list = tw_file_list,
     };
 }
 

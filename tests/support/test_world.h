@@ -28,7 +28,7 @@ typedef struct test_world {
     _Atomic int64_t blocks;        /* outstanding */
     _Atomic int64_t peak_bytes;
 
-    /* Files: counts open, info, read, write, map, sync, rename, remove. */
+    /* Files: counts open, info, read, write, map, sync, rename, remove, list. */
     atomic_long n_file_calls;
     atomic_long fail_file_call;    /* from 1; 0 = none */
     bezel_status file_status;      /* what it fails with, BEZEL_ERR_IO by default */

@@ -253,6 +253,10 @@ typedef struct bezel_world {
     bezel_status (*thread_start)(void *ud, bezel_thread **out, const char *name, void (*fn)(void *arg), void *arg);
     /* waits for the end of the thread and frees it */
     void (*thread_join)(void *ud, bezel_thread *thread);
+
+    /* calls fn with the name of each entry of a folder, in any order. Used to clean cache_folder of a model: a world whose
+     * files lie elsewhere than the system's gives its own */
+    bezel_status (*file_list)(void *ud, const char *folder, void (*fn)(void *arg, const char *name), void *arg);
 } bezel_world;
 
 /* Fills the table with the system's own functions.

@@ -63,11 +63,14 @@ typedef struct bezel_model_options {
     /* bytes that read can deliver; must be given with it and only with it */
     uint64_t read_size;
     /* existing folder for files that are made from the model once and mapped from then on, or NULL (default): none are
-     * made and none are used. Not with read. Today one file, 105 MB for the 270M model: a coarse copy of the
+     * made and none are used. Not with read. Beginnings of prompts (bezel_session_prefix), and one file, 105 MB for the 270M model: a coarse copy of the
      * output matrix, by which greedy tokens are found with 60 % of the bytes read. A thread of low priority makes it, or
      * checks it, after the first token; the tokens are the same with it and without it. It is named after size, time and
      * identity of the model file and a sample of its bytes, and every byte of it is checked before use. Copied */
     const char *cache_folder;
+    /* most bytes of the beginnings of prompts in cache_folder, of all models together: the least recently used go first. 0
+     * (default) = 512 MiB; 1 keeps none */
+    uint64_t cache_limit;
 } bezel_model_options;
 
 /* Fills the options with the defaults above.
@@ -119,6 +122,7 @@ BEZEL_API bezel_status bezel_model_take(bezel_model **out, bezel_job *job, bezel
 BEZEL_API void bezel_model_free(bezel_model *model);
 
 /* Makes what cache_folder is for, or checks what it has, and waits for it: some seconds once, 0.1 s later.
+ * Waits for a beginning of a prompt that is being written, too.
  * Nobody has to call this: the first generation starts the same work in the background.
  *   Thread   any, also beside generations
  *   Errors   UNSUPPORTED without cache_folder, or for a model that gains nothing (capped logits, output matrix of a type

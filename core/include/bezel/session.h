@@ -147,6 +147,17 @@ BEZEL_API bezel_status bezel_session_set(bezel_session *session, const int32_t *
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_session_rewind(bezel_session *session, size_t count, bezel_error *err);
 
+/* Says that many timelines begin with the first `count` tokens of this one: a system text, tools, examples.
+ * If they were computed before, by this process or another, the cache holds them at once: their file in cache_folder of the
+ * model is checked and mapped (11 MB for 1,010 tokens of the 270M model), read only and once for all sessions of the
+ * model. If not, the next generation computes them and, after its first token, hands a copy to a thread that writes the
+ * file; bezel_model_free waits for it. Answers are the same, bit for bit. Does nothing without cache_folder or for less than
+ * 16 tokens; failures of files are for the log only. Call it after bezel_session_set, before bezel_generate.
+ *   Thread   that of the session
+ *   Errors   RANGE when count is more than there is
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_session_prefix(bezel_session *session, size_t count, bezel_error *err);
+
 /* A second session with the same timeline, cache and options, independent from here on. Copies the cache: as much
  * memory again, and the time to copy it. For several answers to one long prompt.
  *   Owns     *out is the caller's, free with bezel_session_free before the model
