@@ -27,7 +27,7 @@ typedef struct cmd_options {
     int n_stops;
     int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit;
     double temperature, top_p, min_p, repetition_penalty;
-    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache;
+    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, lookup;
     uint32_t given; /* bits of CMD_GIVEN_... for options whose absence means something else than their default */
     const char *positional[CMD_MAX_POSITIONAL];
     int n_positional;

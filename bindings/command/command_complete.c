@@ -15,6 +15,10 @@ static int complete_print(cmd_host *host, const bezel_generation *g) {
     cmd_set_text(tree, map, "stop_reason", bezel_stop_name(g->stop_reason), SIZE_MAX);
     cmd_set_integer(tree, timings, "prompt_tokens", (int64_t)g->n_prompt);
     cmd_set_integer(tree, timings, "generated_tokens", (int64_t)g->n_ids);
+    if (g->n_drafted > 0) {
+        cmd_set_integer(tree, timings, "drafted_tokens", (int64_t)g->n_drafted);
+        cmd_set_integer(tree, timings, "accepted_tokens", (int64_t)g->n_accepted);
+    }
     cmd_set_number(tree, timings, "prompt_ms", (double)g->prompt_us / 1e3);
     cmd_set_number(tree, timings, "first_token_ms", (double)g->first_token_us / 1e3);
     cmd_set_number(tree, timings, "total_ms", (double)g->total_us / 1e3);
@@ -48,12 +52,13 @@ int cmd_complete(int argc, char **argv) {
     char *text = NULL;
     size_t size = 0;
     int status =
-        cmd_options_read(&o, argc, argv, CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS " plain json");
+        cmd_options_read(&o, argc, argv, CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS " plain lookup json");
     if (status != CMD_OK) return status;
     bezel_generate_options_init(&options);
     bezel_sampling_greedy(&options.sampling);
     cmd_generate_options(&options, &o);
     if ((status = cmd_session_options(&session_options, &o)) != CMD_OK) return status;
+    session_options.lookup = (uint32_t)o.lookup;
     if ((status = cmd_read_input(&text, &size, &o)) != CMD_OK) goto done;
     if ((status = cmd_host_model(&host, &o)) != CMD_OK) goto done;
     cmd_interrupt_watch();

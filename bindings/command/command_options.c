@@ -63,6 +63,7 @@ static const option_row option_rows[] = {
     {"top-p", KIND_NUMBER, AT(top_p), 0, 1, 0, "X", "1 = off"},
     {"min-p", KIND_NUMBER, AT(min_p), 0, 1, 0, "X", "0 = off"},
     {"repetition-penalty", KIND_NUMBER, AT(repetition_penalty), 0.01, 100, 0, "X", "1 = off"},
+    {"lookup", KIND_FLAG, AT(lookup), 0, 0, 0, "", "guess greedy tokens from repetitions; the same answer"},
     {"json", KIND_FLAG, AT(json), 0, 0, 0, "", "JSON on standard output"},
     {"special", KIND_FLAG, AT(special), 0, 0, 0, "", "the text may spell control tokens"},
     {"bos", KIND_FLAG, AT(bos), 0, 0, 0, "", "begin with BOS"},
