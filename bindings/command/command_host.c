@@ -34,7 +34,7 @@ int cmd_host_engine(cmd_host *host, const cmd_options *o) {
     if (o->isa) {
         options.isa = bezel_isa_from_name(o->isa);
         if (options.isa == UINT32_MAX)
-            return cmd_usage(o, "--isa %s: auto, scalar, avx2, avx512 or neon expected", o->isa);
+            return cmd_usage(o, "--isa %s: auto, scalar, avx2, avx512, neon or amx expected", o->isa);
     }
     if (!o->quiet) {
         options.log = log_line;

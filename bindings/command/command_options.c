@@ -25,7 +25,7 @@ static const option_row option_rows[] = {
     {"model", KIND_TEXT, AT(model), 0, 0, 0, "FILE", "model file; else BEZEL_MODEL, else the cached demo model"},
     {"store", KIND_TEXT, AT(store), 0, 0, 0, "FILE", "store file; else BEZEL_STORE, else the data folder"},
     {"no-store", KIND_FLAG, AT(no_store), 0, 0, 0, "", "keep nothing"},
-    {"isa", KIND_TEXT, AT(isa), 0, 0, 0, "NAME", "auto, scalar, avx2, avx512, neon; else BEZEL_ISA"},
+    {"isa", KIND_TEXT, AT(isa), 0, 0, 0, "NAME", "auto, scalar, avx2, avx512, neon, amx; else BEZEL_ISA"},
     {"activations", KIND_TEXT, AT(activations), 0, 0, 0, "NAME", "auto, f32, q8"},
     {"kv", KIND_TEXT, AT(kv), 0, 0, 0, "NAME", "auto, f32, f16, int8: how keys and values are kept"},
     {"head", KIND_TEXT, AT(head), 0, 0, 0, "NAME", "auto, full, screened: how greedy tokens are found; else BEZEL_HEAD"},

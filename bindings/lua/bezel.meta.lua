@@ -12,7 +12,7 @@ local bezel = {}
 ---@alias bezel.code string name of a status: "missing", "full", "timeout", ...
 
 ---Options of the engine; only before anything else is used.
----@param options {threads?: integer, affinity?: string, isa?: "auto"|"scalar"|"avx2"|"avx512"|"neon"}
+---@param options {threads?: integer, affinity?: string, isa?: "auto"|"scalar"|"avx2"|"avx512"|"neon"|"amx"}
 function bezel.setup(options) end
 
 ---Whether this build has a part: "http", "store", "agents", "blas", "avx2", "avx512".

@@ -42,7 +42,7 @@ static int engine_setup(lua_State *L) {
     if (isa) {
         options.isa = bezel_isa_from_name(isa);
         if (options.isa == UINT32_MAX)
-            return luaL_error(L, "option isa: '%s' is none of auto, scalar, avx2, avx512, neon", isa);
+            return luaL_error(L, "option isa: '%s' is none of auto, scalar, avx2, avx512, neon, amx", isa);
     }
     engine_make(L, &options);
     return 0;

@@ -40,6 +40,9 @@ void bz_os_process_lock(void);
 void bz_os_process_unlock(void);
 void bz_os_give_way(void); /* the calling thread runs when nothing else wants to, as far as the system can do that */
 
+/* 1 when this process may use the tile registers of AMX: Linux gives them, 8 KiB a thread, to those who ask. */
+int bz_os_allow_amx(void);
+
 /* Keeps a broken connection from ending the host: between block and restore, both on one thread, SIGPIPE of that thread is
  * held back and then dropped; a host's own mask and handler stay. Hand what block returns to restore. */
 int bz_os_pipe_block(void);

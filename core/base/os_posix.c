@@ -21,6 +21,9 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
@@ -667,6 +670,15 @@ void bz_os_flag_close(int fd)
 }
 
 static pthread_mutex_t os_process_mutex = PTHREAD_MUTEX_INITIALIZER; /* a mutable global on purpose, see os.h */
+
+int bz_os_allow_amx(void)
+{
+#if defined(__linux__) && defined(SYS_arch_prctl)
+    return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18UL /* XFEATURE_XTILEDATA */) == 0;
+#else
+    return 0;
+#endif
+}
 
 void bz_os_process_lock(void)
 {

@@ -6,6 +6,8 @@
 
 #include <bezel/engine.h>
 
+#include "base/os.h"
+
 #include <stdint.h>
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -42,6 +44,15 @@ static int cpu_can_x86(unsigned isa)
 }
 #endif
 
+#if defined(__x86_64__) || defined(__i386__)
+/* edx of leaf 7: 24 tiles, 25 products of bytes; XCR0: tile configuration and data. */
+static int cpu_has_amx(void)
+{
+    uint32_t a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 24 & 3) == 3 && (cpu_saved_registers() >> 17 & 3) == 3;
+}
+#endif
+
 int bz_cpu_can(unsigned isa)
 {
     if (isa == BEZEL_ISA_SCALAR)
@@ -49,6 +60,8 @@ int bz_cpu_can(unsigned isa)
 #if defined(__x86_64__) || defined(__i386__)
     if (isa == BEZEL_ISA_AVX2 || isa == BEZEL_ISA_AVX512)
         return cpu_can_x86(isa);
+    if (isa == BEZEL_ISA_AMX)
+        return cpu_can_x86(BEZEL_ISA_AVX512) && cpu_has_amx() && bz_os_allow_amx();
 #endif
     return 0;
 }

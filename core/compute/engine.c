@@ -189,7 +189,7 @@ static bezel_status engine_host_world(bezel_world *out, const bezel_world *in, b
 /* --- Instruction sets --------------------------------------------------------------------- */
 
 /* ORDER BEZEL_ISA_... */
-static const char *const engine_isa_names[] = {"auto", "scalar", "avx2", "avx512", "neon"};
+static const char *const engine_isa_names[] = {"auto", "scalar", "avx2", "avx512", "neon", "amx"};
 #define BZ_ENGINE_ISAS (sizeof engine_isa_names / sizeof engine_isa_names[0])
 
 const char *bezel_isa_name(uint32_t isa)

@@ -82,5 +82,6 @@ extern const bz_kernel bz_kernel_ref;
 extern const bz_kernel bz_kernel_avx2;
 extern const bz_kernel bz_kernel_avx2_vnni; /* the same level where bz_cpu_has_avx_vnni */
 extern const bz_kernel bz_kernel_avx512;
+extern const bz_kernel bz_kernel_amx;
 
 #endif

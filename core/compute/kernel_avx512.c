@@ -199,24 +199,28 @@ static void avx512_dequantize(float *out, const void *row, uint32_t dtype, size_
 
 /* ---- table ------------------------------------------------------------------------------------------------------------ */
 
-const bz_kernel bz_kernel_avx512 = {
-    .name = "avx512",
-    .isa = BEZEL_ISA_AVX512,
-    .q8_row_size = bz_activation_row_size,
-    .q8_quantize = avx512_q8_quantize,
-    .matmul_q8 = bz_avx2_matmul_q8,
-    .matmul_q8_listed = bz_avx2_decode_listed,
-    .matmul_f32 = avx512_matmul_f32,
-    .dequantize = avx512_dequantize,
-    .rms_norm = bz_avx512_rms_norm,
-    .geglu = bz_avx512_geglu,
-    .add = bz_avx512_add,
-    .rope = bz_avx512_rope,
-    .key_expand = bz_avx512_key_expand,
-    .key_scores = bz_avx512_key_scores,
-    .key_softmax = bz_avx512_key_softmax,
-    .key_mix = bz_avx512_key_mix,
-    .key_join = bz_avx512_key_join,
-    .f32_to_f16 = bz_avx512_f32_to_f16,
-    .screen = bz_avx512_screen,
-};
+#define AVX512_TABLE(level, level_name, product)          \
+    {                                                     \
+        .name = level_name,                               \
+        .isa = level,                                     \
+        .q8_row_size = bz_activation_row_size,            \
+        .q8_quantize = avx512_q8_quantize,                \
+        .matmul_q8 = product,                             \
+        .matmul_q8_listed = bz_avx2_decode_listed,        \
+        .matmul_f32 = avx512_matmul_f32,                  \
+        .dequantize = avx512_dequantize,                  \
+        .rms_norm = bz_avx512_rms_norm,                   \
+        .geglu = bz_avx512_geglu,                         \
+        .add = bz_avx512_add,                             \
+        .rope = bz_avx512_rope,                           \
+        .key_expand = bz_avx512_key_expand,               \
+        .key_scores = bz_avx512_key_scores,               \
+        .key_softmax = bz_avx512_key_softmax,             \
+        .key_mix = bz_avx512_key_mix,                     \
+        .key_join = bz_avx512_key_join,                   \
+        .f32_to_f16 = bz_avx512_f32_to_f16,               \
+        .screen = bz_avx512_screen,                       \
+    }
+
+const bz_kernel bz_kernel_avx512 = AVX512_TABLE(BEZEL_ISA_AVX512, "avx512", bz_avx512_matmul_q8);
+const bz_kernel bz_kernel_amx = AVX512_TABLE(BEZEL_ISA_AMX, "amx", bz_avx512_matmul_q8_amx);

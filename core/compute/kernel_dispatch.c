@@ -8,6 +8,7 @@
 /* Levels that are built in, best first. */
 static const bz_kernel *const kernel_levels[] = {
 #if defined(__x86_64__)
+    &bz_kernel_amx,
     &bz_kernel_avx512,
     &bz_kernel_avx2_vnni,
     &bz_kernel_avx2,

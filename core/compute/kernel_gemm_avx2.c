@@ -6,6 +6,7 @@
  * Does not: know threads, or one position of the common types (kernel_decode_avx2). */
 #include "compute/activation.h"
 #include "compute/kernel_avx2.h"
+#include "compute/kernel_panel_avx2.h"
 #include "compute/quant.h"
 
 #include <immintrin.h>
@@ -18,16 +19,12 @@
 #define GEMM256_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-enum { GEMM256_ROWS = 16, GEMM256_CHUNK = 512, GEMM256_POSITIONS = 6 };
+enum { GEMM256_ROWS = BZ_PANEL_ROWS, GEMM256_POSITIONS = 6 };
 
-/* ORDER: w has pair i of all rows in 64 bytes; scales and minima have part p of all rows side by side. */
+/* The panel, and which of its lanes have a row. */
 typedef struct gemm256_panel {
-    _Alignas(64) int16_t w[GEMM256_CHUNK / 2][GEMM256_ROWS][2];
-    _Alignas(64) float d[GEMM256_CHUNK / 16][GEMM256_ROWS];
-    _Alignas(64) float m[GEMM256_CHUNK / 16][GEMM256_ROWS];
-    size_t n_groups;
-    int add;        /* not the first chunk of the rows: goes on from y */
-    __m256i own[2]; /* lanes that have a row */
+    bz_panel p;
+    __m256i own[2];
     int is_full;
 } gemm256_panel;
 
@@ -39,93 +36,6 @@ typedef struct gemm256_place {
     size_t x_stride;
     size_t at_d, at_sum, at_total; /* bytes from q to the scales, half sums and sums of the same group */
 } gemm256_place;
-
-/* ---- the panel -------------------------------------------------------------------------------------------------------- */
-
-/* One group of 8 rows as pairs side by side. */
-GEMM256_INLINE void gemm256_interleave(int16_t *w, const int8_t *rows, size_t stride)
-{
-    __m256i a[8], b[8];
-    GEMM256_UNROLL for (size_t r = 0; r < 8; r++)
-        a[r] = _mm256_loadu_si256((const __m256i *)(const void *)(rows + r * stride));
-    GEMM256_UNROLL for (int r = 0; r < 8; r += 2)
-    {
-        b[r] = _mm256_unpacklo_epi16(a[r], a[r + 1]);
-        b[r + 1] = _mm256_unpackhi_epi16(a[r], a[r + 1]);
-    }
-    GEMM256_UNROLL for (int r = 0; r < 8; r += 4)
-    {
-        a[r] = _mm256_unpacklo_epi32(b[r], b[r + 2]);
-        a[r + 1] = _mm256_unpackhi_epi32(b[r], b[r + 2]);
-        a[r + 2] = _mm256_unpacklo_epi32(b[r + 1], b[r + 3]);
-        a[r + 3] = _mm256_unpackhi_epi32(b[r + 1], b[r + 3]);
-    }
-    __m256i *out = (__m256i *)(void *)w; /* two vectors a pair, one of them for these rows */
-    GEMM256_UNROLL for (int r = 0; r < 4; r++)
-    {
-        const __m256i even = _mm256_unpacklo_epi64(a[r], a[r + 4]), odd = _mm256_unpackhi_epi64(a[r], a[r + 4]);
-        _mm256_store_si256(out + 4 * r, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(even)));
-        _mm256_store_si256(out + 4 * r + 2, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(odd)));
-        _mm256_store_si256(out + 4 * r + 16, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(even, 1)));
-        _mm256_store_si256(out + 4 * r + 18, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(odd, 1)));
-    }
-}
-
-/* n floats of each of 8 rows, side by side. n is rounded up to 8. */
-GEMM256_INLINE void gemm256_transpose(float (*out)[GEMM256_ROWS], float (*rows)[GEMM256_CHUNK / 16], size_t n)
-{
-    for (size_t i = 0; i < n; i += 8) {
-        __m256 a[8], b[8];
-        GEMM256_UNROLL for (int r = 0; r < 8; r++) a[r] = _mm256_load_ps(rows[r] + i);
-        GEMM256_UNROLL for (int r = 0; r < 8; r += 2)
-        {
-            b[r] = _mm256_unpacklo_ps(a[r], a[r + 1]);
-            b[r + 1] = _mm256_unpackhi_ps(a[r], a[r + 1]);
-        }
-        GEMM256_UNROLL for (int r = 0; r < 8; r += 4)
-        {
-            a[r] = _mm256_shuffle_ps(b[r], b[r + 2], 0x44);
-            a[r + 1] = _mm256_shuffle_ps(b[r], b[r + 2], 0xee);
-            a[r + 2] = _mm256_shuffle_ps(b[r + 1], b[r + 3], 0x44);
-            a[r + 3] = _mm256_shuffle_ps(b[r + 1], b[r + 3], 0xee);
-        }
-        GEMM256_UNROLL for (int r = 0; r < 4; r++)
-        {
-            _mm256_store_ps(out[i + (size_t)r], _mm256_permute2f128_ps(a[r], a[r + 4], 0x20));
-            _mm256_store_ps(out[i + (size_t)r + 4], _mm256_permute2f128_ps(a[r], a[r + 4], 0x31));
-        }
-    }
-}
-
-/* Eight rows from w on, of which the first `rows` exist; the others become zero. */
-static void gemm256_fill_half(gemm256_panel *panel, const char *w, size_t row_size, uint32_t dtype, size_t rows, size_t g,
-                              size_t first)
-{
-    _Alignas(32) int8_t bytes[8][GEMM256_CHUNK];
-    _Alignas(32) float d[8][GEMM256_CHUNK / 16], m[8][GEMM256_CHUNK / 16];
-    const size_t parts = panel->n_groups * (BZ_QUANT_GROUP / bz_quant_part(dtype));
-    for (size_t r = 0; r < 8; r++) {
-        if (r < rows) {
-            bz_avx2_unpack(bytes[r], d[r], m[r], w + r * row_size, dtype, g, panel->n_groups);
-        } else {
-            memset(bytes[r], 0, panel->n_groups * BZ_QUANT_GROUP);
-            memset(d[r], 0, parts * sizeof d[r][0]);
-            memset(m[r], 0, parts * sizeof m[r][0]);
-        }
-    }
-    for (size_t i = 0; i < panel->n_groups; i++)
-        gemm256_interleave(panel->w[16 * i][first], bytes[0] + i * BZ_QUANT_GROUP, GEMM256_CHUNK);
-    gemm256_transpose((float(*)[GEMM256_ROWS])(void *)(panel->d[0] + first), d, parts);
-    if (bz_quant_has_min(dtype))
-        gemm256_transpose((float(*)[GEMM256_ROWS])(void *)(panel->m[0] + first), m, parts);
-}
-
-/* Rows from w on, `rows` of them, groups [g, g + panel->n_groups); lanes without a row are zero. */
-static void gemm256_fill(gemm256_panel *panel, const char *w, size_t row_size, uint32_t dtype, size_t rows, size_t g)
-{
-    gemm256_fill_half(panel, w, row_size, dtype, rows < 8 ? rows : 8, g, 0);
-    gemm256_fill_half(panel, w + 8 * row_size, row_size, dtype, rows < 8 ? 0 : rows - 8, g, 8);
-}
 
 /* ---- tiles ------------------------------------------------------------------------------------------------------------ */
 
@@ -170,10 +80,10 @@ GEMM256_INLINE void gemm256_tile(const gemm256_panel *panel, const gemm256_place
     __m256 y[2][GEMM256_POSITIONS];
     GEMM256_UNROLL for (int t = 0; t < positions; t++)
         GEMM256_UNROLL for (int h = 0; h < 2; h++) y[h][t] =
-            panel->add ? _mm256_maskload_ps(at->y + (size_t)t * at->y_stride + 8 * h, panel->own[h]) : _mm256_setzero_ps();
-    const size_t parts = panel->n_groups * (BZ_QUANT_GROUP / part);
+            panel->p.add ? _mm256_maskload_ps(at->y + (size_t)t * at->y_stride + 8 * h, panel->own[h]) : _mm256_setzero_ps();
+    const size_t parts = panel->p.n_groups * (BZ_QUANT_GROUP / part);
     const char *x = at->x;
-    const __m256i *w = (const __m256i *)(const void *)panel->w;
+    const __m256i *w = (const __m256i *)(const void *)panel->p.w;
     for (size_t p = 0; p < parts; p++, x += 2 * part, w += part) {
         __m256i sum[2][GEMM256_POSITIONS];
         GEMM256_UNROLL for (int t = 0; t < positions; t++) sum[0][t] = sum[1][t] = _mm256_setzero_si256();
@@ -190,11 +100,11 @@ GEMM256_INLINE void gemm256_tile(const gemm256_panel *panel, const gemm256_place
             const char *q = at->x + (size_t)t * at->x_stride;
             const __m256 d = gemm256_one(q + at->at_d + 4 * g);
             GEMM256_UNROLL for (int h = 0; h < 2; h++) y[h][t] =
-                _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[h][t]), _mm256_mul_ps(_mm256_load_ps(panel->d[p] + 8 * h), d), y[h][t]);
+                _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[h][t]), _mm256_mul_ps(_mm256_load_ps(panel->p.d[p] + 8 * h), d), y[h][t]);
             if (kind.has_min) {
                 const __m256 s = gemm256_one(q + (part == 16 ? at->at_sum + 4 * p : at->at_total + 4 * g));
                 GEMM256_UNROLL for (int h = 0; h < 2; h++) y[h][t] =
-                    _mm256_fnmadd_ps(_mm256_load_ps(panel->m[p] + 8 * h), s, y[h][t]);
+                    _mm256_fnmadd_ps(_mm256_load_ps(panel->p.m[p] + 8 * h), s, y[h][t]);
             }
         }
     }
@@ -259,10 +169,10 @@ static int gemm256_matmul(float *y, size_t y_stride, const void *w, uint32_t dty
         panel.is_full = rows == GEMM256_ROWS;
         panel.own[0] = gemm256_first(rows);
         panel.own[1] = gemm256_first(rows > 8 ? rows - 8 : 0);
-        for (size_t g = 0; g < n_groups; g += panel.n_groups) {
-            panel.n_groups = n_groups - g < GEMM256_CHUNK / 32 ? n_groups - g : GEMM256_CHUNK / 32;
-            panel.add = g > 0;
-            gemm256_fill(&panel, (const char *)w + n * row_size, row_size, dtype, rows, g);
+        for (size_t g = 0; g < n_groups; g += panel.p.n_groups) {
+            panel.p.n_groups = n_groups - g < BZ_PANEL_CHUNK / BZ_QUANT_GROUP ? n_groups - g : BZ_PANEL_CHUNK / BZ_QUANT_GROUP;
+            panel.p.add = g > 0;
+            bz_avx2_panel_fill(&panel.p, (const char *)w + n * row_size, row_size, dtype, rows, g);
             const bz_activation_row a = bz_activation_row_at(x, 0, 0, K, g);
             const char *q = (const char *)a.q;
             const gemm256_place at = {y + n, y_stride, q, x_stride, (size_t)((const char *)a.d - q),

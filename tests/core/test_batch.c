@@ -184,7 +184,7 @@ static crowd all;
 
 START_TEST(thirty_two_sessions_answer_as_each_alone_on_every_level)
 {
-    const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512}, chunks[] = {16, 128, 512};
+    const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX}, chunks[] = {16, 128, 512};
     for (size_t l = 0; l < 3; ++l) {
         if (!bz_kernel_has(levels[l]))
             continue;

@@ -22,7 +22,7 @@ static const uint32_t all_types[] = {
 };
 enum { N_TYPES = sizeof all_types / sizeof *all_types, MAX_K = 4608, MAX_N = 11, MAX_T = 9 };
 
-static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512};
+static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
 enum { N_LEVELS = 3 };
 
 /* Tables to compare with the scalar one. */

@@ -120,7 +120,7 @@ static void build(size_t K)
 
 static void scan_all(void)
 {
-    static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512};
+    static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
     for (int i = 0; i < 3; i++) {
         const bz_kernel *k = bz_kernel_find(levels[i]);
         if (k == NULL)
@@ -218,7 +218,7 @@ static void fill_exact(uint8_t *blocks, size_t K)
 
 START_TEST(the_bound_holds_for_the_rounding_of_every_kernel_where_the_copy_is_exact)
 {
-    static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512};
+    static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
     const size_t K = widths[_i % N_WIDTHS];
     uint8_t *blocks = malloc(N * K / 32 * 34);
     char *x = aligned_alloc(64, bz_activation_row_size(K));

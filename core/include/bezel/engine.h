@@ -25,7 +25,7 @@ extern "C" {
 /* Instruction sets, worst first. A level contains those of its architecture below it. The same level gives the same
  * text for the same seed whatever the number of threads; two levels may differ in the last bits of a logit. */
 enum {
-    /* BEZEL_ISA of the environment ("auto", "scalar", "avx2", "avx512", "neon"), else the best the machine has */
+    /* BEZEL_ISA of the environment ("auto", "scalar", "avx2", "avx512", "neon", "amx"), else the best the machine has */
     BEZEL_ISA_AUTO = 0,
     /* the reference: plain C, sessions with float activations unless they ask for other ones */
     BEZEL_ISA_SCALAR = 1,
@@ -34,7 +34,10 @@ enum {
     /* x86-64 with AVX-512 F, BW, VL, DQ, VNNI */
     BEZEL_ISA_AVX512 = 3,
     /* 64-bit ARM */
-    BEZEL_ISA_NEON = 4
+    BEZEL_ISA_NEON = 4,
+    /* AVX-512 with the tiles of AMX in products of 16 positions and more; asks Linux for their registers, for the whole
+     * process */
+    BEZEL_ISA_AMX = 5
 };
 
 /* How an engine is made. Fill it with bezel_engine_options_init, then set what you need. */
@@ -105,7 +108,7 @@ BEZEL_API const bezel_world *bezel_engine_world(const bezel_engine *engine);
  *   Since    0.1 */
 BEZEL_API uint32_t bezel_engine_isa(const bezel_engine *engine);
 
-/* Name of a level: "auto", "scalar", "avx2", "avx512", "neon"; "unknown" for any other number.
+/* Name of a level: "auto", "scalar", "avx2", "avx512", "neon", "amx"; "unknown" for any other number.
  *   Owns     static text
  *   Thread   any
  *   Since    0.1 */

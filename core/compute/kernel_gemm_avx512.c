@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* AVX-512 level: products of several positions with integer activations, in tiles of 16 rows and up to 12 positions of a panel
+ * (kernel_panel_avx2); on processors with AMX blocks of 16 and 32 positions go through its tiles.
+ * Invariant: the bits of compute/activation.h; AMX only makes the exact integer sums of a part.
+ *
+ * AMX multiplies bytes. The 16 bits of an activation are a signed high and an unsigned low byte, side by side in memory, so a
+ * tile of activations is loaded as it lies. Each weight stands beside a zero: under the low bytes of such a tile, and under the
+ * high bytes of one that is loaded from the second byte on. Two tiles of sums come out, and high * 256 + low is the sum.
+ * Does not: know threads, or one position (kernel_decode_avx2). */
+#include "compute/activation.h"
+#include "compute/kernel_avx2.h"
+#include "compute/kernel_avx512.h"
+#include "compute/kernel_panel_avx2.h"
+#include "compute/quant.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#define GEMM512_INLINE static inline __attribute__((always_inline))
+#define GEMM512_AMX __attribute__((target("amx-tile,amx-int8")))
+#if defined(__clang__)
+#define GEMM512_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define GEMM512_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+enum { GEMM512_POSITIONS = 12, GEMM512_BLOCK = 16 /* positions of an AMX tile */ };
+
+/* Where a tile reads and writes. */
+typedef struct gemm512_place {
+    float *y;
+    size_t y_stride;
+    const char *x; /* rows of activations from the chunk's first group on, x_stride bytes apart */
+    size_t x_stride;
+    size_t at_d, at_sum, at_total; /* bytes from q to the scales, half sums and sums of the same group */
+    __mmask16 own; /* lanes that have a row */
+} gemm512_place;
+
+/* What is known when a copy of a tile is compiled. */
+typedef struct gemm512_kind {
+    size_t part;
+    int has_min;
+} gemm512_kind;
+
+GEMM512_INLINE float gemm512_float(const char *p)
+{
+    float v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* y + i * (d * x.d) - m * s: the float part of one part of the rows. */
+GEMM512_INLINE __m512 gemm512_add(__m512 y, __m512i sum, const bz_panel *panel, size_t p, const gemm512_place *at, size_t t,
+                                  const gemm512_kind kind)
+{
+    const size_t g = p * kind.part / BZ_QUANT_GROUP;
+    const char *q = at->x + t * at->x_stride;
+    const __m512 d = _mm512_mul_ps(_mm512_load_ps(panel->d[p]), _mm512_set1_ps(gemm512_float(q + at->at_d + 4 * g)));
+    y = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), d, y);
+    if (kind.has_min) {
+        const float s = gemm512_float(q + (kind.part == 16 ? at->at_sum + 4 * p : at->at_total + 4 * g));
+        y = _mm512_fnmadd_ps(_mm512_load_ps(panel->m[p]), _mm512_set1_ps(s), y);
+    }
+    return y;
+}
+
+/* ---- VNNI tiles ------------------------------------------------------------------------------------------------------- */
+
+/* sum + the two products of each lane with a pair of activations. */
+GEMM512_INLINE __m512i gemm512_multiply(__m512i sum, __m512i w, const char *pair)
+{
+    /* spelled out, because gcc 12 copies the accumulator of the intrinsic to the stack and back */
+    __asm__("vpdpwssd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(w), "m"(*(const char(*)[4])pair));
+    return sum;
+}
+
+GEMM512_INLINE void gemm512_tile(const bz_panel *panel, const gemm512_place *at, const int positions, const gemm512_kind kind)
+{
+    __m512 y[GEMM512_POSITIONS];
+    GEMM512_UNROLL for (int t = 0; t < positions; t++) y[t] =
+        panel->add ? _mm512_maskz_loadu_ps(at->own, at->y + (size_t)t * at->y_stride) : _mm512_setzero_ps();
+    const size_t parts = panel->n_groups * (BZ_QUANT_GROUP / kind.part);
+    const char *x = at->x;
+    const __m512i *w = (const __m512i *)(const void *)panel->w;
+    for (size_t p = 0; p < parts; p++, x += 2 * kind.part, w += kind.part / 2) {
+        __m512i sum[GEMM512_POSITIONS];
+        GEMM512_UNROLL for (int t = 0; t < positions; t++) sum[t] = _mm512_setzero_si512();
+        GEMM512_UNROLL for (size_t i = 0; i < kind.part / 2; i++)
+            GEMM512_UNROLL for (int t = 0; t < positions; t++) sum[t] =
+                gemm512_multiply(sum[t], w[i], x + (size_t)t * at->x_stride + 4 * i);
+        GEMM512_UNROLL for (int t = 0; t < positions; t++) y[t] = gemm512_add(y[t], sum[t], panel, p, at, (size_t)t, kind);
+    }
+    GEMM512_UNROLL for (int t = 0; t < positions; t++) _mm512_mask_storeu_ps(at->y + (size_t)t * at->y_stride, at->own, y[t]);
+}
+
+GEMM512_INLINE void gemm512_positions(const bz_panel *panel, gemm512_place at, size_t T, const gemm512_kind kind)
+{
+    for (; T >= 12; T -= 12, at.y += 12 * at.y_stride, at.x += 12 * at.x_stride)
+        gemm512_tile(panel, &at, 12, kind);
+    for (; T >= 6; T -= 6, at.y += 6 * at.y_stride, at.x += 6 * at.x_stride)
+        gemm512_tile(panel, &at, 6, kind);
+    for (; T >= 3; T -= 3, at.y += 3 * at.y_stride, at.x += 3 * at.x_stride)
+        gemm512_tile(panel, &at, 3, kind);
+    for (; T >= 1; T--, at.y += at.y_stride, at.x += at.x_stride)
+        gemm512_tile(panel, &at, 1, kind);
+}
+
+/* ---- AMX tiles -------------------------------------------------------------------------------------------------------- */
+
+/* Leaves the low byte of each weight, the high one is zero. */
+static void gemm512_mask(bz_panel *panel)
+{
+    const __m512i mask = _mm512_set1_epi16(255);
+    for (size_t i = 0; i < panel->n_groups * BZ_QUANT_GROUP / 2; i++)
+        _mm512_store_si512(panel->w[i], _mm512_and_si512(_mm512_load_si512(panel->w[i]), mask));
+}
+
+/* Tiles 0, 1 and 4, 5: sums of even and odd parts, of low and high bytes; 2, 3: activations and activations from their second
+ * byte on; 6: weights. */
+static void GEMM512_AMX gemm512_configure(void)
+{
+    struct {
+        uint8_t palette, start, zero[14];
+        uint16_t columns[16]; /* bytes */
+        uint8_t rows[16];
+    } c;
+    memset(&c, 0, sizeof c);
+    c.palette = 1;
+    for (int i = 0; i < 8; i++) {
+        c.rows[i] = GEMM512_BLOCK;
+        c.columns[i] = 64;
+    }
+    _tile_loadconfig(&c);
+}
+
+typedef int32_t gemm512_sums[2][GEMM512_BLOCK][BZ_PANEL_ROWS];
+
+/* The sums of part p. */
+GEMM512_INLINE void GEMM512_AMX gemm512_products(gemm512_sums sums, const bz_panel *panel, const gemm512_place *at, size_t p,
+                                                 const int odd, const size_t part)
+{
+    _tile_loadd(2, at->x + 2 * part * p, at->x_stride);
+    _tile_loadd(6, panel->w[p * part / 2], 64);
+    _tile_loadd(3, at->x + 2 * part * p + 1, at->x_stride);
+    if (odd) {
+        _tile_zero(4);
+        _tile_zero(5);
+        _tile_dpbusd(4, 2, 6);
+        _tile_dpbssd(5, 3, 6);
+        _tile_stored(4, sums[0], 64);
+        _tile_stored(5, sums[1], 64);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_dpbusd(0, 2, 6);
+        _tile_dpbssd(1, 3, 6);
+        _tile_stored(0, sums[0], 64);
+        _tile_stored(1, sums[1], 64);
+    }
+}
+
+GEMM512_INLINE void gemm512_add_block(__m512 y[GEMM512_BLOCK], gemm512_sums sums, const bz_panel *panel, size_t p,
+                                      const gemm512_place *at, const gemm512_kind kind)
+{
+    GEMM512_UNROLL for (int t = 0; t < GEMM512_BLOCK; t++)
+    {
+        const __m512i high = _mm512_slli_epi32(_mm512_load_si512(sums[1][t]), 8);
+        const __m512i sum = _mm512_add_epi32(high, _mm512_load_si512(sums[0][t]));
+        y[t] = gemm512_add(y[t], sum, panel, p, at, (size_t)t, kind);
+    }
+}
+
+/* 16 rows against 16 positions. The tiles work on the next part while the sums of this one are added up. */
+GEMM512_INLINE void GEMM512_AMX gemm512_block(const bz_panel *panel, const gemm512_place *at, const gemm512_kind kind)
+{
+    _Alignas(64) gemm512_sums even, odd;
+    __m512 y[GEMM512_BLOCK];
+    GEMM512_UNROLL for (int t = 0; t < GEMM512_BLOCK; t++) y[t] =
+        panel->add ? _mm512_maskz_loadu_ps(at->own, at->y + (size_t)t * at->y_stride) : _mm512_setzero_ps();
+    const size_t parts = panel->n_groups * (BZ_QUANT_GROUP / kind.part);
+    gemm512_products(even, panel, at, 0, 0, kind.part);
+    for (size_t p = 0; p < parts; p += 2) {
+        if (p + 1 < parts)
+            gemm512_products(odd, panel, at, p + 1, 1, kind.part);
+        gemm512_add_block(y, even, panel, p, at, kind);
+        if (p + 2 < parts)
+            gemm512_products(even, panel, at, p + 2, 0, kind.part);
+        if (p + 1 < parts)
+            gemm512_add_block(y, odd, panel, p + 1, at, kind);
+    }
+    GEMM512_UNROLL for (int t = 0; t < GEMM512_BLOCK; t++)
+        _mm512_mask_storeu_ps(at->y + (size_t)t * at->y_stride, at->own, y[t]);
+}
+
+GEMM512_INLINE void GEMM512_AMX gemm512_blocks(bz_panel *panel, gemm512_place at, size_t T, const gemm512_kind kind)
+{
+    const size_t rest = T % GEMM512_BLOCK;
+    gemm512_positions(panel, at, rest, kind);
+    gemm512_mask(panel);
+    at.y += rest * at.y_stride;
+    at.x += rest * at.x_stride;
+    for (T -= rest; T > 0; T -= GEMM512_BLOCK, at.y += GEMM512_BLOCK * at.y_stride, at.x += GEMM512_BLOCK * at.x_stride)
+        gemm512_block(panel, &at, kind);
+}
+
+/* ---- the table's function --------------------------------------------------------------------------------------------- */
+
+#define GEMM512_COPY(name, part, has_min)                                                          \
+    static void name(bz_panel *panel, const gemm512_place *at, size_t T)                     \
+    {                                                                                              \
+        gemm512_positions(panel, *at, T, (gemm512_kind){part, has_min});                           \
+    }
+#define GEMM512_COPY_AMX(name, part, has_min)                                                      \
+    static void GEMM512_AMX name(bz_panel *panel, const gemm512_place *at, size_t T)               \
+    {                                                                                              \
+        gemm512_blocks(panel, *at, T, (gemm512_kind){part, has_min});                              \
+    }
+
+GEMM512_COPY(gemm512_plain, 32, 0)
+GEMM512_COPY(gemm512_min, 32, 1)
+GEMM512_COPY(gemm512_halves, 16, 0)
+GEMM512_COPY(gemm512_halves_min, 16, 1)
+GEMM512_COPY_AMX(gemm512_plain_amx, 32, 0)
+GEMM512_COPY_AMX(gemm512_min_amx, 32, 1)
+
+typedef void (*gemm512_copy)(bz_panel *panel, const gemm512_place *at, size_t T);
+
+static void gemm512_rows(float *y, size_t y_stride, const char *w, uint32_t dtype, size_t rows, const void *x, size_t x_stride,
+                         size_t T, size_t K, gemm512_copy multiply)
+{
+    bz_panel panel;
+    const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / BZ_QUANT_GROUP;
+    for (size_t g = 0; g < n_groups; g += panel.n_groups) {
+        panel.n_groups = n_groups - g < BZ_PANEL_CHUNK / BZ_QUANT_GROUP ? n_groups - g : BZ_PANEL_CHUNK / BZ_QUANT_GROUP;
+        panel.add = g > 0;
+        bz_avx2_panel_fill(&panel, w, row_size, dtype, rows, g);
+        const bz_activation_row a = bz_activation_row_at(x, 0, 0, K, g);
+        const char *q = (const char *)a.q;
+        const gemm512_place at = {y, y_stride, q, x_stride, (size_t)((const char *)a.d - q), (size_t)((const char *)a.sum - q),
+                                  (size_t)((const char *)a.total - q), (__mmask16)(0xFFFFU >> (BZ_PANEL_ROWS - rows))};
+        multiply(&panel, &at, T);
+    }
+}
+
+int bz_avx512_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
+                        size_t x_stride, size_t T, size_t K)
+{
+    static const gemm512_copy copies[4] = {gemm512_plain, gemm512_min, gemm512_halves, gemm512_halves_min};
+    if (!bz_quant_has_groups(dtype))
+        return 0;
+    if (T == 1 && bz_avx2_decode(y, w, dtype, n_begin, n_end, x, K))
+        return 1;
+    const gemm512_copy multiply = copies[(bz_quant_part(dtype) == 16) * 2 + bz_quant_has_min(dtype)];
+    const size_t row_size = bz_quant_row_size(dtype, K);
+    for (size_t n = n_begin, rows; n < n_end; n += rows) {
+        rows = n_end - n < BZ_PANEL_ROWS ? n_end - n : BZ_PANEL_ROWS;
+        gemm512_rows(y + n, y_stride, (const char *)w + n * row_size, dtype, rows, x, x_stride, T, K, multiply);
+    }
+    return 1;
+}
+
+/* Parts of 16 fill only half a tile, and the vectors are faster then. */
+int GEMM512_AMX bz_avx512_matmul_q8_amx(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
+                                        const void *x, size_t x_stride, size_t T, size_t K)
+{
+    if (T < GEMM512_BLOCK || !bz_quant_has_groups(dtype) || bz_quant_part(dtype) == 16 || n_begin >= n_end)
+        return bz_avx512_matmul_q8(y, y_stride, w, dtype, n_begin, n_end, x, x_stride, T, K);
+    const gemm512_copy multiply = bz_quant_has_min(dtype) ? gemm512_min_amx : gemm512_plain_amx;
+    const size_t row_size = bz_quant_row_size(dtype, K);
+    gemm512_configure();
+    for (size_t n = n_begin, rows; n < n_end; n += rows) {
+        rows = n_end - n < BZ_PANEL_ROWS ? n_end - n : BZ_PANEL_ROWS;
+        gemm512_rows(y + n, y_stride, (const char *)w + n * row_size, dtype, rows, x, x_stride, T, K, multiply);
+    }
+    _tile_release();
+    return 1;
+}

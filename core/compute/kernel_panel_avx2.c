@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* AVX2 level: sixteen rows of weights unpacked to a panel (see kernel_panel_avx2.h); AVX-512 and AMX use it as well. */
+#include "compute/kernel_panel_avx2.h"
+
+#include "compute/kernel_avx2.h"
+#include "compute/quant.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#define PANEL_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define PANEL_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define PANEL_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* One group of 8 rows as pairs side by side. */
+PANEL_INLINE void panel_interleave(int16_t *w, const int8_t *rows, size_t stride)
+{
+    __m256i a[8], b[8];
+    PANEL_UNROLL for (size_t r = 0; r < 8; r++)
+        a[r] = _mm256_loadu_si256((const __m256i *)(const void *)(rows + r * stride));
+    PANEL_UNROLL for (int r = 0; r < 8; r += 2)
+    {
+        b[r] = _mm256_unpacklo_epi16(a[r], a[r + 1]);
+        b[r + 1] = _mm256_unpackhi_epi16(a[r], a[r + 1]);
+    }
+    PANEL_UNROLL for (int r = 0; r < 8; r += 4)
+    {
+        a[r] = _mm256_unpacklo_epi32(b[r], b[r + 2]);
+        a[r + 1] = _mm256_unpackhi_epi32(b[r], b[r + 2]);
+        a[r + 2] = _mm256_unpacklo_epi32(b[r + 1], b[r + 3]);
+        a[r + 3] = _mm256_unpackhi_epi32(b[r + 1], b[r + 3]);
+    }
+    __m256i *out = (__m256i *)(void *)w; /* two vectors a pair, one of them for these rows */
+    PANEL_UNROLL for (int r = 0; r < 4; r++)
+    {
+        const __m256i even = _mm256_unpacklo_epi64(a[r], a[r + 4]), odd = _mm256_unpackhi_epi64(a[r], a[r + 4]);
+        _mm256_store_si256(out + 4 * r, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(even)));
+        _mm256_store_si256(out + 4 * r + 2, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(odd)));
+        _mm256_store_si256(out + 4 * r + 16, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(even, 1)));
+        _mm256_store_si256(out + 4 * r + 18, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(odd, 1)));
+    }
+}
+
+/* n floats of each of 8 rows, side by side. n is rounded up to 8. */
+PANEL_INLINE void panel_transpose(float (*out)[BZ_PANEL_ROWS], float (*rows)[BZ_PANEL_CHUNK / 16], size_t n)
+{
+    for (size_t i = 0; i < n; i += 8) {
+        __m256 a[8], b[8];
+        PANEL_UNROLL for (int r = 0; r < 8; r++) a[r] = _mm256_load_ps(rows[r] + i);
+        PANEL_UNROLL for (int r = 0; r < 8; r += 2)
+        {
+            b[r] = _mm256_unpacklo_ps(a[r], a[r + 1]);
+            b[r + 1] = _mm256_unpackhi_ps(a[r], a[r + 1]);
+        }
+        PANEL_UNROLL for (int r = 0; r < 8; r += 4)
+        {
+            a[r] = _mm256_shuffle_ps(b[r], b[r + 2], 0x44);
+            a[r + 1] = _mm256_shuffle_ps(b[r], b[r + 2], 0xee);
+            a[r + 2] = _mm256_shuffle_ps(b[r + 1], b[r + 3], 0x44);
+            a[r + 3] = _mm256_shuffle_ps(b[r + 1], b[r + 3], 0xee);
+        }
+        PANEL_UNROLL for (int r = 0; r < 4; r++)
+        {
+            _mm256_store_ps(out[i + (size_t)r], _mm256_permute2f128_ps(a[r], a[r + 4], 0x20));
+            _mm256_store_ps(out[i + (size_t)r + 4], _mm256_permute2f128_ps(a[r], a[r + 4], 0x31));
+        }
+    }
+}
+
+/* Eight rows from w on, of which the first `rows` exist; the others become zero. */
+static void panel_fill_half(bz_panel *panel, const char *w, size_t row_size, uint32_t dtype, size_t rows, size_t g,
+                              size_t first)
+{
+    _Alignas(32) int8_t bytes[8][BZ_PANEL_CHUNK];
+    _Alignas(32) float d[8][BZ_PANEL_CHUNK / 16], m[8][BZ_PANEL_CHUNK / 16];
+    const size_t parts = panel->n_groups * (BZ_QUANT_GROUP / bz_quant_part(dtype));
+    for (size_t r = 0; r < 8; r++) {
+        if (r < rows) {
+            bz_avx2_unpack(bytes[r], d[r], m[r], w + r * row_size, dtype, g, panel->n_groups);
+        } else {
+            memset(bytes[r], 0, panel->n_groups * BZ_QUANT_GROUP);
+            memset(d[r], 0, parts * sizeof d[r][0]);
+            memset(m[r], 0, parts * sizeof m[r][0]);
+        }
+    }
+    for (size_t i = 0; i < panel->n_groups; i++)
+        panel_interleave(panel->w[16 * i][first], bytes[0] + i * BZ_QUANT_GROUP, BZ_PANEL_CHUNK);
+    panel_transpose((float(*)[BZ_PANEL_ROWS])(void *)(panel->d[0] + first), d, parts);
+    if (bz_quant_has_min(dtype))
+        panel_transpose((float(*)[BZ_PANEL_ROWS])(void *)(panel->m[0] + first), m, parts);
+}
+
+void bz_avx2_panel_fill(bz_panel *panel, const char *w, size_t row_size, uint32_t dtype, size_t rows, size_t g)
+{
+    panel_fill_half(panel, w, row_size, dtype, rows < 8 ? rows : 8, g, 0);
+    panel_fill_half(panel, w + 8 * row_size, row_size, dtype, rows < 8 ? 0 : rows - 8, g, 8);
+}
