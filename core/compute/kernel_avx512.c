@@ -197,14 +197,20 @@ static void avx512_dequantize(float *out, const void *row, uint32_t dtype, size_
     avx512_widen(out, row, dtype, 0, K);
 }
 
+static void avx512_q8_quantize_amx(void *out, const float *x, size_t K)
+{
+    avx512_q8_quantize(out, x, K);
+    bz_amx_split(out, K);
+}
+
 /* ---- table ------------------------------------------------------------------------------------------------------------ */
 
-#define AVX512_TABLE(level, level_name, product)          \
+#define AVX512_TABLE(level, level_name, product, row_size, quantize)          \
     {                                                     \
         .name = level_name,                               \
         .isa = level,                                     \
-        .q8_row_size = bz_activation_row_size,            \
-        .q8_quantize = avx512_q8_quantize,                \
+        .q8_row_size = row_size,            \
+        .q8_quantize = quantize,                \
         .matmul_q8 = product,                             \
         .matmul_q8_listed = bz_avx2_decode_listed,        \
         .matmul_f32 = avx512_matmul_f32,                  \
@@ -222,5 +228,6 @@ static void avx512_dequantize(float *out, const void *row, uint32_t dtype, size_
         .screen = bz_avx512_screen,                       \
     }
 
-const bz_kernel bz_kernel_avx512 = AVX512_TABLE(BEZEL_ISA_AVX512, "avx512", bz_avx512_matmul_q8);
-const bz_kernel bz_kernel_amx = AVX512_TABLE(BEZEL_ISA_AMX, "amx", bz_avx512_matmul_q8_amx);
+const bz_kernel bz_kernel_avx512 = AVX512_TABLE(BEZEL_ISA_AVX512, "avx512", bz_avx512_matmul_q8, bz_activation_row_size,
+                                                avx512_q8_quantize);
+const bz_kernel bz_kernel_amx = AVX512_TABLE(BEZEL_ISA_AMX, "amx", bz_avx512_matmul_q8_amx, bz_amx_row_size, avx512_q8_quantize_amx);

@@ -17,6 +17,10 @@ int bz_avx512_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype
 int bz_avx512_matmul_q8_amx(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
                             size_t x_stride, size_t T, size_t K);
 
+/* Rows of activations for it: room for the bytes of q behind them; the bytes of a row that is quantised. */
+size_t bz_amx_row_size(size_t K);
+void bz_amx_split(void *row, size_t K);
+
 void bz_avx512_rms_norm(float *out, const float *x, const float *w, size_t n, float eps);
 void bz_avx512_geglu(float *out, const float *gate, const float *up, size_t n);
 void bz_avx512_add(float *x, const float *y, size_t n);

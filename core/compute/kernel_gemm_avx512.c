@@ -3,9 +3,8 @@
  * (kernel_panel_avx2); on processors with AMX blocks of 16 and 32 positions go through its tiles.
  * Invariant: the bits of compute/activation.h; AMX only makes the exact integer sums of a part.
  *
- * AMX multiplies bytes. The 16 bits of an activation are a signed high and an unsigned low byte, side by side in memory, so a
- * tile of activations is loaded as it lies. Each weight stands beside a zero: under the low bytes of such a tile, and under the
- * high bytes of one that is loaded from the second byte on. Two tiles of sums come out, and high * 256 + low is the sum.
+ * AMX multiplies bytes. Its rows of activations have, behind what activation.h says, the low bytes of q (unsigned) and the
+ * high ones (signed), so each is a tile as it lies. Two tiles of sums come out, and high * 256 + low is the sum.
  * Does not: know threads, or one position (kernel_decode_avx2). */
 #include "compute/activation.h"
 #include "compute/kernel_avx2.h"
@@ -33,7 +32,10 @@ typedef struct gemm512_place {
     const char *x; /* rows of activations from the chunk's first group on, x_stride bytes apart */
     size_t x_stride;
     size_t at_d, at_sum, at_total; /* bytes from q to the scales, half sums and sums of the same group */
+    size_t at_low, high;           /* AMX: bytes from q to the low bytes of the same group, from there to the high ones */
     __mmask16 own; /* lanes that have a row */
+    const char *ahead;   /* of the weights: what the next panel is made of, fetched beside the first tile */
+    size_t ahead_lines;  /* cache lines a part */
 } gemm512_place;
 
 /* What is known when a copy of a tile is compiled. */
@@ -64,6 +66,14 @@ GEMM512_INLINE __m512 gemm512_add(__m512 y, __m512i sum, const bz_panel *panel, 
     return y;
 }
 
+/* Unpacking would wait for memory, multiplying does not: it asks for the lines that are unpacked next. */
+GEMM512_INLINE void gemm512_fetch(const gemm512_place *at, size_t p)
+{
+    const char *line = at->ahead + p * at->ahead_lines * 64;
+    for (size_t i = 0; i < at->ahead_lines; i++)
+        _mm_prefetch(line + 64 * i, _MM_HINT_T1);
+}
+
 /* ---- VNNI tiles ------------------------------------------------------------------------------------------------------- */
 
 /* sum + the two products of each lane with a pair of activations. */
@@ -84,6 +94,7 @@ GEMM512_INLINE void gemm512_tile(const bz_panel *panel, const gemm512_place *at,
     const __m512i *w = (const __m512i *)(const void *)panel->w;
     for (size_t p = 0; p < parts; p++, x += 2 * kind.part, w += kind.part / 2) {
         __m512i sum[GEMM512_POSITIONS];
+        gemm512_fetch(at, p);
         GEMM512_UNROLL for (int t = 0; t < positions; t++) sum[t] = _mm512_setzero_si512();
         GEMM512_UNROLL for (size_t i = 0; i < kind.part / 2; i++)
             GEMM512_UNROLL for (int t = 0; t < positions; t++) sum[t] =
@@ -93,30 +104,30 @@ GEMM512_INLINE void gemm512_tile(const bz_panel *panel, const gemm512_place *at,
     GEMM512_UNROLL for (int t = 0; t < positions; t++) _mm512_mask_storeu_ps(at->y + (size_t)t * at->y_stride, at->own, y[t]);
 }
 
+/* On to the position behind a tile. */
+GEMM512_INLINE void gemm512_pass(gemm512_place *at, size_t positions)
+{
+    at->y += positions * at->y_stride;
+    at->x += positions * at->x_stride;
+    at->ahead_lines = 0;
+}
+
 GEMM512_INLINE void gemm512_positions(const bz_panel *panel, gemm512_place at, size_t T, const gemm512_kind kind)
 {
-    for (; T >= 12; T -= 12, at.y += 12 * at.y_stride, at.x += 12 * at.x_stride)
+    for (; T >= 12; T -= 12, gemm512_pass(&at, 12))
         gemm512_tile(panel, &at, 12, kind);
-    for (; T >= 6; T -= 6, at.y += 6 * at.y_stride, at.x += 6 * at.x_stride)
+    for (; T >= 6; T -= 6, gemm512_pass(&at, 6))
         gemm512_tile(panel, &at, 6, kind);
-    for (; T >= 3; T -= 3, at.y += 3 * at.y_stride, at.x += 3 * at.x_stride)
+    for (; T >= 3; T -= 3, gemm512_pass(&at, 3))
         gemm512_tile(panel, &at, 3, kind);
-    for (; T >= 1; T--, at.y += at.y_stride, at.x += at.x_stride)
+    for (; T >= 1; T--, gemm512_pass(&at, 1))
         gemm512_tile(panel, &at, 1, kind);
 }
 
 /* ---- AMX tiles -------------------------------------------------------------------------------------------------------- */
 
-/* Leaves the low byte of each weight, the high one is zero. */
-static void gemm512_mask(bz_panel *panel)
-{
-    const __m512i mask = _mm512_set1_epi16(255);
-    for (size_t i = 0; i < panel->n_groups * BZ_QUANT_GROUP / 2; i++)
-        _mm512_store_si512(panel->w[i], _mm512_and_si512(_mm512_load_si512(panel->w[i]), mask));
-}
-
-/* Tiles 0, 1 and 4, 5: sums of even and odd parts, of low and high bytes; 2, 3: activations and activations from their second
- * byte on; 6: weights. */
+/* Tiles 0, 1 and 4, 5: sums of even and odd groups, of low and high bytes; 2, 3: low and high bytes of activations; 6:
+ * weights. */
 static void GEMM512_AMX gemm512_configure(void)
 {
     struct {
@@ -127,21 +138,23 @@ static void GEMM512_AMX gemm512_configure(void)
     memset(&c, 0, sizeof c);
     c.palette = 1;
     for (int i = 0; i < 8; i++) {
-        c.rows[i] = GEMM512_BLOCK;
-        c.columns[i] = 64;
+        c.rows[i] = (uint8_t)(i == 6 ? BZ_QUANT_GROUP / 4 : GEMM512_BLOCK);
+        c.columns[i] = (uint16_t)(i == 2 || i == 3 ? BZ_QUANT_GROUP : 64);
     }
     _tile_loadconfig(&c);
 }
 
 typedef int32_t gemm512_sums[2][GEMM512_BLOCK][BZ_PANEL_ROWS];
 
-/* The sums of part p. */
-GEMM512_INLINE void GEMM512_AMX gemm512_products(gemm512_sums sums, const bz_panel *panel, const gemm512_place *at, size_t p,
-                                                 const int odd, const size_t part)
+/* The sums of group g. */
+GEMM512_INLINE void GEMM512_AMX gemm512_products(gemm512_sums sums, const bz_panel *panel, const gemm512_place *at, size_t g,
+                                                 const int odd)
 {
-    _tile_loadd(2, at->x + 2 * part * p, at->x_stride);
-    _tile_loadd(6, panel->w[p * part / 2], 64);
-    _tile_loadd(3, at->x + 2 * part * p + 1, at->x_stride);
+    const bz_panel_bytes *w8 = (const bz_panel_bytes *)(const void *)panel->w;
+    const char *low = at->x + at->at_low + BZ_QUANT_GROUP * g;
+    _tile_loadd(6, (*w8)[g], 64);
+    _tile_loadd(2, low, at->x_stride);
+    _tile_loadd(3, low + at->high, at->x_stride);
     if (odd) {
         _tile_zero(4);
         _tile_zero(5);
@@ -170,48 +183,54 @@ GEMM512_INLINE void gemm512_add_block(__m512 y[GEMM512_BLOCK], gemm512_sums sums
     }
 }
 
-/* 16 rows against 16 positions. The tiles work on the next part while the sums of this one are added up. */
-GEMM512_INLINE void GEMM512_AMX gemm512_block(const bz_panel *panel, const gemm512_place *at, const gemm512_kind kind)
+/* 16 rows against 16 positions, of which those from `skip` on are stored. The tiles work on the next group while the sums of
+ * this one are added up. */
+GEMM512_INLINE void GEMM512_AMX gemm512_block(const bz_panel *panel, const gemm512_place *at, size_t skip,
+                                              const gemm512_kind kind)
 {
     _Alignas(64) gemm512_sums even, odd;
     __m512 y[GEMM512_BLOCK];
     GEMM512_UNROLL for (int t = 0; t < GEMM512_BLOCK; t++) y[t] =
         panel->add ? _mm512_maskz_loadu_ps(at->own, at->y + (size_t)t * at->y_stride) : _mm512_setzero_ps();
-    const size_t parts = panel->n_groups * (BZ_QUANT_GROUP / kind.part);
-    gemm512_products(even, panel, at, 0, 0, kind.part);
-    for (size_t p = 0; p < parts; p += 2) {
-        if (p + 1 < parts)
-            gemm512_products(odd, panel, at, p + 1, 1, kind.part);
-        gemm512_add_block(y, even, panel, p, at, kind);
-        if (p + 2 < parts)
-            gemm512_products(even, panel, at, p + 2, 0, kind.part);
-        if (p + 1 < parts)
-            gemm512_add_block(y, odd, panel, p + 1, at, kind);
+    const size_t groups = panel->n_groups;
+    gemm512_products(even, panel, at, 0, 0);
+    for (size_t g = 0; g < groups; g += 2) {
+        gemm512_fetch(at, g);
+        gemm512_fetch(at, g + 1);
+        if (g + 1 < groups)
+            gemm512_products(odd, panel, at, g + 1, 1);
+        gemm512_add_block(y, even, panel, g, at, kind);
+        if (g + 2 < groups)
+            gemm512_products(even, panel, at, g + 2, 0);
+        if (g + 1 < groups)
+            gemm512_add_block(y, odd, panel, g + 1, at, kind);
     }
-    GEMM512_UNROLL for (int t = 0; t < GEMM512_BLOCK; t++)
-        _mm512_mask_storeu_ps(at->y + (size_t)t * at->y_stride, at->own, y[t]);
+    GEMM512_UNROLL for (size_t t = 0; t < GEMM512_BLOCK; t++)
+        if (t >= skip)
+            _mm512_mask_storeu_ps(at->y + t * at->y_stride, at->own, y[t]);
 }
 
-GEMM512_INLINE void GEMM512_AMX gemm512_blocks(bz_panel *panel, gemm512_place at, size_t T, const gemm512_kind kind)
+/* T >= 16. The last block may overlap the one before it. */
+GEMM512_INLINE void GEMM512_AMX gemm512_blocks(const bz_panel *panel, gemm512_place at, size_t T, const gemm512_kind kind)
 {
-    const size_t rest = T % GEMM512_BLOCK;
-    gemm512_positions(panel, at, rest, kind);
-    gemm512_mask(panel);
-    at.y += rest * at.y_stride;
-    at.x += rest * at.x_stride;
-    for (T -= rest; T > 0; T -= GEMM512_BLOCK, at.y += GEMM512_BLOCK * at.y_stride, at.x += GEMM512_BLOCK * at.x_stride)
-        gemm512_block(panel, &at, kind);
+    for (; T >= GEMM512_BLOCK; T -= GEMM512_BLOCK, gemm512_pass(&at, GEMM512_BLOCK))
+        gemm512_block(panel, &at, 0, kind);
+    if (T > 0) {
+        at.y -= (GEMM512_BLOCK - T) * at.y_stride;
+        at.x -= (GEMM512_BLOCK - T) * at.x_stride;
+        gemm512_block(panel, &at, GEMM512_BLOCK - T, kind);
+    }
 }
 
 /* ---- the table's function --------------------------------------------------------------------------------------------- */
 
 #define GEMM512_COPY(name, part, has_min)                                                          \
-    static void name(bz_panel *panel, const gemm512_place *at, size_t T)                     \
+    static void name(const bz_panel *panel, const gemm512_place *at, size_t T)                     \
     {                                                                                              \
         gemm512_positions(panel, *at, T, (gemm512_kind){part, has_min});                           \
     }
 #define GEMM512_COPY_AMX(name, part, has_min)                                                      \
-    static void GEMM512_AMX name(bz_panel *panel, const gemm512_place *at, size_t T)               \
+    static void GEMM512_AMX name(const bz_panel *panel, const gemm512_place *at, size_t T)               \
     {                                                                                              \
         gemm512_blocks(panel, *at, T, (gemm512_kind){part, has_min});                              \
     }
@@ -223,21 +242,24 @@ GEMM512_COPY(gemm512_halves_min, 16, 1)
 GEMM512_COPY_AMX(gemm512_plain_amx, 32, 0)
 GEMM512_COPY_AMX(gemm512_min_amx, 32, 1)
 
-typedef void (*gemm512_copy)(bz_panel *panel, const gemm512_place *at, size_t T);
+typedef void (*gemm512_copy)(const bz_panel *panel, const gemm512_place *at, size_t T);
 
 static void gemm512_rows(float *y, size_t y_stride, const char *w, uint32_t dtype, size_t rows, const void *x, size_t x_stride,
-                         size_t T, size_t K, gemm512_copy multiply)
+                         size_t T, size_t K, gemm512_copy multiply, const int as_bytes)
 {
     bz_panel panel;
     const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / BZ_QUANT_GROUP;
     for (size_t g = 0; g < n_groups; g += panel.n_groups) {
         panel.n_groups = n_groups - g < BZ_PANEL_CHUNK / BZ_QUANT_GROUP ? n_groups - g : BZ_PANEL_CHUNK / BZ_QUANT_GROUP;
         panel.add = g > 0;
-        bz_avx2_panel_fill(&panel, w, row_size, dtype, rows, g);
+        (as_bytes ? bz_avx2_panel_fill_bytes : bz_avx2_panel_fill)(&panel, w, row_size, dtype, rows, g);
         const bz_activation_row a = bz_activation_row_at(x, 0, 0, K, g);
         const char *q = (const char *)a.q;
         const gemm512_place at = {y, y_stride, q, x_stride, (size_t)((const char *)a.d - q), (size_t)((const char *)a.sum - q),
-                                  (size_t)((const char *)a.total - q), (__mmask16)(0xFFFFU >> (BZ_PANEL_ROWS - rows))};
+                                  (size_t)((const char *)a.total - q),
+                                  bz_activation_row_size(K) - BZ_QUANT_GROUP * g, K, (__mmask16)(0xFFFFU >> (BZ_PANEL_ROWS - rows)),
+                                  w + BZ_PANEL_ROWS * row_size + g * row_size * BZ_PANEL_ROWS / n_groups,
+                                  BZ_PANEL_ROWS * row_size / 64 / (n_groups * (BZ_QUANT_GROUP / bz_quant_part(dtype))) + 1};
         multiply(&panel, &at, T);
     }
 }
@@ -254,7 +276,7 @@ int bz_avx512_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype
     const size_t row_size = bz_quant_row_size(dtype, K);
     for (size_t n = n_begin, rows; n < n_end; n += rows) {
         rows = n_end - n < BZ_PANEL_ROWS ? n_end - n : BZ_PANEL_ROWS;
-        gemm512_rows(y + n, y_stride, (const char *)w + n * row_size, dtype, rows, x, x_stride, T, K, multiply);
+        gemm512_rows(y + n, y_stride, (const char *)w + n * row_size, dtype, rows, x, x_stride, T, K, multiply, 0);
     }
     return 1;
 }
@@ -270,8 +292,24 @@ int GEMM512_AMX bz_avx512_matmul_q8_amx(float *y, size_t y_stride, const void *w
     gemm512_configure();
     for (size_t n = n_begin, rows; n < n_end; n += rows) {
         rows = n_end - n < BZ_PANEL_ROWS ? n_end - n : BZ_PANEL_ROWS;
-        gemm512_rows(y + n, y_stride, (const char *)w + n * row_size, dtype, rows, x, x_stride, T, K, multiply);
+        gemm512_rows(y + n, y_stride, (const char *)w + n * row_size, dtype, rows, x, x_stride, T, K, multiply, 1);
     }
     _tile_release();
     return 1;
+}
+
+size_t bz_amx_row_size(size_t K)
+{
+    return (bz_activation_row_size(K) + 2 * K + 63) & ~(size_t)63;
+}
+
+void bz_amx_split(void *row, size_t K)
+{
+    const int16_t *q = row;
+    uint8_t *low = (uint8_t *)row + bz_activation_row_size(K), *high = low + K;
+    for (size_t k = 0; k < K; k += 32) {
+        const __m512i v = _mm512_loadu_si512(q + k);
+        _mm256_storeu_si256((__m256i *)(void *)(low + k), _mm512_cvtepi16_epi8(v));
+        _mm256_storeu_si256((__m256i *)(void *)(high + k), _mm512_cvtepi16_epi8(_mm512_srai_epi16(v, 8)));
+    }
 }

@@ -2,6 +2,7 @@
 /* AVX2 level: sixteen rows of weights unpacked to a panel (see kernel_panel_avx2.h); AVX-512 and AMX use it as well. */
 #include "compute/kernel_panel_avx2.h"
 
+#include "base/dtype.h"
 #include "compute/kernel_avx2.h"
 #include "compute/quant.h"
 
@@ -70,31 +71,97 @@ PANEL_INLINE void panel_transpose(float (*out)[BZ_PANEL_ROWS], float (*rows)[BZ_
     }
 }
 
-/* Eight rows from w on, of which the first `rows` exist; the others become zero. */
-static void panel_fill_half(bz_panel *panel, const char *w, size_t row_size, uint32_t dtype, size_t rows, size_t g,
-                              size_t first)
+/* One group of 8 rows as quads side by side. */
+PANEL_INLINE void panel_interleave_bytes(int8_t (*w)[BZ_PANEL_ROWS][4], const int8_t *rows, size_t stride)
 {
+    __m256i a[8], b[8];
+    PANEL_UNROLL for (size_t r = 0; r < 8; r++)
+        a[r] = _mm256_loadu_si256((const __m256i *)(const void *)(rows + r * stride));
+    PANEL_UNROLL for (int r = 0; r < 8; r += 2)
+    {
+        b[r] = _mm256_unpacklo_epi32(a[r], a[r + 1]);
+        b[r + 1] = _mm256_unpackhi_epi32(a[r], a[r + 1]);
+    }
+    PANEL_UNROLL for (int r = 0; r < 8; r += 4)
+    {
+        a[r] = _mm256_unpacklo_epi64(b[r], b[r + 2]);
+        a[r + 1] = _mm256_unpackhi_epi64(b[r], b[r + 2]);
+        a[r + 2] = _mm256_unpacklo_epi64(b[r + 1], b[r + 3]);
+        a[r + 3] = _mm256_unpackhi_epi64(b[r + 1], b[r + 3]);
+    }
+    PANEL_UNROLL for (int r = 0; r < 4; r++)
+    {
+        _mm256_store_si256((__m256i *)(void *)w[r], _mm256_permute2x128_si256(a[r], a[r + 4], 0x20));
+        _mm256_store_si256((__m256i *)(void *)w[r + 4], _mm256_permute2x128_si256(a[r], a[r + 4], 0x31));
+    }
+}
+
+typedef struct panel_rows { /* eight rows unpacked */
     _Alignas(32) int8_t bytes[8][BZ_PANEL_CHUNK];
     _Alignas(32) float d[8][BZ_PANEL_CHUNK / 16], m[8][BZ_PANEL_CHUNK / 16];
+} panel_rows;
+
+/* Eight rows from w on, of which the first `rows` exist; the others become zero. Scales go to the panel from lane `first` on. */
+PANEL_INLINE void panel_unpack(panel_rows *u, bz_panel *panel, const char *w, size_t row_size, uint32_t dtype, size_t rows,
+                               size_t g, size_t first)
+{
     const size_t parts = panel->n_groups * (BZ_QUANT_GROUP / bz_quant_part(dtype));
     for (size_t r = 0; r < 8; r++) {
         if (r < rows) {
-            bz_avx2_unpack(bytes[r], d[r], m[r], w + r * row_size, dtype, g, panel->n_groups);
+            bz_avx2_unpack(u->bytes[r], u->d[r], u->m[r], w + r * row_size, dtype, g, panel->n_groups);
         } else {
-            memset(bytes[r], 0, panel->n_groups * BZ_QUANT_GROUP);
-            memset(d[r], 0, parts * sizeof d[r][0]);
-            memset(m[r], 0, parts * sizeof m[r][0]);
+            memset(u->bytes[r], 0, panel->n_groups * BZ_QUANT_GROUP);
+            memset(u->d[r], 0, parts * sizeof u->d[r][0]);
+            memset(u->m[r], 0, parts * sizeof u->m[r][0]);
         }
     }
-    for (size_t i = 0; i < panel->n_groups; i++)
-        panel_interleave(panel->w[16 * i][first], bytes[0] + i * BZ_QUANT_GROUP, BZ_PANEL_CHUNK);
-    panel_transpose((float(*)[BZ_PANEL_ROWS])(void *)(panel->d[0] + first), d, parts);
+    panel_transpose((float(*)[BZ_PANEL_ROWS])(void *)(panel->d[0] + first), u->d, parts);
     if (bz_quant_has_min(dtype))
-        panel_transpose((float(*)[BZ_PANEL_ROWS])(void *)(panel->m[0] + first), m, parts);
+        panel_transpose((float(*)[BZ_PANEL_ROWS])(void *)(panel->m[0] + first), u->m, parts);
 }
 
 void bz_avx2_panel_fill(bz_panel *panel, const char *w, size_t row_size, uint32_t dtype, size_t rows, size_t g)
 {
-    panel_fill_half(panel, w, row_size, dtype, rows < 8 ? rows : 8, g, 0);
-    panel_fill_half(panel, w + 8 * row_size, row_size, dtype, rows < 8 ? 0 : rows - 8, g, 8);
+    panel_rows u;
+    for (size_t first = 0; first < BZ_PANEL_ROWS; first += 8) {
+        panel_unpack(&u, panel, w + first * row_size, row_size, dtype, rows < first ? 0 : rows - first, g, first);
+        for (size_t i = 0; i < panel->n_groups; i++)
+            panel_interleave(panel->w[16 * i][first], u.bytes[0] + i * BZ_QUANT_GROUP, BZ_PANEL_CHUNK);
+    }
+}
+
+/* Eight whole rows of Q8_0, whose bytes lie ready. */
+PANEL_INLINE void panel_take_q8_0(bz_panel *panel, const char *w, size_t row_size, size_t g, size_t first)
+{
+    bz_panel_bytes *w8 = (bz_panel_bytes *)(void *)panel->w;
+    for (size_t i = 0; i < panel->n_groups; i++) {
+        const char *block = w + (g + i) * 34;
+        __m128i v[8];
+        PANEL_UNROLL for (size_t r = 0; r < 8; r++)
+        {
+            uint16_t half;
+            memcpy(&half, block + r * row_size, sizeof half);
+            v[r] = _mm_cvtsi32_si128(half);
+        }
+        const __m128i low = _mm_unpacklo_epi32(_mm_unpacklo_epi16(v[0], v[1]), _mm_unpacklo_epi16(v[2], v[3]));
+        const __m128i high = _mm_unpacklo_epi32(_mm_unpacklo_epi16(v[4], v[5]), _mm_unpacklo_epi16(v[6], v[7]));
+        _mm256_store_ps(panel->d[i] + first, _mm256_cvtph_ps(_mm_unpacklo_epi64(low, high)));
+        panel_interleave_bytes((int8_t(*)[BZ_PANEL_ROWS][4])(void *)(*w8)[i][0][first], (const int8_t *)block + 2, row_size);
+    }
+}
+
+void bz_avx2_panel_fill_bytes(bz_panel *panel, const char *w, size_t row_size, uint32_t dtype, size_t rows, size_t g)
+{
+    panel_rows u;
+    bz_panel_bytes *w8 = (bz_panel_bytes *)(void *)panel->w;
+    for (size_t first = 0; first < BZ_PANEL_ROWS; first += 8) {
+        if (dtype == BZ_DTYPE_Q8_0 && rows >= first + 8) {
+            panel_take_q8_0(panel, w + first * row_size, row_size, g, first);
+            continue;
+        }
+        panel_unpack(&u, panel, w + first * row_size, row_size, dtype, rows < first ? 0 : rows - first, g, first);
+        for (size_t i = 0; i < panel->n_groups; i++)
+            panel_interleave_bytes((int8_t(*)[BZ_PANEL_ROWS][4])(void *)(*w8)[i][0][first], u.bytes[0] + i * BZ_QUANT_GROUP,
+                                   BZ_PANEL_CHUNK);
+    }
 }

@@ -18,7 +18,12 @@ typedef struct bz_panel {
     int add; /* not the first chunk of the rows: goes on from y */
 } bz_panel;
 
+/* The same memory with the weights as bytes, four of a row side by side: w8[group][quad][row][byte]. */
+typedef int8_t bz_panel_bytes[BZ_PANEL_CHUNK / 32][8][BZ_PANEL_ROWS][4];
+
 /* Rows from w on, `rows` of them, groups [g, g + panel->n_groups); lanes without a row are zero. */
 void bz_avx2_panel_fill(bz_panel *panel, const char *w, size_t row_size, uint32_t dtype, size_t rows, size_t g);
+/* The same as bz_panel_bytes. */
+void bz_avx2_panel_fill_bytes(bz_panel *panel, const char *w, size_t row_size, uint32_t dtype, size_t rows, size_t g);
 
 #endif

@@ -18,7 +18,7 @@
 Suite *key_block_suite(void);
 
 static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
-enum { N_LEVELS = 3 };
+enum { N_LEVELS = sizeof levels / sizeof *levels };
 
 static void fill(float *v, size_t n, float range, uint64_t seed)
 {

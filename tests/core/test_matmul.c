@@ -26,7 +26,7 @@ typedef struct table { /* weights, activations, room for answers */
     uint8_t w[N * K * 4], w2[N2 * K * 4];
     float x[MAX_T * K];
     float y[2][MAX_T * N], y2[MAX_T * N2];
-    _Alignas(64) char q8[MAX_T * (K * 2 + 512)];
+    _Alignas(64) char q8[MAX_T * (K * 4 + 512)];
     uint8_t prompts[MAX_T];
     bz_tensor a, b;
 } table;

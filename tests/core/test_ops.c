@@ -14,7 +14,7 @@
 Suite *ops_suite(void);
 
 static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
-enum { N_LEVELS = 3, MAX = 2100 };
+enum { N_LEVELS = sizeof levels / sizeof *levels, MAX = 2100 };
 static const size_t sizes[] = {1, 2, 7, 8, 15, 16, 17, 31, 64, 100, 256, 640, 2048};
 enum { N_SIZES = sizeof sizes / sizeof *sizes };
 
