@@ -249,8 +249,9 @@ static void gemm512_rows(float *y, size_t y_stride, const char *w, uint32_t dtyp
 {
     bz_panel panel;
     const size_t row_size = bz_quant_row_size(dtype, K), n_groups = K / BZ_QUANT_GROUP;
+    const size_t most = (as_bytes ? BZ_PANEL_CHUNK_BYTES : BZ_PANEL_CHUNK) / BZ_QUANT_GROUP;
     for (size_t g = 0; g < n_groups; g += panel.n_groups) {
-        panel.n_groups = n_groups - g < BZ_PANEL_CHUNK / BZ_QUANT_GROUP ? n_groups - g : BZ_PANEL_CHUNK / BZ_QUANT_GROUP;
+        panel.n_groups = n_groups - g < most ? n_groups - g : most;
         panel.add = g > 0;
         (as_bytes ? bz_avx2_panel_fill_bytes : bz_avx2_panel_fill)(&panel, w, row_size, dtype, rows, g);
         const bz_activation_row a = bz_activation_row_at(x, 0, 0, K, g);

@@ -97,7 +97,7 @@ PANEL_INLINE void panel_interleave_bytes(int8_t (*w)[BZ_PANEL_ROWS][4], const in
 }
 
 typedef struct panel_rows { /* eight rows unpacked */
-    _Alignas(32) int8_t bytes[8][BZ_PANEL_CHUNK];
+    _Alignas(32) int8_t bytes[8][BZ_PANEL_CHUNK_BYTES];
     _Alignas(32) float d[8][BZ_PANEL_CHUNK / 16], m[8][BZ_PANEL_CHUNK / 16];
 } panel_rows;
 
@@ -126,7 +126,7 @@ void bz_avx2_panel_fill(bz_panel *panel, const char *w, size_t row_size, uint32_
     for (size_t first = 0; first < BZ_PANEL_ROWS; first += 8) {
         panel_unpack(&u, panel, w + first * row_size, row_size, dtype, rows < first ? 0 : rows - first, g, first);
         for (size_t i = 0; i < panel->n_groups; i++)
-            panel_interleave(panel->w[16 * i][first], u.bytes[0] + i * BZ_QUANT_GROUP, BZ_PANEL_CHUNK);
+            panel_interleave(panel->w[16 * i][first], u.bytes[0] + i * BZ_QUANT_GROUP, BZ_PANEL_CHUNK_BYTES);
     }
 }
 
@@ -162,6 +162,6 @@ void bz_avx2_panel_fill_bytes(bz_panel *panel, const char *w, size_t row_size, u
         panel_unpack(&u, panel, w + first * row_size, row_size, dtype, rows < first ? 0 : rows - first, g, first);
         for (size_t i = 0; i < panel->n_groups; i++)
             panel_interleave_bytes((int8_t(*)[BZ_PANEL_ROWS][4])(void *)(*w8)[i][0][first], u.bytes[0] + i * BZ_QUANT_GROUP,
-                                   BZ_PANEL_CHUNK);
+                                   BZ_PANEL_CHUNK_BYTES);
     }
 }
