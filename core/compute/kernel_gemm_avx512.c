@@ -23,7 +23,7 @@
 #define GEMM512_UNROLL _Pragma("GCC unroll 32")
 #endif
 
-enum { GEMM512_POSITIONS = 12, GEMM512_BLOCK = 16 /* positions of an AMX tile */ };
+enum { GEMM512_POSITIONS = 12, GEMM512_BLOCK = 16 /* positions of an AMX tile */, GEMM512_LEAST = 4 /* worth one */ };
 
 /* Where a tile reads and writes. */
 typedef struct gemm512_place {
@@ -128,7 +128,7 @@ GEMM512_INLINE void gemm512_positions(const bz_panel *panel, gemm512_place at, s
 
 /* Tiles 0, 1 and 4, 5: sums of even and odd groups, of low and high bytes; 2, 3: low and high bytes of activations; 6:
  * weights. */
-static void GEMM512_AMX gemm512_configure(void)
+static void GEMM512_AMX gemm512_configure(size_t positions)
 {
     struct {
         uint8_t palette, start, zero[14];
@@ -138,7 +138,7 @@ static void GEMM512_AMX gemm512_configure(void)
     memset(&c, 0, sizeof c);
     c.palette = 1;
     for (int i = 0; i < 8; i++) {
-        c.rows[i] = (uint8_t)(i == 6 ? BZ_QUANT_GROUP / 4 : GEMM512_BLOCK);
+        c.rows[i] = (uint8_t)(i == 6 ? BZ_QUANT_GROUP / 4 : positions);
         c.columns[i] = (uint16_t)(i == 2 || i == 3 ? BZ_QUANT_GROUP : 64);
     }
     _tile_loadconfig(&c);
@@ -172,26 +172,29 @@ GEMM512_INLINE void GEMM512_AMX gemm512_products(gemm512_sums sums, const bz_pan
     }
 }
 
+/* Places behind position `last` are computed as that one is and never stored. */
 GEMM512_INLINE void gemm512_add_block(__m512 y[GEMM512_BLOCK], gemm512_sums sums, const bz_panel *panel, size_t p,
-                                      const gemm512_place *at, const gemm512_kind kind)
+                                      const gemm512_place *at, size_t last, const gemm512_kind kind)
 {
-    GEMM512_UNROLL for (int t = 0; t < GEMM512_BLOCK; t++)
+    GEMM512_UNROLL for (size_t i = 0; i < GEMM512_BLOCK; i++)
     {
+        const size_t t = i < last ? i : last;
         const __m512i high = _mm512_slli_epi32(_mm512_load_si512(sums[1][t]), 8);
         const __m512i sum = _mm512_add_epi32(high, _mm512_load_si512(sums[0][t]));
-        y[t] = gemm512_add(y[t], sum, panel, p, at, (size_t)t, kind);
+        y[i] = gemm512_add(y[i], sum, panel, p, at, t, kind);
     }
 }
 
-/* 16 rows against 16 positions, of which those from `skip` on are stored. The tiles work on the next group while the sums of
+/* 16 rows against `positions` positions, up to 16, of which those from `skip` on are stored. The tiles work on the next group while the sums of
  * this one are added up. */
-GEMM512_INLINE void GEMM512_AMX gemm512_block(const bz_panel *panel, const gemm512_place *at, size_t skip,
+GEMM512_INLINE void GEMM512_AMX gemm512_block(const bz_panel *panel, const gemm512_place *at, size_t positions, size_t skip,
                                               const gemm512_kind kind)
 {
     _Alignas(64) gemm512_sums even, odd;
     __m512 y[GEMM512_BLOCK];
-    GEMM512_UNROLL for (int t = 0; t < GEMM512_BLOCK; t++) y[t] =
-        panel->add ? _mm512_maskz_loadu_ps(at->own, at->y + (size_t)t * at->y_stride) : _mm512_setzero_ps();
+    const size_t last = positions - 1;
+    GEMM512_UNROLL for (size_t t = 0; t < GEMM512_BLOCK; t++) y[t] =
+        panel->add ? _mm512_maskz_loadu_ps(at->own, at->y + (t < last ? t : last) * at->y_stride) : _mm512_setzero_ps();
     const size_t groups = panel->n_groups;
     gemm512_products(even, panel, at, 0, 0);
     for (size_t g = 0; g < groups; g += 2) {
@@ -199,26 +202,30 @@ GEMM512_INLINE void GEMM512_AMX gemm512_block(const bz_panel *panel, const gemm5
         gemm512_fetch(at, g + 1);
         if (g + 1 < groups)
             gemm512_products(odd, panel, at, g + 1, 1);
-        gemm512_add_block(y, even, panel, g, at, kind);
+        gemm512_add_block(y, even, panel, g, at, last, kind);
         if (g + 2 < groups)
             gemm512_products(even, panel, at, g + 2, 0);
         if (g + 1 < groups)
-            gemm512_add_block(y, odd, panel, g + 1, at, kind);
+            gemm512_add_block(y, odd, panel, g + 1, at, last, kind);
     }
     GEMM512_UNROLL for (size_t t = 0; t < GEMM512_BLOCK; t++)
-        if (t >= skip)
+        if (t >= skip && t <= last)
             _mm512_mask_storeu_ps(at->y + t * at->y_stride, at->own, y[t]);
 }
 
-/* T >= 16. The last block may overlap the one before it. */
+/* The last of several blocks may overlap the one before it. */
 GEMM512_INLINE void GEMM512_AMX gemm512_blocks(const bz_panel *panel, gemm512_place at, size_t T, const gemm512_kind kind)
 {
+    if (T < GEMM512_BLOCK) {
+        gemm512_block(panel, &at, T, 0, kind);
+        return;
+    }
     for (; T >= GEMM512_BLOCK; T -= GEMM512_BLOCK, gemm512_pass(&at, GEMM512_BLOCK))
-        gemm512_block(panel, &at, 0, kind);
+        gemm512_block(panel, &at, GEMM512_BLOCK, 0, kind);
     if (T > 0) {
         at.y -= (GEMM512_BLOCK - T) * at.y_stride;
         at.x -= (GEMM512_BLOCK - T) * at.x_stride;
-        gemm512_block(panel, &at, GEMM512_BLOCK - T, kind);
+        gemm512_block(panel, &at, GEMM512_BLOCK, GEMM512_BLOCK - T, kind);
     }
 }
 
@@ -286,11 +293,11 @@ int bz_avx512_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype
 int GEMM512_AMX bz_avx512_matmul_q8_amx(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
                                         const void *x, size_t x_stride, size_t T, size_t K)
 {
-    if (T < GEMM512_BLOCK || !bz_quant_has_groups(dtype) || bz_quant_part(dtype) == 16 || n_begin >= n_end)
+    if (T < GEMM512_LEAST || !bz_quant_has_groups(dtype) || bz_quant_part(dtype) == 16 || n_begin >= n_end)
         return bz_avx512_matmul_q8(y, y_stride, w, dtype, n_begin, n_end, x, x_stride, T, K);
     const gemm512_copy multiply = bz_quant_has_min(dtype) ? gemm512_min_amx : gemm512_plain_amx;
     const size_t row_size = bz_quant_row_size(dtype, K);
-    gemm512_configure();
+    gemm512_configure(T < GEMM512_BLOCK ? T : GEMM512_BLOCK);
     for (size_t n = n_begin, rows; n < n_end; n += rows) {
         rows = n_end - n < BZ_PANEL_ROWS ? n_end - n : BZ_PANEL_ROWS;
         gemm512_rows(y + n, y_stride, (const char *)w + n * row_size, dtype, rows, x, x_stride, T, K, multiply, 1);
