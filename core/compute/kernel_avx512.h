@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* One position, a range of rows. Returns 0 for a type that has no such kernel. */
+int bz_avx512_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, size_t K);
 /* As the table of kernels says. */
 int bz_avx512_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
                         size_t x_stride, size_t T, size_t K);

@@ -385,11 +385,12 @@ static void assert_defined_bits(const char *what)
         const bz_kernel *kernel = tables[i];
         for (size_t t = 0; t < b.T && table_runs(kernel); t++) /* some levels put more behind the row */
             kernel->q8_quantize(x + t * size, b.x + t * b.K, b.K);
-        for (size_t T = 1; T <= b.T && table_runs(kernel); T = T < 7 ? T + 1 : T + 11) {
+        for (size_t step = 0; step <= b.T && table_runs(kernel); step = step < 7 ? step + 1 : step + 11) {
+            const size_t T = step > 0 ? step : 1, rows = step > 0 ? T : b.N; /* single positions, then row pieces of all lengths */
             memset(got, 0xff, sizeof got);
             for (size_t t = 0; t < b.T; t += T)
-                for (size_t n = 0; n < b.N; n += T) /* row pieces of all lengths as well */
-                    kernel->matmul_q8(got + t * ROWS, ROWS, b.w, b.dtype, n, n + T < b.N ? n + T : b.N, x + t * size, size,
+                for (size_t n = 0; n < b.N; n += rows)
+                    kernel->matmul_q8(got + t * ROWS, ROWS, b.w, b.dtype, n, n + rows < b.N ? n + rows : b.N, x + t * size, size,
                                       t + T < b.T ? T : b.T - t, b.K);
             for (size_t t = 0; t < b.T; t++)
                 ck_assert_msg(same_bits(got + t * ROWS, want + t * ROWS, b.N), "%s %s, %s: K %zu T %zu position %zu",
