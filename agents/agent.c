@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The agent as the host sees it: options, life, turns. What a turn does is in agent_loop.c. */
+#include <math.h>
 #include <string.h>
 
 #include "agent_impl.h"
@@ -28,7 +29,7 @@ int bz_agent_grow(const bezel_world *w, void *list, size_t *capacity, size_t cou
 
 void bezel_agent_options_init(bezel_agent_options *out)
 {
-    *out = (bezel_agent_options){.size = sizeof *out, .max_steps = 6, .max_calls = 8};
+    *out = (bezel_agent_options){.size = sizeof *out, .max_steps = 6, .max_calls = 8, .constrain = 1};
     bezel_session_options_init(&out->session);
     bezel_generate_options_init(&out->generate);
     bezel_sampling_greedy(&out->generate.sampling);
@@ -100,6 +101,8 @@ static bezel_status agent_fill(bezel_agent *a, const bz_turn_source *source, bez
     if (st == BEZEL_OK)
         st = agent_text(&a->user, a, o->user, err);
     if (st == BEZEL_OK)
+        st = agent_text(&a->tool_choice, a, o->tool_choice, err);
+    if (st == BEZEL_OK)
         st = agent_copy_generate(a, err);
     if (st == BEZEL_OK && o->journal) {
         if (o->journal->size != sizeof a->journal || !o->journal->write)
@@ -122,7 +125,7 @@ static bezel_status agent_fill(bezel_agent *a, const bz_turn_source *source, bez
         else
             bz_os_flag_set(a->ready_fd);
     }
-    a->options.system = a->options.context = a->options.conversation = a->options.user = NULL;
+    a->options.system = a->options.context = a->options.conversation = a->options.user = a->options.tool_choice = NULL;
     a->options.journal = NULL;
     a->options.generate.stops = NULL; /* the copies are in a->stops */
     return st;
@@ -176,6 +179,7 @@ void bezel_agent_free(bezel_agent *agent)
     bz_turn_end(&agent->turn);
     bz_turn_session_free(&agent->session_source);
     bezel_session_free(agent->session);
+    bz_agent_constraint_free(agent);
     bz_agent_calls_clear(agent);
     bz_agent_events_clear(agent);
     bz_agent_history_cut(agent, 0);
@@ -194,6 +198,7 @@ void bezel_agent_free(bezel_agent *agent)
     bz_free(w, agent->context);
     bz_free(w, agent->conversation);
     bz_free(w, agent->user);
+    bz_free(w, agent->tool_choice);
     bz_free(w, agent->system_text);
     bz_free(w, agent->prefix);
     if (agent->ready_fd >= 0)
@@ -222,7 +227,10 @@ static bezel_status agent_reset(bezel_agent *a, bezel_error *err)
     a->n_forced = 0;
     a->n_usages = 0;
     a->step = a->n_bad = a->n_branches = 0;
-    a->answer_only = a->answer_lost = a->recorded = 0;
+    a->answer_only = a->tool_choice && strcmp(a->tool_choice, "none") == 0;
+    a->answer_lost = a->recorded = 0;
+    a->n_tokens_forced = 0;
+    a->call_probability = NAN;
     a->n_dropped_pending = 0;
     a->stop_reason = BEZEL_STOP_NONE;
     a->first_token_us = -1;
@@ -245,6 +253,8 @@ bezel_status bezel_agent_send(bezel_agent *agent, const char *text, size_t size,
     bezel_status st = bz_agent_system_render(agent, err);
     if (st == BEZEL_OK)
         st = agent_reset(agent, err);
+    if (st == BEZEL_OK)
+        st = bz_agent_constraint_make(agent, err);
     agent->turn_begin = agent->n_history;
     if (st == BEZEL_OK)
         st = bz_agent_history_add(agent, BEZEL_ROLE_USER, 0, text, size == SIZE_MAX ? strlen(text) : size, err);
@@ -321,7 +331,9 @@ bezel_status bezel_agent_result(bezel_agent *agent, bezel_agent_turn *out, bezel
                              .calls = agent->call_list,
                              .n_steps = agent->step,
                              .first_token_us = agent->first_token_us,
-                             .total_us = agent->total_us};
+                             .total_us = agent->total_us,
+                             .n_forced = agent->n_tokens_forced,
+                             .call_probability = agent->call_probability};
     for (size_t i = 0; i < agent->n_usages; i++) {
         turn.n_prompt += agent->usages[i].n_prompt;
         turn.n_cached += agent->usages[i].n_cached;

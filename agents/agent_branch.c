@@ -32,6 +32,10 @@ static int branch_was_called(const bezel_agent *a, const char *name)
 static int branch_leads_to_tool(const bezel_agent *a, const char *text)
 {
     size_t n = strlen(text);
+    for (size_t i = 0; i < a->n_calls; i++) { /* what is still the beginning of a called name parts from nothing */
+        if (a->calls[i].arguments && strncmp(text, a->calls[i].name, n) == 0)
+            return 0;
+    }
     for (size_t i = 0; i < bezel_toolset_count(a->options.tools); i++) {
         const char *name = bezel_toolset_name(a->options.tools, i);
         size_t m = strlen(name), least = n < m ? n : m;

@@ -52,7 +52,7 @@ struct bezel_agent {
     bezel_model *model;
     bezel_agent_options options; /* pointers are the agent's copies or borrowed as agent.h says */
     bezel_journal journal;
-    char *system, *context, *conversation, *user;
+    char *system, *context, *conversation, *user, *tool_choice;
     char **stops; /* [options.generate.n_stops] */
     bezel_logit_bias *bias;
     bezel_session *session;
@@ -87,6 +87,11 @@ struct bezel_agent {
     int32_t *forced; /* ids the next model call begins with */
     size_t n_forced;
     uint32_t n_branches;
+    bezel_constraint *constraint;  /* of n_constrained tools, or NULL; kept over turns */
+    size_t n_constrained;
+    bezel_constraint *first_constraint; /* of the one tool that tool_choice names */
+    uint64_t n_tokens_forced;
+    double call_probability;
     bz_turn turn;
     bz_strbuf answer;
     const bezel_value *call_list;
@@ -143,6 +148,17 @@ int bz_agent_has_tools(const bezel_agent *a);
 /* After a model call that only repeated answered calls: sets `forced` to the beginning of the most probable other
  * answer. *out_found 0 when there is none. */
 bezel_status bz_agent_branch(bezel_agent *a, int *out_found, bezel_error *err);
+
+/* --- agent_constraint.c ------------------------------------------------------------------- */
+
+/* Makes the constraints that the options want, of the tools that the set has now. One that cannot be made is a note when the
+ * model need not call. */
+bezel_status bz_agent_constraint_make(bezel_agent *a, bezel_error *err);
+void bz_agent_constraint_free(bezel_agent *a);
+/* 1 when the turn must begin with a call. */
+int bz_agent_must_call(const bezel_agent *a);
+/* Puts the constraint into the options of the next model call. */
+void bz_agent_constraint_set(const bezel_agent *a, bezel_generate_options *o);
 
 /* --- agent_loop.c ------------------------------------------------------------------------- */
 

@@ -91,6 +91,7 @@ static bezel_status loop_start(bezel_agent *a, const bezel_prompt *prompt, bezel
     bezel_status st = loop_stops(stops, STOPS, a, &o, err);
     if (st == BEZEL_OK && a->answer_only)
         st = loop_ban_calls(a, &o, bias, BIASES, err);
+    bz_agent_constraint_set(a, &o);
     /* a first call cannot repeat one; later ones may need to know what else the model had in mind */
     if (bz_agent_has_tools(a) && a->n_calls && !a->answer_only && !a->n_forced && o.n_logprobs < TOP_AT_MOST)
         o.n_logprobs = TOP_AT_MOST;
@@ -125,6 +126,9 @@ static bezel_status loop_usage_add(bezel_agent *a, const char *error, bezel_erro
                                                      .total_us = g->total_us,
                                                      .error = error};
     a->n_dropped_pending = 0;
+    a->n_tokens_forced += g->n_forced;
+    if (a->step == 1)
+        a->call_probability = a->constraint || a->options.generate.constraint ? g->call_probability : (double)NAN;
     a->stop_reason = g->stop_reason;
     return BEZEL_OK;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/options.h"
 
 #define ORIGIN "tools"
 
@@ -61,6 +62,7 @@ static void release_tool(const bezel_world *w, bz_tool *tool)
     bz_free(w, tool->name);
     bz_free(w, tool->description);
     bz_schema_free(tool->schema);
+    bezel_tree_free(tool->tree);
     memset(tool, 0, sizeof *tool);
 }
 
@@ -150,17 +152,21 @@ static bezel_status compile_tool(bezel_toolset *tools, bz_tool *to, const bezel_
 {
     add_context at = {tools, from->name};
     bz_schema_source source = {NULL, from->name, 1, keep_warning, &at};
-    bezel_tree *tree = NULL;
-    bezel_status status = bezel_tree_new(&tree, tools->engine, err);
+    bezel_status status = bezel_tree_new(&to->tree, tools->engine, err);
     if (status == BEZEL_OK)
-        status = read_parameters(&source.value, tree, from, err);
+        status = read_parameters(&source.value, to->tree, from, err);
+    if (status == BEZEL_OK && from->parameters != NULL) {
+        source.value = bezel_tree_copy(to->tree, from->parameters);
+        if (source.value == NULL)
+            status = bz_fail_memory(err, ORIGIN, "a schema", 0);
+    }
+    to->parameters = source.value;
     if (status == BEZEL_OK)
         status = bz_schema_new(&to->schema, tools->engine, &source, err);
     if (status == BEZEL_OK)
         status = check_root(to->schema, from->name, err);
     if (status == BEZEL_OK && tools->warn_failed)
         status = bz_fail_memory(err, ORIGIN, "a warning", 0);
-    bezel_tree_free(tree);
     return status;
 }
 
@@ -301,6 +307,36 @@ size_t bezel_toolset_warning_count(const bezel_toolset *tools)
 const char *bezel_toolset_warning(const bezel_toolset *tools, size_t i)
 {
     return tools != NULL && i < tools->n_warnings ? tools->warnings[i] : NULL;
+}
+
+bezel_status bezel_toolset_constraint(bezel_constraint **out, const bezel_toolset *tools, bezel_model *model, const char *only,
+                                      const bezel_constraint_options *options, bezel_error *err)
+{
+    bezel_constraint_options o;
+    if (out == NULL || tools == NULL || model == NULL)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "out, tools or model is NULL");
+    *out = NULL;
+    bezel_constraint_options_init(&o);
+    bezel_status status = bz_options_read(&o, sizeof o, options, ORIGIN, err);
+    if (status != BEZEL_OK)
+        return status;
+    bezel_constraint_function *functions = bz_zalloc_array(tools->world, tools->count + 1, sizeof *functions);
+    if (functions == NULL)
+        return bz_fail_memory(err, ORIGIN, "a list of functions", (tools->count + 1) * sizeof *functions);
+    o.kind = BEZEL_CONSTRAINT_CALLS;
+    o.functions = functions;
+    o.n_functions = 0;
+    for (size_t i = 0; i < tools->count; i++)
+        if (only == NULL || strcmp(only, tools->tools[i].name) == 0)
+            functions[o.n_functions++] = (bezel_constraint_function){tools->tools[i].name, tools->tools[i].parameters};
+    if (o.n_functions > 0)
+        status = bezel_constraint_new(out, model, &o, err);
+    else if (only != NULL)
+        status = bz_fail(err, BEZEL_ERR_MISSING, ORIGIN, "there is no tool %.64s in the set", only);
+    else
+        status = bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "the set has no tool");
+    bz_free(tools->world, functions);
+    return status;
 }
 
 const bz_tool *bz_tool_find(const bezel_toolset *tools, const char *name, size_t size)

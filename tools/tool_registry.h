@@ -16,6 +16,8 @@ typedef struct bz_tool {
     char *description; /* "" when there is none */
     char **examples;   /* NULL-terminated, or NULL */
     bz_schema *schema; /* root is an object */
+    bezel_tree *tree;  /* holds parameters */
+    const bezel_value *parameters; /* the schema as it was given, or NULL */
     bezel_tool_fn fn;
     void *ud;
     void (*free_ud)(void *ud);

@@ -19,6 +19,12 @@ int cmd_talk_agent(bezel_agent **out, cmd_host *host, const cmd_options *o, cons
     a.user = o->user;
     a.conversation = conversation;
     a.journal = host->store ? bezel_store_journal(host->store) : NULL;
+    a.tool_choice = o->tool_choice;
+    if (o->constrain) {
+        if (strcmp(o->constrain, "on") != 0 && strcmp(o->constrain, "off") != 0)
+            return cmd_usage(o, "--constrain %s: on or off expected", o->constrain);
+        a.constrain = strcmp(o->constrain, "on") == 0;
+    }
     if (o->max_steps) a.max_steps = (uint32_t)o->max_steps;
     if (o->profile && !(a.profile = bezel_profile_find(o->profile)))
         return cmd_usage(o, "--profile %s: gemma3, gemma2 or transcript expected", o->profile);

@@ -142,6 +142,9 @@ function model:chat(options) end
 ---@field max_calls? integer
 ---@field max_result_tokens? integer
 ---@field overflow? "drop_oldest"|"error"
+---@field tool_choice? string "auto" (default), "none", "required", or the name of the tool that a turn calls first
+---@field constrain? boolean default true: calls are written under the schemas of the tools
+---@field call_bias? number above 0 calls more often, below 0 less; a logit, default 0
 ---@field background? boolean the model works on the engine's worker
 
 ---@param model bezel.model
@@ -165,7 +168,8 @@ function bezel.chat(model, options) end
 ---@field text string
 ---@field calls table[] {name, arguments, result|error, code, repeated, step, duration_ms}
 ---@field stop_reason string
----@field usage {steps: integer, prompt_tokens: integer, cached_tokens: integer, tokens_generated: integer, dropped_tokens: integer, first_token_time: number, generation_time: number}
+---@field call_probability? number of a call as the beginning of the turn, before call_bias, where the model was free to answer in text
+---@field usage {steps: integer, prompt_tokens: integer, cached_tokens: integer, tokens_generated: integer, dropped_tokens: integer, forced_tokens: integer, first_token_time: number, generation_time: number}
 
 ---@class bezel.chat
 local chat = {}

@@ -115,8 +115,9 @@ static int run_protected(lua_State *L) {
 /* Pushes the function of a tool. */
 static void run_push_function(lua_State *L, const lbezel_tool *tool) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &sets_key);
-    lua_rawgetp(L, -1, tool->owner);
-    if (lua_getiuservalue(L, -1, 2) != LUA_TTABLE) luaL_error(L, "the toolset is gone");
+    /* a finaliser that asks finds the entry gone */
+    if (lua_rawgetp(L, -1, tool->owner) != LUA_TUSERDATA || lua_getiuservalue(L, -1, 2) != LUA_TTABLE)
+        luaL_error(L, "the toolset is gone");
     lua_rawgeti(L, -1, tool->index); /* sets, set, list, function */
     lua_replace(L, -4);
     lua_pop(L, 2);

@@ -3,6 +3,7 @@
  * loop of their own. */
 #include "lbezel.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct chat_object {
@@ -58,7 +59,8 @@ static void chat_links(lua_State *L, int i, int chat, bezel_agent_options *out) 
 static int chat_new(lua_State *L) {
     static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "system", "context", "tools",
                                         "store", "conversation", "user", "profile", "max_steps", "max_calls",
-                                        "max_result_tokens", "overflow", "background", NULL};
+                                        "max_result_tokens", "overflow", "background", "tool_choice", "constrain",
+                                        "call_bias", NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     lbezel_object *model = lbezel_object_check(L, 1, LBEZEL_MODEL);
     lua_settop(L, 2);
@@ -78,6 +80,9 @@ static int chat_new(lua_State *L) {
     o.max_steps = (uint32_t)lbezel_option_integer(L, 2, "max_steps", o.max_steps, 1, 1000);
     o.max_calls = (uint32_t)lbezel_option_integer(L, 2, "max_calls", o.max_calls, 1, 16);
     o.max_result_tokens = (uint32_t)lbezel_option_integer(L, 2, "max_result_tokens", o.max_result_tokens, 0, 1 << 20);
+    o.tool_choice = lbezel_option_text(L, 2, "tool_choice");
+    o.constrain = (uint32_t)lbezel_option_bool(L, 2, "constrain", 1);
+    o.generate.call_bias = (float)lbezel_option_number(L, 2, "call_bias", 0);
     const char *profile = lbezel_option_text(L, 2, "profile");
     if (profile && !(o.profile = bezel_profile_find(profile)))
         return luaL_error(L, "option profile: '%s' is no profile (gemma3, gemma2, transcript)", profile);
@@ -158,7 +163,11 @@ static void turn_push(lua_State *L, const bezel_agent_turn *turn) {
     lua_setfield(L, -2, "calls");
     lua_pushstring(L, bezel_stop_name(turn->stop_reason));
     lua_setfield(L, -2, "stop_reason");
-    lua_createtable(L, 0, 8);
+    if (!isnan(turn->call_probability)) {
+        lua_pushnumber(L, turn->call_probability);
+        lua_setfield(L, -2, "call_probability");
+    }
+    lua_createtable(L, 0, 9);
     lua_pushinteger(L, turn->n_steps);
     lua_setfield(L, -2, "steps");
     lua_pushinteger(L, (lua_Integer)turn->n_prompt);
@@ -169,6 +178,8 @@ static void turn_push(lua_State *L, const bezel_agent_turn *turn) {
     lua_setfield(L, -2, "tokens_generated");
     lua_pushinteger(L, (lua_Integer)turn->n_dropped);
     lua_setfield(L, -2, "dropped_tokens");
+    lua_pushinteger(L, (lua_Integer)turn->n_forced);
+    lua_setfield(L, -2, "forced_tokens");
     lua_pushnumber(L, (lua_Number)turn->first_token_us / 1e6);
     lua_setfield(L, -2, "first_token_time");
     lua_pushnumber(L, (lua_Number)turn->total_us / 1e6);

@@ -542,6 +542,7 @@ START_TEST(a_failing_allocation_at_any_point_of_a_turn_is_an_error_without_a_lea
     tiny_model t;
     test_world_init(&tw);
     tiny_model_open(&t, BEZEL_ISA_SCALAR, 1, &tw.world);
+    ck_assert_int_eq(sweep_once(&tw, &t), BEZEL_OK); /* the model keeps the index of its vocabulary from here on */
     long n = test_world_sweep(&tw, sweep_once, &t, BEZEL_OK);
     ck_assert_int_gt(n, 50);
     tiny_model_close(&t);

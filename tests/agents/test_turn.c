@@ -3,6 +3,7 @@
 #include <bezel/agent.h>
 
 #include <check.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 
 static tiny_model tiny;
 static bezel_agent_options options;
+static bezel_tool_profile small_profile;
 static bezel_agent *agent;
 static bezel_error err;
 
@@ -233,6 +235,132 @@ START_TEST(a_failing_allocation_at_any_point_of_a_chat_turn_is_an_error_without_
 END_TEST
 
 Suite *turn_suite(void);
+/* --- Choice of tools ---------------------------------------------------------------------- */
+
+static bezel_toolset *switches(void)
+{
+    static const char *const names[] = {"turn_on", "turn_off"};
+    bezel_toolset *set = NULL;
+    ck_assert_int_eq(bezel_toolset_new(&set, tiny.engine, &err), BEZEL_OK);
+    for (size_t i = 0; i < 2; i++) { /* without code: a turn ends after its calls */
+        bezel_tool t = BEZEL_TOOL_INIT;
+        t.name = names[i];
+        t.parameters_json = "{\"type\":\"object\",\"properties\":{\"slow\":{\"type\":\"boolean\"}},\"required\":[\"slow\"]}";
+        ck_assert_int_eq(bezel_toolset_add(set, &t, &err), BEZEL_OK);
+    }
+    small_profile = *bezel_tool_profile_find("transcript");
+    small_profile.n_examples = 0;
+    small_profile.examples = NULL;
+    options.tool_profile = &small_profile;
+    options.generate.max_tokens = 200;
+    options.max_calls = 1;
+    options.tools = set;
+    return set;
+}
+
+static const char *first_call(void)
+{
+    bezel_agent_turn turn = turn_result();
+    return bezel_value_text(bezel_value_get(bezel_value_at(turn.calls, 0), "name"), NULL);
+}
+
+START_TEST(a_required_call_is_made_whatever_the_model_prefers)
+{
+    bezel_toolset *set = switches();
+    options.tool_choice = "required";
+    begin();
+    ask("On, please.", -1);
+    bezel_agent_turn turn = turn_result();
+    ck_assert_uint_eq(bezel_value_count(turn.calls), 1);
+    ck_assert(strncmp(first_call(), "turn_o", 6) == 0);
+    ck_assert_uint_gt(turn.n_forced, 0);
+    ck_assert(isnan(turn.call_probability)); /* there was no choice */
+    bezel_agent_free(agent);
+    agent = NULL;
+    bezel_toolset_free(set);
+}
+END_TEST
+
+START_TEST(a_tool_that_is_chosen_by_name_is_called_even_when_it_was_added_later)
+{
+    bezel_toolset *set = switches();
+    bezel_tool late = BEZEL_TOOL_INIT;
+    late.name = "dim";
+    options.tool_choice = "dim";
+    begin();
+    ck_assert_int_eq(bezel_agent_send(agent, "Dim.", SIZE_MAX, &err), BEZEL_ERR_MISSING);
+    ck_assert_int_eq(bezel_toolset_add(set, &late, &err), BEZEL_OK);
+    ask("Dim.", -1);
+    ck_assert_str_eq(first_call(), "dim");
+    bezel_agent_free(agent);
+    agent = NULL;
+    bezel_toolset_free(set);
+}
+END_TEST
+
+START_TEST(no_call_is_made_where_none_may_be)
+{
+    bezel_toolset *set = switches();
+    options.tool_choice = "none";
+    options.generate.max_tokens = 16;
+    begin();
+    ask("On, please.", -1);
+    ck_assert_uint_eq(bezel_value_count(turn_result().calls), 0);
+    ck_assert(isnan(turn_result().call_probability));
+    bezel_agent_free(agent);
+    agent = NULL;
+    bezel_toolset_free(set);
+}
+END_TEST
+
+START_TEST(a_turn_that_is_free_to_call_tells_how_probable_a_call_was)
+{
+    bezel_toolset *set = switches();
+    options.generate.max_tokens = 4;
+    begin();
+    ask("On, please.", -1);
+    double free_probability = turn_result().call_probability;
+    ck_assert(free_probability > 0 && free_probability < 1);
+    bezel_agent_free(agent);
+    agent = NULL;
+    options.generate.call_bias = 50.0F;
+    begin();
+    ask("On, please.", -1);
+    ck_assert_double_eq(turn_result().call_probability, free_probability); /* the model's, before the bias */
+    bezel_agent_free(agent);
+    agent = NULL;
+    options.constrain = 0;
+    begin();
+    ask("On, please.", -1);
+    ck_assert(isnan(turn_result().call_probability));
+    bezel_agent_free(agent);
+    agent = NULL;
+    bezel_toolset_free(set);
+}
+END_TEST
+
+START_TEST(a_set_that_no_constraint_can_be_made_of_is_used_freely_and_said)
+{
+    bezel_toolset *set = switches();
+    small_profile.call_marker = "CALL: ";
+    options.generate.max_tokens = 8;
+    begin();
+    bezel_agent_event event = {.size = sizeof event};
+    ck_assert_int_eq(bezel_agent_send(agent, "On.", SIZE_MAX, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_agent_event_next(agent, &event), 1);
+    ck_assert_uint_eq(event.type, BEZEL_AGENT_NOTE);
+    ck_assert(strstr(event.text, "without a constraint") != NULL);
+    bezel_agent_free(agent);
+    agent = NULL;
+    options.tool_choice = "required";
+    begin();
+    ck_assert_int_eq(bezel_agent_send(agent, "On.", SIZE_MAX, &err), BEZEL_ERR_UNSUPPORTED);
+    bezel_agent_free(agent);
+    agent = NULL;
+    bezel_toolset_free(set);
+}
+END_TEST
+
 Suite *turn_suite(void)
 {
     Suite *s = suite_create("turn");
@@ -246,6 +374,11 @@ Suite *turn_suite(void)
     tcase_add_test(t, another_thread_may_cancel_at_any_time_and_the_agent_goes_on);
     tcase_add_test(t, an_agent_may_be_freed_while_its_turn_runs);
     tcase_add_test(t, a_failing_allocation_at_any_point_of_a_chat_turn_is_an_error_without_a_leak);
+    tcase_add_test(t, a_required_call_is_made_whatever_the_model_prefers);
+    tcase_add_test(t, a_tool_that_is_chosen_by_name_is_called_even_when_it_was_added_later);
+    tcase_add_test(t, no_call_is_made_where_none_may_be);
+    tcase_add_test(t, a_turn_that_is_free_to_call_tells_how_probable_a_call_was);
+    tcase_add_test(t, a_set_that_no_constraint_can_be_made_of_is_used_freely_and_said);
     suite_add_tcase(s, t);
     return s;
 }

@@ -102,7 +102,7 @@ test("wrong use has status 2 and says what is right, on standard error", functio
     { "parse", "--tools", tools, "--stopped", "maybe", "x" }, { "get", "http://127.0.0.1/x" },
     { "get", "http://127.0.0.1/x", "--sha256", "zz" }, { "run" }, { "stats", "no_view" }, { "score", "--top", "65", "x" },
     { "complete", "--isa", "mmx", "--model", P, "x" }, { "complete", "--activations", "q4", "--model", P, "x" },
-    { "ask", "--profile", "alpaca", "--model", P, "x" } }
+    { "ask", "--profile", "alpaca", "--model", P, "x" }, { "ask", "--constrain", "maybe", "--model", P, "x" } }
   for _, row in ipairs(rows) do
     local out, status, err = run(row)
     eq(status, 2, table.concat(row, " "))
@@ -318,6 +318,18 @@ for name, model in pairs { pretrained = P, instruct = I } do
     eq(keys(r.results[1]), "error name")
   end)
 end
+
+test("ask --tool-choice says whether there is a call, and --constrain off leaves it to the model", function()
+  local function calls(...)
+    return #object { "ask", "--json", "--model", P, "--tools", tools, "--results", results, "--max-tokens", "40", ... }.calls
+  end
+  eq(calls("--tool-choice", "required", "Probe it."), 1)
+  eq(calls("--tool-choice", "probe", "Probe it."), 1)
+  eq(calls("--constrain", "off", "Probe it."), 1)
+  local _, status, err = run { "ask", "--model", P, "--tools", tools, "--tool-choice", "prove", "Probe it." }
+  eq(status, 1)
+  match(err, "no tool prove")
+end)
 
 test("ask for people streams text; calls and notes go to standard error", function()
   local out, status, err = run { "ask", "--model", P, "--tools", tools, "--results", results, "Probe it." }

@@ -39,6 +39,28 @@ for _, kind in ipairs { "pretrained", "instruct" } do
   end)
 end
 
+t.test("a turn tells how probable a call was, where calls are constrained", function()
+  local c <close> = chat(function() return "fine" end)
+  local turn = assert(c:ask "How is it?")
+  t.ok(turn.call_probability > 0.5 and turn.call_probability <= 1)
+  t.ok(turn.usage.forced_tokens >= 0)
+  local free <close> = chat(function() return "fine" end, { constrain = false })
+  turn = assert(free:ask "How is it?")
+  t.eq(turn.call_probability, nil)
+  t.eq(turn.usage.forced_tokens, 0)
+  t.eq(#turn.calls, 1)
+end)
+
+t.test("tool_choice names the tool of the first call; a name that is no tool is an error of the turn", function()
+  local c <close> = chat(function() return "fine" end, { tool_choice = "probe", call_bias = -5 })
+  t.eq(assert(c:ask "How is it?").calls[1].name, "probe")
+  local wrong <close> = chat(function() return "fine" end, { tool_choice = "prove" })
+  local turn, message, code = wrong:ask "How is it?"
+  t.eq(turn, nil)
+  t.match(message, "no tool prove")
+  t.eq(code, "missing")
+end)
+
 t.test("on_event sees text, calls and results in order", function()
   local c <close> = chat(function() return "fine" end)
   local order, text = {}, {}

@@ -475,6 +475,76 @@ static bezel_status trie_once(test_world *tw, void *ctx)
     return status;
 }
 
+START_TEST(the_constraint_of_a_set_of_tools_lets_its_calls_through_and_nothing_else)
+{
+    bezel_toolset *set = NULL;
+    bezel_constraint *all = NULL, *one = NULL;
+    bezel_error err = {.size = (uint32_t)sizeof err};
+    ck_assert_int_eq(bezel_toolset_new(&set, tiny.engine, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_toolset_constraint(&all, set, tiny.model, NULL, NULL, &err), BEZEL_ERR_ARGUMENT);
+    ck_assert_int_eq(bezel_toolset_add_list(set, read_json(constraint_tools), &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_toolset_constraint(&all, set, tiny.model, NULL, NULL, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_toolset_constraint(&one, set, tiny.model, "get_time", NULL, &err), BEZEL_OK);
+    bezel_toolset_free(set); /* they stand alone */
+    static const struct {
+        const char *text;
+        int all, one;
+    } rows[] = {{"FUNCTION_CALL: get_time()", 1, 1},
+                {"FUNCTION_CALL: weather(city=\"Oslo\", days=3)", 1, 0},
+                {"FUNCTION_CALL: weather(days=3)", 0, 0},
+                {"FUNCTION_CALL: get_times()", 0, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bz_call_state s;
+        bz_call_start(&s, all->form, 0);
+        ck_assert_int_eq(bz_call_feed_bytes(&s, all->form, rows[i].text, strlen(rows[i].text)), rows[i].all);
+        bz_call_start(&s, one->form, 0);
+        ck_assert_int_eq(bz_call_feed_bytes(&s, one->form, rows[i].text, strlen(rows[i].text)), rows[i].one);
+    }
+    bezel_constraint_free(one);
+    bezel_constraint_free(all);
+}
+END_TEST
+
+START_TEST(the_constraint_of_a_set_names_the_tool_that_is_not_there)
+{
+    bezel_toolset *set = NULL;
+    bezel_constraint *c = NULL;
+    bezel_error err = {.size = (uint32_t)sizeof err};
+    ck_assert_int_eq(bezel_toolset_new(&set, tiny.engine, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_toolset_add_list(set, read_json(constraint_tools), &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_toolset_constraint(&c, set, tiny.model, "nothing", NULL, &err), BEZEL_ERR_MISSING);
+    ck_assert_ptr_null(c);
+    ck_assert(strstr(err.text, "nothing") != NULL);
+    bezel_toolset_free(set);
+}
+END_TEST
+
+/* The canonical text of bezel_call_render is one that the machine writes. */
+START_TEST(a_rendered_call_is_one_that_the_constraint_writes)
+{
+    static const struct {
+        const char *name, *arguments;
+    } rows[] = {{"get_time", "{}"},
+                {"get_timer", "{\"id\":-12}"},
+                {"weather", "{\"city\":\"Sao \\\"P\\\"\",\"units\":\"c\",\"days\":17}"},
+                {"weather", "{\"city\":\"K\u00f6ln\"}"},
+                {"all.kinds", "{\"n\":0.25,\"m\":-49,\"e\":null,\"nul\":null}"},
+                {"all.kinds", "{\"n\":0.1,\"m\":49,\"e\":true,\"u\":[true,false],\"o\":{}}"},
+                {"tag", "{\"l\":[\"b\",\"a\"],\"x\":[1,20,-3],\"f\":2.5}"}};
+    bezel_constraint *c = calls("function_call", 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *text = NULL;
+        size_t size = 0;
+        bz_call_state s;
+        ck_assert_int_eq(bezel_call_render(&text, &size, tiny.engine, rows[i].name, read_json(rows[i].arguments), NULL), BEZEL_OK);
+        bz_call_start(&s, c->form, 0);
+        ck_assert_msg(bz_call_feed_bytes(&s, c->form, text, size) && bz_call_can_end(&s, c->form), "%s", text);
+        bezel_text_free(tiny.engine, text);
+    }
+    bezel_constraint_free(c);
+}
+END_TEST
+
 START_TEST(a_failing_allocation_is_an_error_without_a_leak)
 {
     tiny_model t;
@@ -507,6 +577,9 @@ Suite *constraint_suite(void)
     tcase_add_loop_test(t, random_logits_still_give_valid_calls, 0, 5);
     tcase_add_test(t, a_choice_is_one_of_the_texts);
     tcase_add_test(t, options_that_make_no_sense_are_named);
+    tcase_add_test(t, the_constraint_of_a_set_of_tools_lets_its_calls_through_and_nothing_else);
+    tcase_add_test(t, the_constraint_of_a_set_names_the_tool_that_is_not_there);
+    tcase_add_test(t, a_rendered_call_is_one_that_the_constraint_writes);
     tcase_add_test(t, a_failing_allocation_is_an_error_without_a_leak);
     suite_add_tcase(suite, t);
     return suite;

@@ -76,6 +76,16 @@ typedef struct bezel_agent_options {
     const char *conversation;
     /* name for the journal, or NULL (default); copied */
     const char *user;
+    /* "auto" (NULL, default): the model decides; "none": the tools are shown, but a turn answers in text; "required": the
+     * first model call of a turn calls; a tool's name: it calls that tool. Later model calls of the turn are free to answer.
+     * Required calls are always constrained. Copied */
+    const char *tool_choice;
+    /* 1 (default): calls are written under a constraint (bezel_toolset_constraint), so that each has a name and arguments of the
+     * set; generate.call_bias weighs calls against text. Where no constraint can be made of the set, a note tells it. 0: the
+     * model writes freely. A constraint in generate is used in place of this one */
+    uint32_t constrain;
+    /* 0 */
+    uint32_t reserved;
 } bezel_agent_options;
 
 /* Fills the options with the defaults above.
@@ -91,7 +101,7 @@ BEZEL_API void bezel_agent_options_init(bezel_agent_options *out);
  *   Thread   any
  *   Errors   RANGE for an option; ARGUMENT for a journal of another size or a NULL stop string; MISSING when no profile
  *            fits; IO when background finds no descriptor; those of bezel_session_new. *out is NULL. Options of the
- *            generation are checked by the first model call
+ *            generation are checked by the first model call, tool_choice by bezel_agent_send
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_new(bezel_agent **out, bezel_model *model, const bezel_agent_options *options,
                                        bezel_error *err);
@@ -108,8 +118,8 @@ BEZEL_API void bezel_agent_free(bezel_agent *agent);
  * and the result of the turn before are gone.
  *   Owns     text is copied
  *   Thread   that of the agent
- *   Errors   BUSY while a turn runs; LIMIT for a system text or tools over 1 GiB. The history is as it was, no turn
- *            runs
+ *   Errors   BUSY while a turn runs; LIMIT for a system text or tools over 1 GiB; MISSING when tool_choice names no tool; those of
+ *            bezel_toolset_constraint. The history is as it was, no turn runs
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_send(bezel_agent *agent, const char *text, size_t size, bezel_error *err);
 
@@ -216,6 +226,11 @@ typedef struct bezel_agent_turn {
     /* microseconds from send to the first text or call (-1 = there was none) and to the end, the host's pauses
      * included */
     int64_t first_token_us, total_us;
+    /* of n_generated, how many a constraint left no choice for */
+    uint64_t n_forced;
+    /* probability that the first model call gave to a call as its beginning, before call_bias; NaN unless it was constrained and
+     * free to answer in text */
+    double call_probability;
 } bezel_agent_turn;
 
 /* The last turn, once step has told its end.

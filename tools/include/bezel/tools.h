@@ -21,6 +21,7 @@
 #define BEZEL_TOOLS_H
 
 #include <bezel/chat.h>
+#include <bezel/constraint.h>
 #include <bezel/value.h>
 
 #ifdef __cplusplus
@@ -164,6 +165,16 @@ BEZEL_API size_t bezel_toolset_warning_count(const bezel_toolset *tools);
  *   Thread   that of the set
  *   Since    0.1 */
 BEZEL_API const char *bezel_toolset_warning(const bezel_toolset *tools, size_t i);
+
+/* The constraint under which a model can call nothing but these tools, with arguments of their schemas; only: the name of the
+ * one tool that may be called, NULL = all. options NULL are the defaults; kind and functions of them are not read. Tools
+ * that are added later are not part of it.
+ *   Owns     *out is the caller's, free with bezel_constraint_free before the model; the set may go at once
+ *   Thread   that of the set
+ *   Errors   MISSING when only is no tool of the set; ARGUMENT for an empty set; those of bezel_constraint_new. *out is NULL
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_toolset_constraint(bezel_constraint **out, const bezel_toolset *tools, bezel_model *model,
+                                                const char *only, const bezel_constraint_options *options, bezel_error *err);
 
 /* --- A running call ----------------------------------------------------------------------- */
 /* For the function of a tool, on its thread, until it has answered. NULL is accepted. */

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* Which constraint a model call of an agent is under. The set's constraint is compiled once and again only after tools were
+ * added; a choice of tool holds for the first model call of a turn, since a later one has results to answer with. Answers
+ * that must be text and answers whose beginning is given (agent_branch.c) are not constrained. A call of an earlier model
+ * call is not masked: a small model then writes it again with one more argument (measured with the 270M model), where
+ * agent_branch.c leads it to another tool. */
+#include <string.h>
+
+#include "agent_impl.h"
+
+static int constraint_choice_is(const bezel_agent *a, const char *name)
+{
+    return a->tool_choice && strcmp(a->tool_choice, name) == 0;
+}
+
+int bz_agent_must_call(const bezel_agent *a)
+{
+    return a->tool_choice && !constraint_choice_is(a, "auto") && !constraint_choice_is(a, "none");
+}
+
+void bz_agent_constraint_free(bezel_agent *a)
+{
+    bezel_constraint_free(a->constraint);
+    bezel_constraint_free(a->first_constraint);
+    a->constraint = a->first_constraint = NULL;
+    a->n_constrained = 0;
+}
+
+static bezel_status constraint_compile(bezel_agent *a, bezel_error *err)
+{
+    const bezel_toolset *tools = a->options.tools;
+    const int must = bz_agent_must_call(a), any = must && constraint_choice_is(a, "required");
+    bezel_constraint_options o;
+    bezel_status st = BEZEL_OK;
+    if (strcmp(a->options.tool_profile->call_marker, "FUNCTION_CALL: ") != 0)
+        return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "agent", "no dialect begins calls with \"%.40s\"",
+                       a->options.tool_profile->call_marker);
+    if (must && a->options.generate.constraint)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "agent", "tool_choice %.64s and another constraint exclude each other",
+                       a->tool_choice);
+    bezel_constraint_options_init(&o);
+    o.max_calls = a->options.max_calls < 16 ? a->options.max_calls : 16;
+    if (a->options.constrain || any)
+        st = bezel_toolset_constraint(&a->constraint, tools, a->model, NULL, &o, err);
+    if (st == BEZEL_OK && must && !any)
+        st = bezel_toolset_constraint(&a->first_constraint, tools, a->model, a->tool_choice, &o, err);
+    return st;
+}
+
+bezel_status bz_agent_constraint_make(bezel_agent *a, bezel_error *err)
+{
+    const int must = bz_agent_must_call(a);
+    bezel_error why = BEZEL_ERROR_INIT;
+    if (must && !bz_agent_has_tools(a))
+        return bz_fail(err, BEZEL_ERR_MISSING, "agent", "tool_choice is %.64s and there is no tool", a->tool_choice);
+    if (!bz_agent_has_tools(a) || (!must && (!a->options.constrain || a->options.generate.constraint || a->answer_only)) ||
+        a->n_constrained == bezel_toolset_count(a->options.tools))
+        return BEZEL_OK;
+    bz_agent_constraint_free(a);
+    bezel_status st = constraint_compile(a, &why);
+    if (st == BEZEL_OK || (!must && st != BEZEL_ERR_MEMORY))
+        a->n_constrained = bezel_toolset_count(a->options.tools);
+    if (st == BEZEL_OK)
+        return st;
+    if (!must && st != BEZEL_ERR_MEMORY)
+        return bz_agent_note(a, err, "calls are written without a constraint: %s", why.text);
+    bz_agent_constraint_free(a);
+    bz_error_copy(err, &why);
+    return st;
+}
+
+void bz_agent_constraint_set(const bezel_agent *a, bezel_generate_options *o)
+{
+    const int must = a->step == 1 && bz_agent_must_call(a);
+    if (o->constraint || a->answer_only || a->n_forced)
+        return;
+    if (must)
+        o->constraint = a->first_constraint ? a->first_constraint : a->constraint;
+    else if (a->options.constrain)
+        o->constraint = a->constraint;
+    if (o->constraint)
+        o->calls = must ? BEZEL_CALLS_REQUIRED : BEZEL_CALLS_AUTO;
+}
