@@ -22,7 +22,7 @@ typedef struct cmd_options {
     const char *subcommand;
     const char *usage; /* first line of its help */
     const char *model, *store, *isa, *affinity, *activations, *kv, *head, *kind, *profile, *system, *context, *user, *conversation;
-    const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow, *tool_choice, *constrain, *prompts, *sessions, *tests;
+    const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow, *tool_choice, *constrain, *schema, *prompts, *sessions, *tests;
     const char *stops[CMD_MAX_STOPS];
     int n_stops;
     int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit;

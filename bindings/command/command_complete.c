@@ -41,18 +41,36 @@ static bezel_status complete_run(bezel_job *job, bezel_generation *g, bezel_erro
     return bezel_generation_get(job, g, err);
 }
 
+/* The constraint of --schema, NULL without it. */
+static int complete_constraint(bezel_constraint **out, cmd_host *host, const cmd_options *o) {
+    bezel_constraint_options options;
+    bezel_tree *tree;
+    bezel_value *schema = NULL;
+    if (!o->schema) return CMD_OK;
+    if (bezel_tree_new(&tree, host->engine, &host->error) != BEZEL_OK) return cmd_host_fail(host);
+    int status = cmd_read_json(&schema, tree, o->schema, host);
+    bezel_constraint_options_init(&options);
+    options.kind = BEZEL_CONSTRAINT_JSON;
+    options.schema = schema;
+    if (status == CMD_OK && bezel_constraint_new(out, host->model, &options, &host->error) != BEZEL_OK)
+        status = cmd_host_fail(host);
+    bezel_tree_free(tree);
+    return status;
+}
+
 int cmd_complete(int argc, char **argv) {
-    cmd_options o = {.subcommand = "complete", .usage = "complete [--max-tokens N] [--temperature X] [--stop S] [text]"};
+    cmd_options o = {.subcommand = "complete", .usage = "complete [--max-tokens N] [--temperature X] [--stop S] [--schema FILE] [text]"};
     cmd_host host = {0};
     bezel_session_options session_options;
     bezel_session *session = NULL;
     bezel_job *job = NULL;
+    bezel_constraint *constraint = NULL;
     bezel_generate_options options;
     bezel_generation g = {.size = sizeof g};
     char *text = NULL;
     size_t size = 0;
     int status =
-        cmd_options_read(&o, argc, argv, CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS " plain lookup json");
+        cmd_options_read(&o, argc, argv, CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS " plain lookup json schema");
     if (status != CMD_OK) return status;
     bezel_generate_options_init(&options);
     bezel_sampling_greedy(&options.sampling);
@@ -61,6 +79,8 @@ int cmd_complete(int argc, char **argv) {
     session_options.lookup = (uint32_t)o.lookup;
     if ((status = cmd_read_input(&text, &size, &o)) != CMD_OK) goto done;
     if ((status = cmd_host_model(&host, &o)) != CMD_OK) goto done;
+    if ((status = complete_constraint(&constraint, &host, &o)) != CMD_OK) goto done;
+    options.constraint = constraint;
     cmd_interrupt_watch();
     uint32_t flags = BEZEL_TOKENIZE_BOS | (o.plain ? 0u : BEZEL_TOKENIZE_SPECIAL);
     if (bezel_session_new(&session, host.model, &session_options, &host.error) != BEZEL_OK ||
@@ -73,6 +93,7 @@ int cmd_complete(int argc, char **argv) {
 done:
     bezel_job_free(job);
     bezel_session_free(session);
+    bezel_constraint_free(constraint);
     free(text);
     cmd_host_free(&host);
     return status;

@@ -45,6 +45,7 @@ static const option_row option_rows[] = {
     {"overflow", KIND_TEXT, AT(overflow), 0, 0, 0, "HOW", "drop_oldest (default) or error when the context is full"},
     {"tool-choice", KIND_TEXT, AT(tool_choice), 0, 0, 0, "NAME", "auto (default), none, required, or the tool to call first"},
     {"constrain", KIND_TEXT, AT(constrain), 0, 0, 0, "on|off", "calls are held to the schemas of the tools; default on"},
+    {"schema", KIND_TEXT, AT(schema), 0, 0, 0, "FILE", "JSON schema: the answer is JSON of it"},
     {"stop", KIND_STOP, 0, 0, 0, 0, "TEXT", "stop string; may be given several times"},
     {"threads", KIND_INTEGER, AT(threads), 0, 256, 0, "N", "0 = one a core"},
     {"affinity", KIND_TEXT, AT(affinity), 0, 0, 0, "LIST", "processors the threads stay on, such as 0,2-3; the first is the caller's own"},

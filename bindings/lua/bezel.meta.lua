@@ -90,7 +90,9 @@ function model:detokenize(ids, options) end
 ---@field tokens_per_second number
 ---Continues a raw text, without template.
 ---@param text string
----@param options? bezel.generate_options|{special?: boolean}
+---schema (a table, or JSON text, which keeps the order of properties): the answer is JSON of this schema. choices: it is one of
+---these texts.
+---@param options? bezel.generate_options|{special?: boolean, schema?: table|string, choices?: string[]}
 ---@return bezel.completion? result
 ---@return string? message
 ---@return bezel.code? code

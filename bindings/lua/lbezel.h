@@ -49,6 +49,7 @@ void lbezel_object_type(lua_State *L, const char *type, const luaL_Reg *methods)
 #define LBEZEL_TREE "bezel.tree"
 #define LBEZEL_JOB "bezel.job"
 #define LBEZEL_SESSION "bezel.session"
+#define LBEZEL_CONSTRAINT "bezel.constraint"
 #define LBEZEL_BATCH "bezel.batch"
 #define LBEZEL_TEXT "bezel.text"
 #define LBEZEL_STREAM "bezel.stream"

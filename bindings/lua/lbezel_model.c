@@ -187,12 +187,71 @@ static bezel_status complete_run(lua_State *L, lbezel_object *s, lbezel_object *
     return st;
 }
 
+static void constraint_release(void *handle) { bezel_constraint_free(handle); }
+
+/* Texts of the list at the top as choices; the list keeps them. Raises. */
+static const char **choices_get(lua_State *L, size_t *out_n) {
+    if (!lua_istable(L, -1)) luaL_error(L, "option choices: a list of texts expected, got %s", luaL_typename(L, -1));
+    size_t n = *out_n = lua_rawlen(L, -1);
+    const char **choices = lua_newuserdatauv(L, (n + 1) * sizeof *choices, 0);
+    for (size_t i = 0; i < n; i++) {
+        if (lua_rawgeti(L, -2, (lua_Integer)(i + 1)) != LUA_TSTRING)
+            luaL_error(L, "option choices: text %d is a %s", (int)(i + 1), luaL_typename(L, -1));
+        choices[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    return choices;
+}
+
+/* What the options schema and choices (at index 3) make of the answer, NULL in *out without them; pushes what holds it. */
+static bezel_status complete_constraint(lua_State *L, bezel_model *model, bezel_constraint **out, bezel_error *err) {
+    bezel_constraint_options o;
+    bezel_status st = BEZEL_OK;
+    bezel_value *schema = NULL;
+    size_t size;
+    *out = NULL;
+    bezel_constraint_options_init(&o);
+    lbezel_object *c = model_part(L, LBEZEL_CONSTRAINT, 1, constraint_release);
+    if (lbezel_option_push(L, 3, "choices") != LUA_TNIL) {
+        o.kind = BEZEL_CONSTRAINT_CHOICE;
+        o.choices = choices_get(L, &o.n_choices);
+    } else if (lbezel_option_push(L, 3, "schema") != LUA_TNIL) {
+        const int at = lua_gettop(L);
+        lbezel_object *tree = lbezel_tree_push(L);
+        o.kind = BEZEL_CONSTRAINT_JSON;
+        if (lua_type(L, at) == LUA_TSTRING) {
+            const char *text = lua_tolstring(L, at, &size);
+            st = bezel_json_read(&schema, tree->handle, text, size, err);
+        } else {
+            schema = lbezel_value_get(L, at, tree->handle);
+        }
+        o.schema = schema;
+    } else {
+        return BEZEL_OK;
+    }
+    if (st == BEZEL_OK) st = bezel_constraint_new(out, model, &o, err);
+    if (st == BEZEL_OK) lbezel_object_set(c, *out);
+    return st;
+}
+
+/* Takes the blank, with which an answer behind a text without one begins, off the text of the result at the top. */
+static void complete_strip(lua_State *L) {
+    lua_getfield(L, -1, "text");
+    const char *text = lua_tostring(L, -1);
+    if (text[0] == ' ') {
+        lua_pushstring(L, text + 1);
+        lua_setfield(L, -3, "text");
+    }
+    lua_pop(L, 1);
+}
+
 /* model:complete(text, options) -> {text, stop_reason, prompt_tokens, tokens_generated, generation_time,
  * tokens_per_second} | nil, message, code. Raw text, no template. */
 static int model_complete(lua_State *L) {
-    static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "special", NULL};
+    static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "special", "schema", "choices", NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_model *model = model_check(L, 1);
+    bezel_constraint *constraint = NULL;
     size_t size;
     const char *text = luaL_checklstring(L, 2, &size);
     lua_settop(L, 3);
@@ -202,6 +261,8 @@ static int model_complete(lua_State *L) {
     bezel_session_options session_options;
     lbezel_session_options(L, 3, &session_options);
     lbezel_generate_options(L, 3, &options); /* pushes the anchor of the stop strings */
+    if (!lua_isnil(L, 3) && complete_constraint(L, model, &constraint, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    options.constraint = constraint;
     uint32_t flags = BEZEL_TOKENIZE_BOS | (lbezel_option_bool(L, 3, "special", 0) ? BEZEL_TOKENIZE_SPECIAL : 0u);
     lbezel_object *s = model_part(L, LBEZEL_SESSION, 1, session_release);
     lbezel_object *j = model_part(L, LBEZEL_JOB, -1, job_release);
@@ -210,6 +271,7 @@ static int model_complete(lua_State *L) {
     lbezel_object_set(s, session);
     bezel_status st = bezel_session_append_text(session, text, size, flags, &err);
     if (st == BEZEL_OK) st = complete_run(L, s, j, &options, &err);
+    if (st == BEZEL_OK && constraint) complete_strip(L);
     lbezel_object_end(j);
     lbezel_object_end(s);
     return st == BEZEL_OK ? 1 : lbezel_fail(L, &err);
@@ -316,5 +378,6 @@ void lbezel_model_open(lua_State *L) {
     lbezel_object_type(L, LBEZEL_MODEL, methods);
     lbezel_object_type(L, LBEZEL_JOB, NULL);
     lbezel_object_type(L, LBEZEL_SESSION, NULL);
+    lbezel_object_type(L, LBEZEL_CONSTRAINT, NULL);
     luaL_setfuncs(L, functions, 0);
 }

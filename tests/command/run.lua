@@ -186,6 +186,18 @@ test("score has an entry a token, the first without logprob", function()
   assert(#object { "score", "--model", tiny, "--plain", "<end_of_turn>" }.positions > 2)
 end)
 
+test("complete --schema gives JSON of the schema whatever the model prefers", function()
+  local schema = write("schema.json", '{"type":"object","properties":{"n":{"type":"integer","minimum":3,"maximum":7},' ..
+    '"ok":{"type":"boolean"}},"required":["n","ok"]}')
+  local r = object { "complete", "--model", tiny, "--schema", schema, "Say it: " }
+  eq(r.stop_reason, "eos")
+  local value = json.decode(r.text)
+  assert(value.n >= 3 and value.n <= 7 and type(value.ok) == "boolean", r.text)
+  local _, status, err = run { "complete", "--model", tiny, "--schema", "/no/such.json", "x" }
+  eq(status, 1)
+  match(err, "no/such")
+end)
+
 test("complete gives text, ids without the end token, why it stopped and timings", function()
   local r = object { "complete", "--model", P, "--max-tokens", "20", "--temperature", "0", "Result: probe = 1\nAssistant:" }
   eq(keys(r), "ids stop_reason text timings")

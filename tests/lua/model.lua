@@ -15,6 +15,22 @@ t.test("a model says its kind, name and shape", function()
   t.eq(tostring(p), "bezel.model (closed)")
 end)
 
+t.test("an answer under a schema is JSON of it, one among choices is one of them", function()
+  local model <close> = assert(bezel.load(t.model "pretrained"))
+  local r = assert(model:complete("Say it:", { schema = { type = "object", properties = { n = { type = "integer", minimum = 3, maximum = 7 } },
+    required = { "n" } } }))
+  local n = assert(bezel.json.decode(r.text)).n
+  t.ok(n >= 3 and n <= 7)
+  r = assert(model:complete("Say it:", { schema = '{"enum": ["red", "blue"]}' }))
+  t.ok(r.text == '"red"' or r.text == '"blue"')
+  r = assert(model:complete("Say it:", { choices = { "yes", "no" } }))
+  t.ok(r.text == "yes" or r.text == "no")
+  t.code("argument", model:complete("x", { choices = { "yes", "yes" } }))
+  t.raises("a list of texts", model.complete, model, "x", { choices = 1 })
+  t.raises("text 2", model.complete, model, "x", { choices = { "a", true } })
+  t.code("truncated", model:complete("x", { schema = "{" }))
+end)
+
 t.test("progress ends at one and its errors end the load", function()
   local last = 0
   local model = assert(bezel.load(t.model "pretrained", { map = false, check = true, progress = function(done)
