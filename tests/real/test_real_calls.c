@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls of the real model under the constraint of a set of tools: the demo's question. */
+#include <bezel/agent.h>
+
+#include <check.h>
+#include <string.h>
+
+#include "support/real_model.h"
+
+Suite *real_calls_suite(void);
+
+static real_model real;
+static bezel_toolset *tools;
+
+static const char calls_tools[] =
+    "[{\"name\":\"get_weather_forecast\",\"description\":\"Weather forecast of a city\",\"parameters\":{\"type\":\"object\","
+    "\"properties\":{\"location\":{\"type\":\"string\",\"description\":\"Name of the city\"},"
+    "\"days\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":7}},\"required\":[\"location\",\"days\"]}},"
+    "{\"name\":\"get_weather_alerts\",\"description\":\"Weather warnings for a city\",\"parameters\":{\"type\":\"object\","
+    "\"properties\":{\"location\":{\"type\":\"string\",\"description\":\"Name of the city\"},"
+    "\"severity\":{\"type\":\"string\",\"enum\":[\"all\",\"severe\",\"extreme\"]}},\"required\":[\"location\"]}}]";
+
+static void setup(void)
+{
+    bezel_tree *tree = NULL;
+    bezel_value *list = NULL;
+    real_model_open(&real, NULL);
+    ck_assert_int_eq(bezel_tree_new(&tree, real.engine, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_json_read(&list, tree, calls_tools, strlen(calls_tools), NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_toolset_new(&tools, real.engine, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_toolset_add_list(tools, list, NULL), BEZEL_OK);
+    bezel_tree_free(tree);
+}
+
+static void teardown(void)
+{
+    bezel_toolset_free(tools);
+    real_model_close(&real);
+}
+
+START_TEST(the_question_about_tokyo_gets_the_call_that_was_chosen_with_its_arguments)
+{
+    static const char *const choices[] = {"required", "get_weather_forecast", "get_weather_alerts"};
+    for (size_t i = 0; i < 3; i++) {
+        bezel_error err = BEZEL_ERROR_INIT;
+        bezel_agent_options o;
+        bezel_agent *agent = NULL;
+        bezel_agent_turn turn = {.size = sizeof turn};
+        bezel_status st;
+        size_t size = 0;
+        bezel_agent_options_init(&o);
+        o.tools = tools;
+        o.tool_choice = choices[i];
+        o.generate.max_tokens = 80;
+        ck_assert_msg(bezel_agent_new(&agent, real.model, &o, &err) == BEZEL_OK, "%s", err.text);
+        ck_assert_int_eq(bezel_agent_send(agent,
+                                          "I'm traveling to Tokyo next week. What's the 5-day forecast, and are there any severe "
+                                          "weather warnings?",
+                                          SIZE_MAX, &err),
+                         BEZEL_OK);
+        while ((st = bezel_agent_step(agent, -1, &err)) > 0 && st != BEZEL_DONE)
+            continue;
+        ck_assert_msg(st == BEZEL_DONE, "%s", err.text);
+        ck_assert_int_eq(bezel_agent_result(agent, &turn, &err), BEZEL_OK);
+        const bezel_value *call = bezel_value_at(turn.calls, 0), *arguments = bezel_value_get(call, "arguments");
+        ck_assert_str_eq(bezel_value_text(bezel_value_get(call, "name"), &size), i == 2 ? choices[2] : "get_weather_forecast");
+        ck_assert_str_eq(bezel_value_text(bezel_value_get(arguments, "location"), &size), "Tokyo");
+        if (i < 2)
+            ck_assert_int_eq(bezel_value_integer(bezel_value_get(arguments, "days")), 5);
+        ck_assert_uint_gt(turn.n_forced, 0);
+        bezel_agent_free(agent);
+    }
+}
+END_TEST
+
+Suite *real_calls_suite(void)
+{
+    char path[1024];
+    Suite *s = suite_create("real_calls");
+    TCase *t = tcase_create("270m");
+    if (!real_model_path(path, sizeof path))
+        return s; /* not downloaded: nothing to test */
+    tcase_set_timeout(t, 120);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, the_question_about_tokyo_gets_the_call_that_was_chosen_with_its_arguments);
+    suite_add_tcase(s, t);
+    return s;
+}
