@@ -13,6 +13,8 @@
  * Tokens that nothing else could follow are not sampled at all, and where few are legal only their logits are computed, so a
  * constrained call also takes less time than a free one.
  *
+ * Where the prompt ends in something else than white space, as behind the "Assistant:" of a transcript, one blank comes first.
+ *
  * Only canonical text is written: one separator, no free white space, arguments as declared. What the form leaves open the
  * model decides, by the probabilities it gives to the tokens that are legal. */
 #ifndef BEZEL_CONSTRAINT_H

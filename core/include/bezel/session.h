@@ -325,7 +325,7 @@ typedef struct bezel_generation {
     /* alternatives at each token, as asked, at most the vocabulary */
     uint32_t n_top;
     /* [n_ids] natural log of each token's probability over the whole vocabulary at temperature 1, before bias and
-     * penalty; NULL unless asked for */
+     * penalty; under a constraint over the tokens that were legal; NULL unless asked for */
     const float *logprobs;
     /* [n_ids, n_top] likeliest ids, best first; NULL unless asked for */
     const int32_t *top_ids;
