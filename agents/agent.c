@@ -230,7 +230,7 @@ static bezel_status agent_reset(bezel_agent *a, bezel_error *err)
     a->answer_only = a->tool_choice && strcmp(a->tool_choice, "none") == 0;
     a->answer_lost = a->recorded = 0;
     a->n_tokens_forced = 0;
-    a->call_probability = NAN;
+    a->call_probability = (double)NAN;
     a->n_dropped_pending = 0;
     a->stop_reason = BEZEL_STOP_NONE;
     a->first_token_us = -1;

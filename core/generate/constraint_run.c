@@ -97,7 +97,7 @@ bezel_status bz_constraint_run_new(bz_constraint_run **out, const bezel_world *w
     run->vocab = c->model->vocab;
     run->choice = o->calls;
     run->bias = o->call_bias;
-    run->probability = NAN;
+    run->probability = (double)NAN;
     run->last = last;
     bz_ids_init(&run->forced, w);
     bz_strbuf_init(&run->text, w, 0);
