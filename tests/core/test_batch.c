@@ -2,12 +2,15 @@
 /* Batches: every answer is the one of its session alone, whoever joins, leaves, is cancelled or fails beside it. */
 #include <bezel/batch.h>
 
+#include "base/alloc.h"
+#include "base/job_impl.h"
 #include "compute/kernel.h"
 #include "support/test_world.h"
 #include "support/tiny_model.h"
 
 #include <check.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,7 +188,7 @@ static crowd all;
 START_TEST(thirty_two_sessions_answer_as_each_alone_on_every_level)
 {
     const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX}, chunks[] = {16, 128, 512};
-    for (size_t l = 0; l < 3; ++l) {
+    for (size_t l = 0; l < sizeof levels / sizeof *levels; ++l) {
         if (!bz_kernel_has(levels[l]))
             continue;
         for (uint32_t k = 0; k < 3; ++k) {
@@ -268,6 +271,34 @@ START_TEST(one_that_is_cancelled_or_freed_at_any_unit_ends_alone)
 }
 END_TEST
 
+/* A job that holds the worker inside one unit until it is let go, so that a job started after it has not ended. */
+typedef struct gate_job {
+    bezel_job job; /* first */
+    atomic_int is_in, is_open;
+} gate_job;
+
+static bezel_status gate_unit(bezel_job *job, bezel_error *err)
+{
+    gate_job *gate = (gate_job *)job;
+    (void)err;
+    atomic_store(&gate->is_in, 1);
+    while (!atomic_load(&gate->is_open))
+        (void)0;
+    return BEZEL_DONE;
+}
+
+static gate_job *gate_start(const bezel_job *beside)
+{
+    static const bz_job_ops ops = {.name = "gate", .unit = gate_unit};
+    gate_job *gate = bz_zalloc(beside->world, sizeof *gate);
+    ck_assert_ptr_nonnull(gate);
+    ck_assert_int_eq(bz_job_init(&gate->job, &ops, beside->world, beside->log, beside->worker, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_job_start(&gate->job, NULL), BEZEL_OK);
+    while (!atomic_load(&gate->is_in))
+        (void)0;
+    return gate;
+}
+
 START_TEST(a_step_of_any_job_computes_all_and_the_worker_does_it_too)
 {
     enum { N = 8 };
@@ -287,13 +318,15 @@ START_TEST(a_step_of_any_job_computes_all_and_the_worker_does_it_too)
             } while (st > 0 && st != BEZEL_DONE);
         }
         if (n_started == N) { /* the last batch of three: freed while the worker is at it */
-            bezel_job *job = all.job[0];
-            bezel_job_free(job);
+            bezel_job_free(all.job[0]);
             all.job[0] = member_job(all.session[0], 0);
+            gate_job *gate = gate_start(all.job[0]);
             ck_assert_int_eq(bezel_batch_add(all.batch, all.job[0], NULL), BEZEL_OK);
             ck_assert_int_eq(bezel_job_start(all.job[0], NULL), BEZEL_OK);
             ck_assert_int_eq(bezel_batch_remove(all.batch, all.job[0], NULL), BEZEL_ERR_BUSY);
+            atomic_store(&gate->is_open, 1);
             bezel_job_free(all.job[0]);
+            bezel_job_free(&gate->job);
             all.job[0] = member_job(all.session[0], 0);
         }
         for (uint32_t i = n_started == N; i < N; ++i) {
