@@ -254,10 +254,13 @@ START_TEST(what_differs_in_anything_is_not_found)
     ck_assert_int_eq(bezel_session_prefix(s, 41, &err), BEZEL_ERR_RANGE);
     ck_assert_int_eq(bezel_session_prefix(NULL, 1, &err), BEZEL_ERR_ARGUMENT);
     bezel_session_free(s);
+    const uint32_t other = t.engine->isa == BEZEL_ISA_SCALAR ? BEZEL_ISA_AVX2 : BEZEL_ISA_SCALAR;
     tiny_model_close(&t);
-    ck_assert_int_eq(open_status(&t, NULL, BEZEL_ISA_SCALAR, 0, &err), BEZEL_OK); /* another level */
-    ck_assert_int_eq(is_found(&t, PREFIX, 5, 2), 0);
-    tiny_model_close(&t);
+    if (bz_kernel_has(other)) { /* another level */
+        ck_assert_int_eq(open_status(&t, NULL, other, 0, &err), BEZEL_OK);
+        ck_assert_int_eq(is_found(&t, PREFIX, 5, 2), 0);
+        tiny_model_close(&t);
+    }
     tiny_model_open(&t, BEZEL_ISA_AUTO, 1, NULL); /* no folder */
     ck_assert_int_eq(is_found(&t, PREFIX, 5, 2), 0);
     tiny_model_close(&t);
