@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/job_impl.h"
 #include "compute/kernel.h"
+#include "model/decoder.h"
 #include "support/test_world.h"
 #include "support/tiny_model.h"
 
@@ -389,13 +390,14 @@ START_TEST(wrong_jobs_and_options_are_refused_by_name)
     ck_assert_int_eq(bezel_job_start(all.job[1], NULL), BEZEL_OK);
     const bezel_status status = bezel_batch_add(all.batch, all.job[1], &err);
     ck_assert(status == BEZEL_ERR_BUSY || status == BEZEL_OK); /* OK when the worker was that fast */
-    bezel_session *f32 = tiny_model_session(&all.tiny, 64, 16, BEZEL_ACTIVATIONS_F32);
-    ck_assert_int_eq(bezel_session_set(f32, (const int32_t[]){2, 20}, 2, NULL), BEZEL_OK);
-    bezel_job *job = member_job(f32, 0);
+    const uint32_t unlike = bz_decoder_default_q8(all.tiny.engine) ? BEZEL_ACTIVATIONS_F32 : BEZEL_ACTIVATIONS_Q8;
+    bezel_session *odd_one = tiny_model_session(&all.tiny, 64, 16, unlike);
+    ck_assert_int_eq(bezel_session_set(odd_one, (const int32_t[]){2, 20}, 2, NULL), BEZEL_OK);
+    bezel_job *job = member_job(odd_one, 0);
     ck_assert_int_eq(bezel_batch_add(all.batch, job, &err), BEZEL_ERR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(err.text, "activations"));
     bezel_job_free(job);
-    bezel_session_free(f32);
+    bezel_session_free(odd_one);
     crowd_free(&all, 0);
     bezel_batch_free(batch);
     tiny_model_close(&other);
