@@ -203,43 +203,32 @@ static void avx512_q8_quantize_amx(void *out, const float *x, size_t K)
     bz_amx_split(out, K);
 }
 
-/* One position has kernels of its own, the same with and without AMX. An empty range only asks. */
-#define AVX512_PRODUCT(name, several)                                                                                      \
-    static int name(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, \
-                    size_t x_stride, size_t T, size_t K)                                                                   \
-    {                                                                                                                      \
-        return (T == 1 && bz_avx512_decode(y, w, dtype, n_begin, n_end, x, K)) ||                                          \
-               several(y, y_stride, w, dtype, n_begin, n_end, x, x_stride, T, K);                                          \
-    }
-
-AVX512_PRODUCT(avx512_product, bz_avx512_matmul_q8)
-AVX512_PRODUCT(avx512_product_amx, bz_avx512_matmul_q8_amx)
-
 /* ---- table ------------------------------------------------------------------------------------------------------------ */
 
-#define AVX512_TABLE(level, level_name, product, row_size, quantize)          \
-    {                                                     \
-        .name = level_name,                               \
-        .isa = level,                                     \
-        .q8_row_size = row_size,            \
-        .q8_quantize = quantize,                \
-        .matmul_q8 = product,                             \
-        .matmul_q8_listed = bz_avx2_decode_listed,        \
-        .matmul_f32 = avx512_matmul_f32,                  \
-        .dequantize = avx512_dequantize,                  \
-        .rms_norm = bz_avx512_rms_norm,                   \
-        .geglu = bz_avx512_geglu,                         \
-        .add = bz_avx512_add,                             \
-        .rope = bz_avx512_rope,                           \
-        .key_expand = bz_avx512_key_expand,               \
-        .key_scores = bz_avx512_key_scores,               \
-        .key_softmax = bz_avx512_key_softmax,             \
-        .key_mix = bz_avx512_key_mix,                     \
-        .key_join = bz_avx512_key_join,                   \
-        .f32_to_f16 = bz_avx512_f32_to_f16,               \
-        .screen = bz_avx512_screen,                       \
+#define AVX512_TABLE(level, level_name, product, row_size, quantize)        \
+    {                                                                       \
+        .name = level_name,                                                 \
+        .isa = level,                                                       \
+        .q8_row_size = row_size,                                            \
+        .q8_quantize = quantize,                                            \
+        .matmul_q8 = product,                                               \
+        .matmul_q8_listed = bz_avx2_decode_listed,                          \
+        .matmul_f32 = avx512_matmul_f32,                                    \
+        .dequantize = avx512_dequantize,                                    \
+        .rms_norm = bz_avx512_rms_norm,                                     \
+        .geglu = bz_avx512_geglu,                                           \
+        .add = bz_avx512_add,                                               \
+        .rope = bz_avx512_rope,                                             \
+        .key_expand = bz_avx512_key_expand,                                 \
+        .key_scores = bz_avx512_key_scores,                                 \
+        .key_softmax = bz_avx512_key_softmax,                               \
+        .key_mix = bz_avx512_key_mix,                                       \
+        .key_join = bz_avx512_key_join,                                     \
+        .f32_to_f16 = bz_avx512_f32_to_f16,                                 \
+        .screen = bz_avx512_screen,                                         \
     }
 
-const bz_kernel bz_kernel_avx512 = AVX512_TABLE(BEZEL_ISA_AVX512, "avx512", avx512_product, bz_activation_row_size,
+const bz_kernel bz_kernel_avx512 = AVX512_TABLE(BEZEL_ISA_AVX512, "avx512", bz_avx512_matmul_q8, bz_activation_row_size,
                                                 avx512_q8_quantize);
-const bz_kernel bz_kernel_amx = AVX512_TABLE(BEZEL_ISA_AMX, "amx", avx512_product_amx, bz_amx_row_size, avx512_q8_quantize_amx);
+const bz_kernel bz_kernel_amx = AVX512_TABLE(BEZEL_ISA_AMX, "amx", bz_avx512_matmul_q8_amx, bz_amx_row_size,
+                                             avx512_q8_quantize_amx);

@@ -278,7 +278,7 @@ int bz_avx512_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype
     static const gemm512_copy copies[4] = {gemm512_plain, gemm512_min, gemm512_halves, gemm512_halves_min};
     if (!bz_quant_has_groups(dtype))
         return 0;
-    if (T == 1 && bz_avx2_decode(y, w, dtype, n_begin, n_end, x, K))
+    if (T == 1 && (bz_avx512_decode(y, w, dtype, n_begin, n_end, x, K) || bz_avx2_decode(y, w, dtype, n_begin, n_end, x, K)))
         return 1;
     const gemm512_copy multiply = copies[(bz_quant_part(dtype) == 16) * 2 + bz_quant_has_min(dtype)];
     const size_t row_size = bz_quant_row_size(dtype, K);
