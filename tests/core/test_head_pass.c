@@ -26,6 +26,7 @@ Suite *head_pass_suite(void);
 enum { V = 9001, D = 256, N_STATES = 160 };
 enum { MATRIX_PLAIN, MATRIX_TIES, MATRIX_EXTREMES, MATRIX_ZERO, N_MATRICES };
 static const uint32_t levels[] = {BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
+enum { N_LEVELS = sizeof levels / sizeof *levels };
 static const uint32_t types[] = {BZ_DTYPE_Q8_0, BZ_DTYPE_Q6_K, BZ_DTYPE_Q4_0, BZ_DTYPE_F16, BZ_DTYPE_F32};
 enum { N_TYPES = sizeof types / sizeof *types };
 
@@ -181,8 +182,8 @@ static void compare(int state, size_t n_forbidden)
 
 START_TEST(the_token_is_the_full_pass_s_at_every_level_type_and_matrix)
 {
-    const uint32_t isa = levels[_i % 2], dtype = types[_i / 2 % N_TYPES];
-    const int kind = _i / 2 / N_TYPES;
+    const uint32_t isa = levels[_i % N_LEVELS], dtype = types[_i / N_LEVELS % N_TYPES];
+    const int kind = _i / N_LEVELS / N_TYPES;
     if (!bz_kernel_has(isa))
         return;
     for (int use_q8 = 0; use_q8 < 2; use_q8++) {
@@ -365,7 +366,7 @@ Suite *head_pass_suite(void)
     TCase *c = tcase_create("pass");
     tcase_set_timeout(c, 180);
     tcase_add_checked_fixture(c, setup, teardown);
-    tcase_add_loop_test(c, the_token_is_the_full_pass_s_at_every_level_type_and_matrix, 0, 2 * N_TYPES * N_MATRICES);
+    tcase_add_loop_test(c, the_token_is_the_full_pass_s_at_every_level_type_and_matrix, 0, N_LEVELS * N_TYPES * N_MATRICES);
     tcase_add_test(c, a_state_without_a_number_or_a_level_without_kernels_takes_the_full_pass);
     tcase_add_test(c, tries_that_fail_become_rarer_until_one_succeeds);
     tcase_add_test(c, a_generation_gives_the_same_tokens_screened_and_full);
