@@ -25,7 +25,6 @@ typedef struct form_maker {
     const char *what;
     uint32_t base, n_properties, n_links, n_texts;
     uint32_t capacity_nodes, capacity_properties, capacity_links, capacity_texts;
-    uint8_t *seen; /* [nodes of the schema] */
     bz_strbuf scratch;
     bezel_error *err;
 } form_maker;

@@ -635,10 +635,13 @@ static int call_advance(call_walk *w, bz_call_thread *t)
 
 /* ---- the state -------------------------------------------------------------------------------------------------------- */
 
-void bz_call_start(bz_call_state *s, const bz_call_form *f, int spaced)
+void bz_call_start(bz_call_state *s, const bz_call_form *f, int spaced, const bz_call_state *made)
 {
-    memset(s, 0, sizeof *s);
     bz_call_thread *t = &s->threads[0];
+    s->n_made = made != NULL ? made->n_made : 0;
+    if (made != NULL && made != s)
+        memcpy(s->made, made->made, made->n_made * sizeof made->made[0]);
+    memset(t, 0, sizeof *t);
     const uint8_t leaf = f->root == BZ_CALL_ROOT_CALLS ? LEAF_CALLS : LEAF_VALUE;
     s->n_threads = 1;
     t->node = f->root_node;

@@ -67,8 +67,9 @@ typedef struct bz_call_state {
     bz_call_thread threads[BZ_CALL_THREADS];
 } bz_call_state;
 
-/* spaced: 1 when one blank comes first, as behind the "Assistant:" of a transcript. */
-void bz_call_start(bz_call_state *s, const bz_call_form *f, int spaced);
+/* The beginning of an answer. spaced: 1 when one blank comes first, as behind the "Assistant:" of a transcript. made: a state
+ * whose forbidden calls stay forbidden, NULL = none; it may be s. */
+void bz_call_start(bz_call_state *s, const bz_call_form *f, int spaced, const bz_call_state *made);
 /* Forbids a call, given as the dialect writes it from its name on. Beyond BZ_CALL_MADE it is forgotten. */
 void bz_call_forbid(bz_call_state *s, const char *call, size_t size);
 void bz_call_copy(bz_call_state *to, const bz_call_state *from); /* only what is in use */

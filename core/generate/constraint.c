@@ -231,6 +231,21 @@ static bezel_status constraint_build(bezel_constraint *c, const bezel_constraint
     return status;
 }
 
+static bezel_status constraint_find_ends(bezel_constraint *c, bezel_error *err)
+{
+    const bz_vocab *v = c->model->vocab;
+    size_t n = 0;
+    for (size_t id = 0; id < bz_vocab_size(v); id++)
+        n += bz_vocab_is_end(v, (int32_t)id) != 0;
+    c->ends = bz_zalloc_array(c->world, n + 1, sizeof *c->ends);
+    if (c->ends == NULL)
+        return bz_fail_memory(err, "constraint", "end tokens", (n + 1) * sizeof *c->ends);
+    for (size_t id = 0; id < bz_vocab_size(v); id++)
+        if (bz_vocab_is_end(v, (int32_t)id))
+            c->ends[c->n_ends++] = (int32_t)id;
+    return BEZEL_OK;
+}
+
 bezel_status bezel_constraint_new(bezel_constraint **out, bezel_model *model, const bezel_constraint_options *options,
                                   bezel_error *err)
 {
@@ -254,6 +269,8 @@ bezel_status bezel_constraint_new(bezel_constraint **out, bezel_model *model, co
     bz_arena_init(&c->arena, w, 0);
     status = constraint_build(c, &o, err);
     if (status == BEZEL_OK)
+        status = constraint_find_ends(c, err);
+    if (status == BEZEL_OK)
         status = bz_model_trie(&c->trie, model, err);
     if (status != BEZEL_OK)
         bezel_constraint_free(c);
@@ -269,6 +286,7 @@ void bezel_constraint_free(bezel_constraint *constraint)
     bz_call_form_free(constraint->form);
     bz_arena_free(&constraint->arena);
     bz_notes_free(&constraint->notes);
+    bz_free(constraint->world, constraint->ends);
     bz_free(constraint->world, constraint);
 }
 

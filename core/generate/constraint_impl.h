@@ -15,6 +15,8 @@ struct bezel_constraint {
     bz_call_form *form;
     const bz_vocab_trie *trie; /* the model's */
     bz_token_marks marks;
+    int32_t *ends; /* [n_ends] tokens that end an answer */
+    size_t n_ends;
     bz_notes notes;
 };
 

@@ -37,11 +37,9 @@ struct bz_constraint_run {
     size_t n_taken;
     int32_t last;
     int32_t banned;      /* free text: a token that would begin a call where none may be, -1 = none */
-    int32_t *ends;       /* end tokens */
-    size_t n_ends;
     bz_ids forced;
     bz_strbuf text;      /* bytes that are forced */
-    int32_t *rows;       /* [BZ_CONSTRAINT_ROWS + n_ends] */
+    int32_t *rows;       /* [BZ_CONSTRAINT_ROWS + constraint->n_ends] */
     size_t n_rows;
     size_t n_legal;      /* end tokens not counted */
     int is_masked;       /* mask.bits are those of state */
@@ -56,12 +54,7 @@ static void run_start_line(bz_constraint_run *run)
 
 static void run_start_machine(bz_constraint_run *run, int spaced)
 {
-    const uint32_t n_made = run->state.n_made;
-    uint64_t made[BZ_CALL_MADE];
-    memcpy(made, run->state.made, sizeof made);
-    bz_call_start(&run->state, run->constraint->form, spaced);
-    run->state.n_made = n_made;
-    memcpy(run->state.made, made, sizeof made);
+    bz_call_start(&run->state, run->constraint->form, spaced, &run->state);
     run->active = 1;
     run->is_masked = 0;
 }
@@ -69,19 +62,6 @@ static void run_start_machine(bz_constraint_run *run, int spaced)
 static int run_is_space(uint8_t c)
 {
     return c == ' ' || c == '\n' || c == '\t';
-}
-
-static int32_t *run_end_tokens(size_t *out_n, const bezel_world *w, const bz_vocab *v)
-{
-    size_t n = 0;
-    for (size_t id = 0; id < bz_vocab_size(v); id++)
-        n += bz_vocab_is_end(v, (int32_t)id) != 0;
-    int32_t *ends = bz_zalloc_array(w, n + 1, sizeof *ends);
-    *out_n = 0;
-    for (size_t id = 0; ends != NULL && id < bz_vocab_size(v); id++)
-        if (bz_vocab_is_end(v, (int32_t)id))
-            ends[(*out_n)++] = (int32_t)id;
-    return ends;
 }
 
 bezel_status bz_constraint_run_new(bz_constraint_run **out, const bezel_world *w, const bezel_generate_options *o, int32_t last,
@@ -105,9 +85,8 @@ bezel_status bz_constraint_run_new(bz_constraint_run **out, const bezel_world *w
     const uint8_t *before = bz_vocab_trie_token(c->trie, last, &size);
     run->spaced = before != NULL && !run_is_space(before[size - 1]);
     run->banned = -1;
-    run->ends = run_end_tokens(&run->n_ends, w, run->vocab);
-    run->rows = bz_zalloc_array(w, BZ_CONSTRAINT_ROWS + run->n_ends, sizeof *run->rows);
-    bezel_status status = run->rows == NULL || run->ends == NULL ? bz_fail_memory(err, "constraint", "rows", BZ_CONSTRAINT_ROWS * 4)
+    run->rows = bz_zalloc_array(w, BZ_CONSTRAINT_ROWS + c->n_ends, sizeof *run->rows);
+    bezel_status status = run->rows == NULL ? bz_fail_memory(err, "constraint", "rows", BZ_CONSTRAINT_ROWS * 4)
                                             : bz_token_mask_init(&run->mask, w, c->form, c->trie, run->vocab, &c->marks, err);
     if (status != BEZEL_OK) {
         bz_constraint_run_free(run);
@@ -130,7 +109,6 @@ void bz_constraint_run_free(bz_constraint_run *run)
     bz_strbuf_free(&run->text);
     bz_token_mask_free(&run->mask, run->world);
     bz_free(run->world, run->rows);
-    bz_free(run->world, run->ends);
     bz_free(run->world, run);
 }
 
@@ -200,6 +178,8 @@ static void run_fill_mask(bz_constraint_run *run)
         run->state.n_made = 0;
         n = bz_token_mask_fill(&run->mask, &run->state);
     }
+    for (size_t i = 0; run->can_end && i < run->constraint->n_ends; i++)
+        bz_token_mask_add(&run->mask, run->constraint->ends[i]);
     run->is_masked = 1;
     run->n_legal = n;
     run->n_rows = 0;
@@ -209,8 +189,6 @@ static void run_fill_mask(bz_constraint_run *run)
         for (uint32_t word = run->mask.bits[i], k = 0; word != 0; word >>= 1, k++)
             if (word & 1)
                 run->rows[run->n_rows++] = (int32_t)(i * 32 + k);
-    for (size_t i = 0; run->can_end && i < run->n_ends; i++)
-        run->rows[run->n_rows++] = run->ends[i];
 }
 
 bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *run, int jump, bezel_error *err)
@@ -269,7 +247,7 @@ void bz_constraint_run_mask(bz_constraint_run *run, float *logits, size_t V)
     if (!run->is_masked)
         run_fill_mask(run);
     for (size_t i = 0; i < V; i++)
-        if (!(run->mask.bits[i / 32] >> (i % 32) & 1) && !(run->can_end && bz_vocab_is_end(run->vocab, (int32_t)i)))
+        if (!bz_token_mask_has(&run->mask, (int32_t)i))
             logits[i] = -FLT_MAX;
 }
 
@@ -281,16 +259,13 @@ int bz_constraint_run_wants_gate(const bz_constraint_run *run)
 void bz_constraint_run_gate(bz_constraint_run *run, float *logits, size_t V, bz_thread_pool *pool)
 {
     bz_call_state start;
-    const bz_call_form *f = run->constraint->form;
-    bz_call_start(&start, f, run->spaced);
-    start.n_made = run->state.n_made;
-    memcpy(start.made, run->state.made, sizeof start.made);
+    bz_call_start(&start, run->constraint->form, run->spaced, &run->state);
     (void)bz_token_mask_fill(&run->mask, &start);
     run->is_masked = 0;
     const double total = bz_logit_log_sum(logits, V, pool);
     double mass = 0.0;
     for (size_t i = 0; i < V; i++)
-        if (run->mask.bits[i / 32] >> (i % 32) & 1) {
+        if (bz_token_mask_has(&run->mask, (int32_t)i)) {
             mass += exp((double)logits[i] - total);
             logits[i] += run->bias;
         }
@@ -313,7 +288,7 @@ static void run_note_line(bz_constraint_run *run, const uint8_t *bytes, size_t s
     }
 }
 
-/* 1 and the bytes behind the trigger when the line with this token holds one; -1 while it may become one, 0 when not. */
+/* 1 and the bytes behind the trigger when the line with this token holds one. */
 static int run_has_trigger(const bz_constraint_run *run, const uint8_t *bytes, size_t size, size_t *out_rest)
 {
     const bz_call_text *trigger = &run->constraint->form->trigger;
@@ -332,7 +307,7 @@ static int run_has_trigger(const bz_constraint_run *run, const uint8_t *bytes, s
         at++;
     }
     *out_rest = 0;
-    return at == trigger->size ? 1 : -1;
+    return at == trigger->size;
 }
 
 /* Free text: does the marker of a call end in this token? The machine takes over then. */
@@ -342,7 +317,7 @@ static int run_take_free(bz_constraint_run *run, int32_t id, const uint8_t *byte
     bz_call_state state;
     size_t rest = 0;
     if (bytes == NULL || run->constraint->form->dialect.list_open[0] != '\0' || trigger->size == 0 ||
-        run_has_trigger(run, bytes, size, &rest) != 1) {
+        !run_has_trigger(run, bytes, size, &rest)) {
         run_note_line(run, bytes, size);
         return 1;
     }
@@ -371,9 +346,7 @@ static int run_begins_call(bz_constraint_run *run, int32_t id)
     const int is_mark = id >= 0 && id == run->constraint->marks.open;
     if (!is_mark && (run->n_taken > 0 || d->list_open[0] == '\0'))
         return 0;
-    bz_call_start(&state, run->constraint->form, run->spaced && !is_mark);
-    state.n_made = run->state.n_made;
-    memcpy(state.made, run->state.made, sizeof state.made);
+    bz_call_start(&state, run->constraint->form, run->spaced && !is_mark, &run->state);
     if (!bz_token_mask_accepts(&run->mask, &state, id) || bz_vocab_is_end(run->vocab, id))
         return 0;
     bz_call_copy(&run->state, &state);

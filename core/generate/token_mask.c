@@ -17,12 +17,13 @@ bezel_status bz_token_mask_init(bz_token_mask *m, const bezel_world *w, const bz
     m->marks = *marks;
     m->n_words = (bz_vocab_size(vocab) + 31) / 32;
     m->bits = bz_zalloc_array(w, m->n_words, sizeof *m->bits);
-    m->states = bz_zalloc_array(w, BZ_VOCAB_TRIE_DEPTH + 1, sizeof *m->states);
+    const size_t depth = bz_vocab_trie_longest(trie) + 1;
+    m->states = bz_zalloc_array(w, depth, sizeof *m->states);
     if (m->bits != NULL && m->states != NULL)
         return BEZEL_OK;
     bz_token_mask_free(m, w);
     return bz_fail_memory(err, "constraint", "the mask of the vocabulary",
-                          m->n_words * 4 + (BZ_VOCAB_TRIE_DEPTH + 1) * sizeof *m->states);
+                          m->n_words * 4 + depth * sizeof *m->states);
 }
 
 void bz_token_mask_free(bz_token_mask *m, const bezel_world *w)
@@ -61,6 +62,11 @@ static int mask_step(void *ud, size_t depth, uint8_t byte)
     return bz_call_feed(&m->states[depth + 1], m->form, byte);
 }
 
+void bz_token_mask_add(bz_token_mask *m, int32_t id)
+{
+    m->bits[(size_t)id / 32] |= 1U << ((uint32_t)id % 32);
+}
+
 static void mask_try_mark(bz_token_mask *m, const bz_call_state *s, int32_t id)
 {
     bz_call_state next;
@@ -68,7 +74,7 @@ static void mask_try_mark(bz_token_mask *m, const bz_call_state *s, int32_t id)
         return;
     bz_call_copy(&next, s);
     if (bz_call_feed(&next, m->form, (uint8_t)mask_byte_of(&m->marks, id)))
-        m->bits[(size_t)id / 32] |= 1U << ((uint32_t)id % 32);
+        bz_token_mask_add(m, id);
 }
 
 static uint32_t mask_bit_count(uint32_t x)

@@ -18,7 +18,7 @@ typedef struct bz_token_mask {
     bz_token_marks marks;
     uint32_t *bits;        /* [(V + 31) / 32] as of the last bz_token_mask_fill; the end tokens are not among them */
     size_t n_words;
-    bz_call_state *states; /* [BZ_VOCAB_TRIE_DEPTH + 1] of the path in the trie */
+    bz_call_state *states; /* [longest token + 1] of the path in the trie */
 } bz_token_mask;
 
 bezel_status bz_token_mask_init(bz_token_mask *m, const bezel_world *w, const bz_call_form *form, const bz_vocab_trie *trie,
@@ -29,6 +29,7 @@ void bz_token_mask_free(bz_token_mask *m, const bezel_world *w);
 int bz_token_mask_accepts(const bz_token_mask *m, bz_call_state *s, int32_t id);
 /* Fills bits for s and returns how many tokens are legal, end tokens not counted. */
 size_t bz_token_mask_fill(bz_token_mask *m, const bz_call_state *s);
+void bz_token_mask_add(bz_token_mask *m, int32_t id);
 int bz_token_mask_has(const bz_token_mask *m, int32_t id);
 
 #endif

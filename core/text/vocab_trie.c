@@ -30,6 +30,7 @@ struct bz_vocab_trie {
     uint8_t *safe;       /* [V] code points of a safe token, 0 = not safe */
     int32_t *groups;     /* a count and as many ids, one behind the other */
     size_t n_groups;     /* numbers in it */
+    size_t longest;
     trie_list all, unsafe;
 };
 
@@ -226,6 +227,7 @@ static size_t trie_take_tokens(bz_vocab_trie *t, const bz_vocab *v, int32_t *ids
             continue;
         t->at[i] = (uint32_t)at;
         t->sizes[i] = (uint8_t)size;
+        t->longest = size > t->longest ? size : t->longest;
         t->safe[i] = trie_safe_points(t->bytes + at, size);
         at += size;
         ids[n++] = id;
@@ -300,6 +302,11 @@ size_t bz_vocab_trie_bytes(const bz_vocab_trie *t)
     for (size_t i = 0; i < t->V; i++)
         bytes += t->sizes[i];
     return bytes;
+}
+
+size_t bz_vocab_trie_longest(const bz_vocab_trie *t)
+{
+    return t->longest;
 }
 
 const uint8_t *bz_vocab_trie_token(const bz_vocab_trie *t, int32_t id, size_t *out_size)

@@ -17,6 +17,7 @@ typedef int (*bz_vocab_trie_fn)(void *ud, size_t depth, uint8_t byte);
 bezel_status bz_vocab_trie_new(bz_vocab_trie **out, const bezel_world *w, const bz_vocab *v, bezel_error *err);
 void bz_vocab_trie_free(bz_vocab_trie *t);
 size_t bz_vocab_trie_bytes(const bz_vocab_trie *t); /* memory it takes */
+size_t bz_vocab_trie_longest(const bz_vocab_trie *t); /* bytes of the longest token in it */
 
 /* Bytes that a token stands for, without structure: NULL and 0 for an entry that is not in the trie. */
 const uint8_t *bz_vocab_trie_token(const bz_vocab_trie *t, int32_t id, size_t *out_size);

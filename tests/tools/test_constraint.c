@@ -116,7 +116,7 @@ static size_t random_text(char *out, size_t capacity, const bz_call_form *f, bz_
 {
     bz_call_state s;
     size_t n = 0;
-    bz_call_start(&s, f, 0);
+    bz_call_start(&s, f, 0, NULL);
     while (!bz_call_must_end(&s, f) && !(bz_call_can_end(&s, f) && bz_rng_next(rng) % 2)) {
         uint8_t legal[256];
         size_t n_legal = 0;
@@ -180,7 +180,7 @@ END_TEST
 static int accepts(const bezel_constraint *c, const char *text)
 {
     bz_call_state s;
-    bz_call_start(&s, c->form, 0);
+    bz_call_start(&s, c->form, 0, NULL);
     return bz_call_feed_bytes(&s, c->form, text, strlen(text)) && bz_call_can_end(&s, c->form);
 }
 
@@ -278,14 +278,14 @@ START_TEST(a_call_that_was_made_does_not_come_again)
 {
     bezel_constraint *c = calls("function_call", 0);
     bz_call_state s;
-    bz_call_start(&s, c->form, 0);
+    bz_call_start(&s, c->form, 0, NULL);
     ck_assert(bz_call_feed_bytes(&s, c->form, "FUNCTION_CALL: weather(city=\"Rome\")\nFUNCTION_CALL: ", 51));
     bz_call_state again;
     bz_call_copy(&again, &s);
     ck_assert(!bz_call_feed_bytes(&again, c->form, "weather(city=\"Rome\")", 20));
     bz_call_copy(&again, &s);
     ck_assert(bz_call_feed_bytes(&again, c->form, "weather(city=\"Rome\", days=3)", 28));
-    bz_call_start(&s, c->form, 0);
+    bz_call_start(&s, c->form, 0, NULL);
     bz_call_forbid(&s, "get_time()", 10);
     ck_assert_msg(!bz_call_feed_bytes(&s, c->form, "FUNCTION_CALL: get_time(", 24), "a function without arguments is used up");
     bezel_constraint_free(c);
@@ -307,7 +307,7 @@ START_TEST(a_mask_is_what_trying_every_token_gives)
         const size_t n = random_text(text, sizeof text, c->form, &rng), cut = bz_rng_next(&rng) % (n + 1);
         bz_call_state s;
         size_t expected = 0;
-        bz_call_start(&s, c->form, 0);
+        bz_call_start(&s, c->form, 0, NULL);
         for (size_t i = 0; i < cut; i++)
             ck_assert(bz_call_feed(&s, c->form, (uint8_t)text[i]));
         const size_t count = bz_token_mask_fill(&mask, &s);
@@ -495,9 +495,9 @@ START_TEST(the_constraint_of_a_set_of_tools_lets_its_calls_through_and_nothing_e
                 {"FUNCTION_CALL: get_times()", 0, 0}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         bz_call_state s;
-        bz_call_start(&s, all->form, 0);
+        bz_call_start(&s, all->form, 0, NULL);
         ck_assert_int_eq(bz_call_feed_bytes(&s, all->form, rows[i].text, strlen(rows[i].text)), rows[i].all);
-        bz_call_start(&s, one->form, 0);
+        bz_call_start(&s, one->form, 0, NULL);
         ck_assert_int_eq(bz_call_feed_bytes(&s, one->form, rows[i].text, strlen(rows[i].text)), rows[i].one);
     }
     bezel_constraint_free(one);
@@ -537,7 +537,7 @@ START_TEST(a_rendered_call_is_one_that_the_constraint_writes)
         size_t size = 0;
         bz_call_state s;
         ck_assert_int_eq(bezel_call_render(&text, &size, tiny.engine, rows[i].name, read_json(rows[i].arguments), NULL), BEZEL_OK);
-        bz_call_start(&s, c->form, 0);
+        bz_call_start(&s, c->form, 0, NULL);
         ck_assert_msg(bz_call_feed_bytes(&s, c->form, text, size) && bz_call_can_end(&s, c->form), "%s", text);
         bezel_text_free(tiny.engine, text);
     }
