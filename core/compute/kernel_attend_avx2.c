@@ -4,6 +4,7 @@
  * tile see nearly the same keys, and what one of them does not see counts with weight 0. */
 #include "base/dtype.h"
 #include "compute/kernel_avx2.h"
+#include "compute/kernel_exp_avx2.h"
 
 #include <immintrin.h>
 #include <math.h>
@@ -18,20 +19,7 @@ ATTEND256_INLINE __m256 attend256_exp(__m256 x)
 {
     /* Below -87 the power would wrap, so those lanes compute something harmless; NaN is kept. */
     const __m256 kept = _mm256_cmp_ps(x, _mm256_set1_ps(-87.0f), _CMP_NLT_UQ);
-    x = _mm256_and_ps(x, kept);
-    const __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x);
-    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.12194440e-4f), r);
-    __m256 p = _mm256_set1_ps(1.0f / 5040.0f);
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 720.0f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 120.0f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 24.0f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 6.0f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
-    const __m256i power = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
-    return _mm256_and_ps(_mm256_mul_ps(p, _mm256_castsi256_ps(power)), kept);
+    return _mm256_and_ps(bz_avx2_exp(_mm256_and_ps(x, kept)), kept);
 }
 
 /* Lanes [n, 8) set to what is not seen; n may be beyond 8. */

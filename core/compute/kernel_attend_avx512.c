@@ -4,6 +4,7 @@
  * tile see nearly the same keys, and what one of them does not see counts with weight 0. */
 #include "base/dtype.h"
 #include "compute/kernel_avx512.h"
+#include "compute/kernel_exp_avx512.h"
 
 #include <immintrin.h>
 #include <math.h>
@@ -21,19 +22,8 @@ ATTEND512_INLINE __mmask16 attend512_first(size_t n)
 /* bz_key_exp. */
 ATTEND512_INLINE __m512 attend512_exp(__m512 x)
 {
-    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
-    __m512 p = _mm512_set1_ps(1.0f / 5040.0f);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
     const __mmask16 kept = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.0f), _CMP_NLT_UQ); /* NaN is kept */
-    return _mm512_maskz_scalef_ps(kept, p, n);
+    return _mm512_maskz_mov_ps(kept, bz_avx512_exp(x));
 }
 
 /* Halves of each pair are added: of a pair (a, b) the lower lanes are a's sums, the upper b's. */

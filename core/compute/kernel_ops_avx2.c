@@ -3,6 +3,7 @@
  * Invariant: a result depends only on the operands, never on where they lie. It allocates nothing. */
 #include "base/dtype.h"
 #include "compute/kernel_avx2.h"
+#include "compute/kernel_exp_avx2.h"
 
 #include <immintrin.h>
 #include <math.h>
@@ -21,25 +22,11 @@ static __m256i ops_avx2_first(size_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n >= 8 ? 8 : (int)n), lane);
 }
 
-/* exp for x in -87..88, clamped to that: x = n ln2 + r with |r| <= ln2 / 2, Taylor to r^7 (remainder 5e-9), times 2^n.
- * NaN stays NaN. */
+/* exp, x clamped to -87..88; NaN stays NaN. */
 static __m256 ops_avx2_exp(__m256 x)
 {
     const __m256 low = _mm256_set1_ps(-87.0f), high = _mm256_set1_ps(88.0f);
-    x = _mm256_min_ps(high, _mm256_max_ps(low, x)); /* the second operand is what comes out for NaN */
-    const __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x); /* ln2 in two parts, the first of 10 bits */
-    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.12194440e-4f), r);
-    __m256 p = _mm256_set1_ps(1.0f / 5040.0f);
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 720.0f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 120.0f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 24.0f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 6.0f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
-    const __m256i power = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
-    return _mm256_mul_ps(p, _mm256_castsi256_ps(power));
+    return bz_avx2_exp(_mm256_min_ps(high, _mm256_max_ps(low, x))); /* the second operand is what comes out for NaN */
 }
 
 void bz_avx2_rms_norm(float *out, const float *x, const float *w, size_t n, float eps)

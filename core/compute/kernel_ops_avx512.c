@@ -3,6 +3,7 @@
  * Invariant: a result depends only on the operands, never on where they lie. It allocates nothing. */
 #include "base/dtype.h"
 #include "compute/kernel_avx512.h"
+#include "compute/kernel_exp_avx512.h"
 
 #include <immintrin.h>
 #include <math.h>
@@ -20,23 +21,10 @@ static inline float ops_avx512_sum(__m512 v)
     return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
 }
 
-/* exp for x in -87..88, clamped to that: x = n ln2 + r with |r| <= ln2 / 2, Taylor to r^7 (remainder 5e-9), times 2^n.
- * NaN stays NaN. */
+/* exp, x clamped to -87..88; NaN stays NaN. */
 static inline __m512 ops_avx512_exp(__m512 x)
 {
-    x = _mm512_min_ps(_mm512_set1_ps(88.0f), _mm512_max_ps(_mm512_set1_ps(-87.0f), x)); /* NaN: the second operand */
-    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x); /* ln2 in two parts, the first of 10 bits */
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
-    __m512 p = _mm512_set1_ps(1.0f / 5040.0f);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    return _mm512_scalef_ps(p, n);
+    return bz_avx512_exp(_mm512_min_ps(_mm512_set1_ps(88.0f), _mm512_max_ps(_mm512_set1_ps(-87.0f), x))); /* NaN: the second */
 }
 
 void bz_avx512_rms_norm(float *out, const float *x, const float *w, size_t n, float eps)
