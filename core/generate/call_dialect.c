@@ -5,6 +5,15 @@
 
 #include <string.h>
 
+/* Calls between control tokens. Which tokens the three marks are, constraint.c knows. */
+#define CALL_MARKED(dialect)                                                                                        \
+    {                                                                                                               \
+        .name = dialect, .list_open = "", .list_close = "", .call_open = "\xF8" "call:", .args_open = "{",          \
+        .args_close = "}\xF9", .call_sep = "", .key_open = "", .key_close = ":", .member_open = "",                 \
+        .member_close = ":", .sep = ",", .true_text = "true", .false_text = "false", .null_text = "null",           \
+        .string_open = "\xFA", .string_close = "\xFA", .escapes = BZ_CALL_ESCAPES_NONE,                             \
+    }
+
 static const bz_call_dialect call_dialects[] = {
     {
         .name = "function_call",
@@ -30,22 +39,8 @@ static const bz_call_dialect call_dialects[] = {
         .true_text = "true", .false_text = "false", .null_text = "null",
         .string_open = "\"", .string_close = "\"", .escapes = BZ_CALL_ESCAPES_JSON,
     },
-    {
-        .name = "functiongemma",
-        .list_open = "", .list_close = "",
-        .call_open = "\xF8" "call:", .args_open = "{", .args_close = "}\xF9", .call_sep = "",
-        .key_open = "", .key_close = ":", .member_open = "", .member_close = ":", .sep = ",",
-        .true_text = "true", .false_text = "false", .null_text = "null",
-        .string_open = "\xFA", .string_close = "\xFA", .escapes = BZ_CALL_ESCAPES_NONE,
-    },
-    {
-        .name = "gemma4",
-        .list_open = "", .list_close = "",
-        .call_open = "\xF8" "call:", .args_open = "{", .args_close = "}\xF9", .call_sep = "",
-        .key_open = "", .key_close = ":", .member_open = "", .member_close = ":", .sep = ",",
-        .true_text = "true", .false_text = "false", .null_text = "null",
-        .string_open = "\xFA", .string_close = "\xFA", .escapes = BZ_CALL_ESCAPES_NONE,
-    },
+    CALL_MARKED("functiongemma"),
+    CALL_MARKED("gemma4"),
 };
 
 const bz_call_dialect *bz_call_dialect_find(const char *name)
