@@ -511,18 +511,18 @@ END_TEST
 
 START_TEST(what_killed_processes_left_and_what_nobody_uses_is_removed)
 {
-    tiny_model t;
-    temp_folder_write(temp_folder_file(&folder, "0.prefix.new-0123456789abcdef"), "x", 1);
-    temp_folder_write(temp_folder_file(&folder, "1.prefix"), "x", 1);
+    tiny_model t; /* the names of real snapshots are hexadecimal: none ends like one of these */
+    temp_folder_write(temp_folder_file(&folder, "left-0.prefix.new-0123456789abcdef"), "x", 1);
+    temp_folder_write(temp_folder_file(&folder, "left-1.prefix"), "x", 1);
     set_age("*.prefix*", 91 * 24 * 3600);
-    temp_folder_write(temp_folder_file(&folder, "2.prefix.new-0123456789abcdef"), "x", 1);
+    temp_folder_write(temp_folder_file(&folder, "left-2.prefix.new-0123456789abcdef"), "x", 1);
     temp_folder_write(temp_folder_file(&folder, "mine.txt"), "x", 1);
     open_model(&t, NULL);
     keep(&t, PREFIX, 1, 0);
     tiny_model_close(&t);
-    ck_assert_int_eq(temp_folder_count(&folder, "0.prefix"), 0);
-    ck_assert_int_eq(temp_folder_count(&folder, "1.prefix"), 0);
-    ck_assert_int_eq(temp_folder_count(&folder, "2.prefix.new"), 1);
+    ck_assert_int_eq(temp_folder_count(&folder, "left-0.prefix"), 0);
+    ck_assert_int_eq(temp_folder_count(&folder, "left-1.prefix"), 0);
+    ck_assert_int_eq(temp_folder_count(&folder, "left-2.prefix.new"), 1);
     ck_assert_int_eq(temp_folder_count(&folder, "mine.txt"), 1);
 }
 END_TEST
