@@ -27,11 +27,11 @@ local soversion = version:match "^%d+"
 
 local warnings = {
   "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wundef", "-Wvla",
-  "-Wdouble-promotion", "-Werror",
-}
+  "-Wdouble-promotion", "-Werror" }
 -- -ffp-contract=off: clang would fuse a*b+c where gcc in -std=c11 does not, and greedy text must not depend on that.
 local always = { "-std=c11", "-fPIC", "-fvisibility=hidden", "-fstack-protector-strong", "-ffp-contract=off", "-g" }
 local lua_include = ask "pkg-config --cflags lua5.4" or "-I/usr/include/lua5.4"
+local blas = { ask "pkg-config --cflags openblas" } -- the system's cblas.h may be another BLAS's
 local lua_link = ask "pkg-config --libs lua5.4" or "-llua5.4"
 
 local is_x86 = ask "uname -m" == "x86_64"
@@ -43,7 +43,7 @@ local kernels2, kernels512 = "core/compute/kernel_*avx2*.c", "core/compute/kerne
 -- belong to an archive.
 local folders = {
   { name = "core", files = { "core/**.c" }, without = { "core/compute/*.c" } },
-  { name = "compute", files = { "core/compute/*.c" }, without = { kernels2, kernels512 }, level = "-O3" },
+  { name = "compute", files = { "core/compute/*.c" }, without = { kernels2, kernels512 }, level = "-O3", flags = blas },
   { name = "avx2", files = { kernels2 }, level = "-O3", flags = avx2, skip = not is_x86 },
   { name = "avx512", files = { kernels512 }, level = "-O3", flags = avx512, skip = not is_x86 },
   { name = "tools", files = { "tools/*.c" } },

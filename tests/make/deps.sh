@@ -23,7 +23,7 @@ build liblua5.4-dev header:lua.h Lua 5.4, for the module and for bezel run
 build libsqlite3-dev header:sqlite3.h the store
 build libpcre2-dev header:pcre2.h patterns in tool schemas
 build libcjson-dev header:cjson/cJSON.h JSON
-build libopenblas-serial-dev header:cblas.h prompt passes over unquantised weights
+build libopenblas-serial-dev openblas:cblas.h prompt passes over unquantised weights
 build libcurl4-openssl-dev header:curl/curl.h HTTP for Lua scripts and bezel get
 build libsodium-dev header:sodium.h SHA-256 in bezel get
 build libedit-dev header:editline/readline.h line editing in bezel chat
@@ -49,10 +49,18 @@ has_header() {
         "$compiler" -E -I/usr/include/lua5.4 $(pkg-config --cflags lua5.4 2>/dev/null || true) -xc - >/dev/null 2>&1
 }
 
+# Another BLAS's header has the same name and not all that we call.
+has_openblas() {
+    # shellcheck disable=SC2046  # several flags
+    printf '#include <%s>\n#ifndef OPENBLAS_SEQUENTIAL\n#error another BLAS\n#endif\n' "$1" |
+        "$compiler" -E $(pkg-config --cflags openblas 2>/dev/null || true) -xc - >/dev/null 2>&1
+}
+
 has() {
     kind=${1%%:*} what=${1#*:}
     case $kind in
     header) has_header "$what" ;;
+    openblas) has_openblas "$what" ;;
     program)
         while [ -n "$what" ]; do
             command -v "${what%%,*}" >/dev/null 2>&1 && return 0
