@@ -118,6 +118,12 @@ static bezel_status agent_fill(bezel_agent *a, const bz_turn_source *source, bez
         a->source = *source;
     else if (st == BEZEL_OK)
         bz_turn_session_source(&a->source, &a->session_source);
+    if (st == BEZEL_OK) {
+        a->wait_mutex = bz_mutex_new(a->world);
+        a->wait_cond = bz_cond_new(a->world);
+        if (!a->wait_mutex || !a->wait_cond)
+            st = bz_fail_memory(err, "agent", "a lock", 0);
+    }
     if (st == BEZEL_OK && o->background) {
         a->ready_fd = bz_os_flag_open();
         if (a->ready_fd < 0)
@@ -171,11 +177,24 @@ bezel_status bezel_agent_new(bezel_agent **out, bezel_model *model, const bezel_
     return bz_agent_new_with(out, model, options, NULL, err);
 }
 
+static bezel_status agent_unit(bezel_agent *a, int64_t budget_us)
+{
+    bezel_error why = BEZEL_ERROR_INIT;
+    bezel_status st = bz_agent_unit(a, budget_us, &why);
+    if (st < 0)
+        bz_agent_fail(a, st, &why);
+    return st;
+}
+
 void bezel_agent_free(bezel_agent *agent)
 {
     if (!agent)
         return;
     const bezel_world *w = agent->world;
+    if (agent->state != BZ_AGENT_IDLE && agent->state != BZ_AGENT_FINISHED) {
+        bezel_agent_cancel(agent);
+        agent_unit(agent, 0); /* ends it */
+    }
     bz_turn_end(&agent->turn);
     bz_turn_session_free(&agent->session_source);
     bezel_session_free(agent->session);
@@ -203,6 +222,8 @@ void bezel_agent_free(bezel_agent *agent)
     bz_free(w, agent->prefix);
     if (agent->ready_fd >= 0)
         bz_os_flag_close(agent->ready_fd);
+    bz_cond_free(w, agent->wait_cond);
+    bz_mutex_free(w, agent->wait_mutex);
     bz_free(w, agent);
 }
 
@@ -285,10 +306,7 @@ bezel_status bezel_agent_step(bezel_agent *agent, int64_t budget_us, bezel_error
     bezel_status st;
     agent->inside = 1;
     do {
-        bezel_error why = BEZEL_ERROR_INIT;
-        st = bz_agent_unit(agent, left, &why);
-        if (st < 0)
-            bz_agent_fail(agent, st, &why);
+        st = agent_unit(agent, left);
         if (budget_us > 0)
             left = budget_us - (w->monotonic_ns(w->ud) - begin) / 1000;
     } while (agent->state != BZ_AGENT_FINISHED && !agent->fresh_events && st == BEZEL_MORE &&
@@ -313,8 +331,29 @@ void bezel_agent_cancel(bezel_agent *agent)
 {
     if (!agent)
         return;
+    bz_mutex_lock(agent->wait_mutex);
     atomic_store(&agent->cancelled, 1);
+    bz_cond_broadcast(agent->wait_cond);
+    bz_mutex_unlock(agent->wait_mutex);
     agent->source.cancel(agent->source.ud);
+}
+
+int64_t bezel_agent_wait_us(const bezel_agent *agent)
+{
+    return agent && agent->state == BZ_AGENT_WAIT && !agent->inside && !agent->fresh_events ? bz_agent_calls_wait_us(agent) : 0;
+}
+
+void bezel_agent_wait(bezel_agent *agent, int64_t timeout_us)
+{
+    int64_t wait = bezel_agent_wait_us(agent);
+    if (timeout_us >= 0 && timeout_us < wait)
+        wait = timeout_us;
+    if (wait <= 0)
+        return;
+    bz_mutex_lock(agent->wait_mutex);
+    if (!atomic_load(&agent->cancelled))
+        bz_cond_wait_ms(agent->wait_cond, agent->wait_mutex, (wait - 1) / 1000 + 1);
+    bz_mutex_unlock(agent->wait_mutex);
 }
 
 bezel_status bezel_agent_result(bezel_agent *agent, bezel_agent_turn *out, bezel_error *err)

@@ -170,6 +170,39 @@ bezel_status bz_agent_calls_poll(bezel_agent *a, bezel_error *err)
     return waits ? BEZEL_TOOL_PENDING : BEZEL_OK;
 }
 
+int64_t bz_agent_calls_wait_us(const bezel_agent *a)
+{
+    int64_t least = INT64_MAX;
+    for (size_t i = a->step_calls; i < a->n_calls; i++) {
+        int64_t wait = a->calls[i].dispatch ? bezel_dispatch_wait_us(a->calls[i].dispatch) : INT64_MAX;
+        least = wait < least ? wait : least;
+    }
+    return least == INT64_MAX || least < 0 ? 0 : least;
+}
+
+void bz_agent_calls_drop(bezel_agent *a, bezel_status st)
+{
+    for (size_t i = a->step_calls; i < a->n_calls; i++) {
+        bz_agent_call *call = &a->calls[i];
+        if (call->done || call->repeated)
+            continue;
+        if (call->dispatch && bezel_dispatch_wait_us(call->dispatch) < 0) { /* its answer is there and not lost */
+            bezel_error why = BEZEL_ERROR_INIT;
+            bezel_status got = bezel_dispatch_poll(call->dispatch, &why);
+            if (calls_settle(a, call, got, &why, NULL) == BEZEL_OK)
+                continue;
+        }
+        call->done = 1;
+        call->status = st;
+        call->code = call->dispatch ? bezel_status_name(st) : "not_run";
+        call->error = call->dispatch ? "the turn ended before it answered" : "the turn ended before it was called";
+        if (call->dispatch)
+            call->duration_us = bezel_dispatch_us(call->dispatch);
+        bezel_dispatch_free(call->dispatch);
+        call->dispatch = NULL;
+    }
+}
+
 void bz_agent_calls_clear(bezel_agent *a)
 {
     for (size_t i = 0; i < a->n_calls; i++)

@@ -104,6 +104,8 @@ struct bezel_agent {
     int fresh_events; /* queued since step last returned BEZEL_TOKEN */
     int ready_fd;     /* always readable, or -1 */
     int inside;       /* step is on the stack: a tool may not step or send */
+    bz_mutex *wait_mutex; /* of bezel_agent_wait, which a cancel wakes */
+    bz_cond *wait_cond;
 };
 
 /* --- agent_event.c ------------------------------------------------------------------------ */
@@ -138,6 +140,10 @@ bz_agent_call *bz_agent_call_original(bezel_agent *a, const char *name, const be
 bezel_status bz_agent_calls_check(const bezel_agent *a, bezel_error *err);
 /* BEZEL_OK when all have answered, BEZEL_TOOL_PENDING, or an error. */
 bezel_status bz_agent_calls_poll(bezel_agent *a, bezel_error *err);
+/* Until one of the pending calls has something to do; 0 = now. */
+int64_t bz_agent_calls_wait_us(const bezel_agent *a);
+/* The turn fails with st: pending tools are told, what has no answer gets the failure as its own. */
+void bz_agent_calls_drop(bezel_agent *a, bezel_status st);
 /* The results of this model call as one message into the history, events in call order. */
 bezel_status bz_agent_calls_reply(bezel_agent *a, bezel_error *err);
 void bz_agent_calls_clear(bezel_agent *a);

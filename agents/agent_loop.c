@@ -453,10 +453,7 @@ void bz_agent_fail(bezel_agent *a, bezel_status st, const bezel_error *err)
     a->final = st;
     a->error = *err;
     a->error.status = st;
-    for (size_t i = a->step_calls; i < a->n_calls; i++) {
-        bezel_dispatch_free(a->calls[i].dispatch);
-        a->calls[i].dispatch = NULL;
-    }
+    bz_agent_calls_drop(a, st);
     int kept = loop_keep_partial(a, st) && st == BEZEL_ERR_CANCELLED;
     if (st == BEZEL_ERR_CANCELLED)
         a->stop_reason = BEZEL_STOP_CANCELLED;

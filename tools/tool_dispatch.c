@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs calls. Main invariant: a function is reached only through the exact name of a registered tool and only with valid
  * arguments; a call lives as long as its dispatcher or its pending tool needs it (two references), so neither may dangle
- * when the other goes first. A late C function is reported, never stopped: nothing here knows how to stop it. */
+ * when the other goes first. A late C function is reported, never stopped: nothing here knows how to stop it; a pending one
+ * that left a cancel function is told. */
 #include <bezel/tools.h>
 
 #include <bezel/engine.h>
@@ -13,12 +14,19 @@
 #include "tool_registry.h"
 
 #define ORIGIN "dispatch"
+#define POLL_US 1000 /* between two looks at a pending tool that has no wish */
 
 struct bezel_call {
     const bezel_world *world;
     unsigned references;  /* dispatcher and tool; confined to the agent's thread */
     int pending;          /* the tool promised an answer and holds a reference */
     int finished;         /* bezel_call_finish or bezel_call_fail was called */
+    int abandoned;        /* nobody waits for the answer: late, or its dispatcher has let go */
+    bezel_tool_fn resume; /* how a pending tool goes on, or NULL */
+    void (*cancel)(void *ud, bezel_call *call);
+    void *pending_ud;
+    int64_t resume_ns;    /* not resumed before; 0 = the tool has not said, at the next poll */
+    int resuming;
     char name[BZ_TOOL_NAME_BYTES + 1];
     bezel_tree *tree;     /* arguments and result */
     const bezel_value *arguments;
@@ -62,6 +70,19 @@ bezel_tree *bezel_call_tree(bezel_call *call)
     return call != NULL ? call->tree : NULL;
 }
 
+static int64_t elapsed_ns(const bezel_call *call)
+{
+    int64_t end = call->finished ? call->ended_ns : now_ns(call->world);
+    return end > call->started_ns ? end - call->started_ns : 0;
+}
+
+/* Until the call is late; negative when it is. */
+static int64_t left_ns(const bezel_call *call)
+{
+    int64_t timeout_ns = call->timeout_ms > INT64_MAX / 1000000 ? INT64_MAX : call->timeout_ms * 1000000;
+    return timeout_ns - elapsed_ns(call);
+}
+
 static void end_call(bezel_call *call)
 {
     call->finished = 1;
@@ -95,6 +116,46 @@ void bezel_call_fail(bezel_call *call, const char *reason)
     bz_fail(&call->error, BEZEL_ERR_CALLBACK, ORIGIN, "%s", reason != NULL && reason[0] != '\0' ? reason : "the function failed");
     bz_error_place(&call->error, BEZEL_ERR_CALLBACK, "%s", call->name);
     end_call(call);
+}
+
+void bezel_call_pending(bezel_call *call, bezel_tool_fn resume, void (*cancel)(void *ud, bezel_call *call), void *ud)
+{
+    if (call == NULL || call->finished || call->abandoned)
+        return;
+    call->resume = resume;
+    call->cancel = cancel;
+    call->pending_ud = ud;
+}
+
+void bezel_call_delay(bezel_call *call, int64_t delay_us)
+{
+    if (call == NULL)
+        return;
+    int64_t now = now_ns(call->world);
+    if (delay_us > (INT64_MAX - now) / 1000)
+        call->resume_ns = INT64_MAX;
+    else
+        call->resume_ns = delay_us > 0 ? now + delay_us * 1000 : 1;
+}
+
+int64_t bezel_call_left_us(const bezel_call *call)
+{
+    int64_t left = call == NULL || call->finished || call->abandoned ? 0 : left_ns(call) / 1000;
+    return left > 0 ? left : 0;
+}
+
+/* Nobody waits any more: a pending tool is told once and its reference taken back; one that left no cancel function keeps
+ * the call until it answers. */
+static void abandon_call(bezel_call *call)
+{
+    if (call->abandoned)
+        return;
+    call->abandoned = 1;
+    if (!call->pending || call->cancel == NULL)
+        return;
+    call->cancel(call->pending_ud, call);
+    if (!call->finished)
+        end_call(call);
 }
 
 /* --- Starting ----------------------------------------------------------------------------- */
@@ -143,7 +204,24 @@ static bezel_status refuse_unknown(const bezel_toolset *tools, const char *name,
     return bz_error_place(err, BEZEL_ERR_DENIED, "%.80s", name);
 }
 
-/* Runs the function once; the call's own error wins over what the function put into err. */
+/* What a function returned, once or after being resumed; the call's own error wins over what the function put into err. */
+static void take_return(bezel_call *call, bezel_status status, const bezel_error *why)
+{
+    if (call->finished || status == BEZEL_TOOL_PENDING)
+        return; /* end_call gave the reference back, or the tool keeps it */
+    if (status < 0) {
+        call->error = *why;
+        if (why->status == BEZEL_OK)
+            bz_fail(&call->error, status, ORIGIN, "%s failed: %s", call->name, bezel_status_name(status));
+        call->error.status = status;
+    } else {
+        bz_fail(&call->error, BEZEL_ERR_CALLBACK, ORIGIN, "%s returned without a result", call->name);
+        bz_error_hint(&call->error, BEZEL_ERR_CALLBACK, "call bezel_call_finish, or return BEZEL_TOOL_PENDING");
+    }
+    bz_error_place(&call->error, call->error.status, "%s", call->name);
+    end_call(call);
+}
+
 static void run_tool(bezel_call *call, const bz_tool *tool)
 {
     bezel_error why = BEZEL_ERROR_INIT;
@@ -155,22 +233,19 @@ static void run_tool(bezel_call *call, const bz_tool *tool)
     }
     call->references++; /* the function may keep the call */
     call->pending = 1;
-    bezel_status status = tool->fn(tool->ud, call, &why);
-    if (call->finished)
-        return; /* end_call gave the reference back */
-    if (status == BEZEL_TOOL_PENDING)
+    take_return(call, tool->fn(tool->ud, call, &why), &why);
+}
+
+static void resume_tool(bezel_call *call)
+{
+    bezel_error why = BEZEL_ERROR_INIT;
+    if (!call->pending || call->abandoned || call->resume == NULL || call->resuming || now_ns(call->world) < call->resume_ns)
         return;
-    if (status < 0) {
-        call->error = why;
-        if (why.status == BEZEL_OK)
-            bz_fail(&call->error, status, ORIGIN, "%s failed: %s", call->name, bezel_status_name(status));
-        call->error.status = status;
-    } else {
-        bz_fail(&call->error, BEZEL_ERR_CALLBACK, ORIGIN, "%s returned without a result", call->name);
-        bz_error_hint(&call->error, BEZEL_ERR_CALLBACK, "call bezel_call_finish, or return BEZEL_TOOL_PENDING");
-    }
-    bz_error_place(&call->error, call->error.status, "%s", call->name);
-    end_call(call);
+    call->resume_ns = 0;
+    call->resuming = 1; /* a tool that polls its own dispatch finds itself pending */
+    bezel_status status = call->resume(call->pending_ud, call, &why);
+    call->resuming = 0;
+    take_return(call, status, &why);
 }
 
 static bezel_status new_call(bezel_call **out, const bezel_toolset *tools, const bz_tool *tool, bezel_error *err)
@@ -220,18 +295,15 @@ bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *too
 
 /* --- Watching ----------------------------------------------------------------------------- */
 
-static int64_t elapsed_ns(const bezel_call *call)
-{
-    int64_t end = call->finished ? call->ended_ns : now_ns(call->world);
-    return end > call->started_ns ? end - call->started_ns : 0;
-}
-
 bezel_status bezel_dispatch_poll(bezel_dispatch *dispatch, bezel_error *err)
 {
     if (dispatch == NULL)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "dispatch is NULL");
-    const bezel_call *call = dispatch->call;
-    if (elapsed_ns(call) / 1000000 > call->timeout_ms) {
+    bezel_call *call = dispatch->call;
+    if (left_ns(call) > 0)
+        resume_tool(call);
+    if (left_ns(call) < 0) {
+        abandon_call(call);
         bz_fail(err, BEZEL_ERR_TIMEOUT, ORIGIN, "%s took longer than %lld ms", call->name, (long long)call->timeout_ms);
         bz_error_hint(err, BEZEL_ERR_TIMEOUT, "raise timeout_ms of the tool or make it faster");
         return bz_error_place(err, BEZEL_ERR_TIMEOUT, "%s", call->name);
@@ -253,11 +325,23 @@ int64_t bezel_dispatch_us(const bezel_dispatch *dispatch)
     return dispatch != NULL ? elapsed_ns(dispatch->call) / 1000 : 0;
 }
 
+int64_t bezel_dispatch_wait_us(const bezel_dispatch *dispatch)
+{
+    const bezel_call *call = dispatch != NULL ? dispatch->call : NULL;
+    if (call == NULL || call->finished || call->abandoned)
+        return -1;
+    int64_t left = left_ns(call), now = now_ns(call->world);
+    int64_t late = left < 0 ? 0 : left / 1000 + 1;
+    int64_t delay = call->resume_ns > now ? (call->resume_ns - now - 1) / 1000 + 1 : call->resume_ns == 0 ? POLL_US : 0;
+    return call->resume == NULL || delay > late ? late : delay;
+}
+
 void bezel_dispatch_free(bezel_dispatch *dispatch)
 {
     if (dispatch == NULL)
         return;
     const bezel_world *w = dispatch->world;
+    abandon_call(dispatch->call);
     release_call(dispatch->call);
     bz_free(w, dispatch);
 }

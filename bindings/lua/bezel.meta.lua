@@ -126,7 +126,8 @@ function model:chat(options) end
 ---@field name string
 ---@field description? string
 ---@field parameters? table list of {name=, type=, optional=, ...} in order, or a JSON schema
----@field run fun(args: table): any, string? result, or nil and a message
+---@field run fun(args: table): any, string? result, or nil and a message. Runs in a coroutine: one that yields is pending, and the
+---next step resumes it with nothing; coroutine.yield(ms) wishes not to be resumed before
 ---@field permission? "pure"|"read"|"write"|"network"
 ---@field examples? string[] transcript lines for pretrained models
 ---@field timeout_ms? integer default 30000; ends a Lua function and patterns inside it, not io.read or os.execute
@@ -193,9 +194,10 @@ function chat:stream(text) end
 ---@return string? message
 ---@return bezel.code? code
 function chat:send(text) end
+---"pending" and milliseconds until a tool that yielded wants to go on: step again by then.
 ---@param budget_ms? number default: until there is something to read
 ---@return "more"|"token"|"pending"|"done"|nil status
----@return string? message
+---@return string|number|nil message
 ---@return bezel.code? code
 function chat:step(budget_ms) end
 ---@return bezel.event?
@@ -206,6 +208,9 @@ function chat:event() end
 ---@return bezel.code? code
 function chat:result() end
 function chat:cancel() end
+---Sleeps while pending tools have nothing to do; ask and stream do it by themselves.
+---@param max_ms? number
+function chat:wait(max_ms) end
 ---@return integer? fd readable when step has something (background = true)
 function chat:fd() end
 ---@return {role: string, text: string}[]

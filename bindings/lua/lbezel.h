@@ -95,7 +95,7 @@ int lbezel_option_push(lua_State *L, int i, const char *name);
 
 /* Body of a tool whose function is in its toolset's userdata; ud is an lbezel_tool. */
 bezel_status lbezel_callback_tool(void *ud, bezel_call *call, bezel_error *err);
-typedef struct lbezel_toolset { /* object LBEZEL_TOOLS */
+typedef struct lbezel_toolset { /* object LBEZEL_TOOLS; user value 2: list of functions, 3: the parked runs by address */
     lbezel_object object;
     lua_State *L;        /* who is inside bezel_agent_step right now: tools run on its stack */
     bezel_engine *engine;
@@ -106,6 +106,8 @@ typedef struct lbezel_tool {
     int64_t timeout_ms;
     int64_t memory; /* most bytes that Lua may hold above what it held when the call began */
 } lbezel_tool;
+/* Closes the coroutines of pending tools of the toolset at the top that nobody waits for any more. */
+void lbezel_callback_sweep(lua_State *L);
 /* Makes the toolset at the top findable by its address. */
 void lbezel_callback_register(lua_State *L, const lbezel_toolset *set);
 void lbezel_callback_open(lua_State *L);

@@ -2,8 +2,8 @@
 /* The only file that calls Lua from C. A tool runs in its own coroutine, protected, under a hook that ends it at its
  * deadline and cannot be swallowed by the tool's own pcall (coroutines that the tool makes inherit the hook). The hook looks at
  * the clock every so many instructions and before calls; patterns and counts are looked at before they run (lbezel_bound.c).
- * What Lua allocates meanwhile is counted and refused beyond the tool's memory. A tool that yields is an error the model can
- * read.
+ * What Lua allocates meanwhile is counted and refused beyond the tool's memory. A tool that yields is pending: its coroutine is
+ * parked with the toolset and resumed by the next step; what is dropped before its end is closed.
  * Does not: stop a tool inside io.read, os.execute or C functions of other modules, or in a message handler of its own that
  * the hook's error has entered; tools are the host's code, their arguments are not. What comes from the model is at most
  * 64 KiB a call; maxLength in a tool's parameters makes that less. */
@@ -13,20 +13,26 @@
 #include <string.h>
 
 #define HOOK_COUNT 10000 /* VM instructions between two looks at the clock: about 50 us */
+#define CLOSE_NS INT64_C(1000000000) /* for the closing functions of a tool that was dropped */
 #define HOOK_CALLS 256   /* calls between two looks: functions of C that call each other run no instructions */
 
 typedef struct tool_run {
     const lbezel_tool *tool;
     bezel_call *call;
     const bezel_world *world;
-    int64_t deadline_ns;
+    lua_State *co;       /* NULL before the first run; anchored by the stack, a parked one by user value 1 of this userdata */
+    int64_t end_ns;      /* of the call's own time */
+    int64_t deadline_ns; /* the same, or that of an outer tool */
     bezel_status status;
     char reason[400];
     unsigned calls;
     lua_Alloc alloc; /* of the state, or of an outer tool */
     void *alloc_ud;
     int64_t used;    /* bytes above what Lua held at the start */
+    int64_t held;    /* bytes that Lua held when the run was parked */
     int refused;
+    int dropped;     /* parked, and nobody waits for it any more */
+    struct tool_run *parked; /* the userdata that this one became */
 } tool_run;
 
 static const char run_key = 0;  /* registry key of the tool_run that is running, a light userdata */
@@ -97,44 +103,91 @@ static int run_message(lua_State *L) {
     return 1;
 }
 
-/* Body of the coroutine: function, arguments. Returns true and at most two results, or false and a text. Because C waits
- * here, a yield of the tool is an error that Lua raises in the tool. */
+/* After the tool's function in the coroutine, at once or after yields: true and its results, or false and a text. */
+static int run_ended(lua_State *L, int status, lua_KContext context) {
+    const int ok = status == LUA_OK || status == LUA_YIELD;
+    (void)context;
+    lua_pushboolean(L, ok);
+    lua_replace(L, 1);
+    return ok ? 3 : 2;
+}
+
+/* Body of the coroutine: function, arguments. */
 static int run_protected(lua_State *L) {
     lua_pushcfunction(L, run_message);
     lua_insert(L, 1);
-    if (lua_pcall(L, 1, 2, 1) == LUA_OK) {
-        lua_pushboolean(L, 1);
-        lua_replace(L, 1);
-        return 3;
-    }
-    lua_pushboolean(L, 0);
-    lua_replace(L, 1);
-    return 2;
+    return run_ended(L, lua_pcallk(L, 1, 2, 1, 0, run_ended), 0);
 }
 
-/* Pushes the function of a tool. */
-static void run_push_function(lua_State *L, const lbezel_tool *tool) {
+/* Pushes user value i of the toolset of a tool: 2 the functions, 3 the parked runs. */
+static void run_push_list(lua_State *L, const lbezel_tool *tool, int i) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &sets_key);
     /* a finaliser that asks finds the entry gone */
-    if (lua_rawgetp(L, -1, tool->owner) != LUA_TUSERDATA || lua_getiuservalue(L, -1, 2) != LUA_TTABLE)
+    if (lua_rawgetp(L, -1, tool->owner) != LUA_TUSERDATA || lua_getiuservalue(L, -1, i) != LUA_TTABLE)
         luaL_error(L, "the toolset is gone");
-    lua_rawgeti(L, -1, tool->index); /* sets, set, list, function */
-    lua_replace(L, -4);
-    lua_pop(L, 2);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
 }
 
-/* Resumes co once with the function and its arguments; leaves two results on L and returns 1, or 0 after a failure.
- * Everything that can raise happens on L, which is protected. */
-static int run_resume(lua_State *L, lua_State *co, tool_run *run) {
-    int n_results = 0;
+/* Moves what a first run needs to a new coroutine, which is pushed. */
+static void run_begin(lua_State *L, tool_run *run) {
+    run->co = lua_newthread(L);
     lua_pushcfunction(L, run_protected);
-    run_push_function(L, run->tool);
+    run_push_list(L, run->tool, 2);
+    lua_rawgeti(L, -1, run->tool->index);
+    lua_replace(L, -2);
     lbezel_value_push(L, bezel_call_arguments(run->call), LBEZEL_NULL_AS_NIL);
-    if (!lua_checkstack(co, 4)) luaL_error(L, "out of memory for the tool's stack");
-    lua_xmove(L, co, 3);
+    if (!lua_checkstack(run->co, 4)) luaL_error(L, "out of memory for the tool's stack");
+    lua_xmove(L, run->co, 3);
+}
+
+static bezel_status tool_resume(void *ud, bezel_call *call, bezel_error *err);
+
+static void tool_cancel(void *ud, bezel_call *call) {
+    tool_run *run = ud; /* lbezel_callback_sweep closes it: here may be no Lua to do that on */
+    (void)call;
+    run->dropped = 1;
+}
+
+/* The tool has yielded: keeps its run, with the coroutine at the top of L, until the next step. */
+static void run_park(lua_State *L, tool_run *run) {
+    if (!run->parked) {
+        tool_run *kept = lua_newuserdatauv(L, sizeof *kept, 1); /* co, kept */
+        lua_insert(L, -2);
+        lua_setiuservalue(L, -2, 1);
+        run_push_list(L, run->tool, 3);
+        lua_pushvalue(L, -2);
+        lua_rawsetp(L, -2, kept);
+        *kept = *run;
+        kept->parked = run->parked = kept;
+        kept->reason[0] = 0;
+        bezel_call_pending(run->call, tool_resume, tool_cancel, kept);
+    }
+    run->status = BEZEL_TOOL_PENDING;
+}
+
+/* A number that the tool yielded is a wish: not before so many milliseconds. */
+static void run_delay(const tool_run *run, int n_results) {
+    if (n_results && lua_type(run->co, -n_results) == LUA_TNUMBER) {
+        const lua_Number ms = lua_tonumber(run->co, -n_results);
+        bezel_call_delay(run->call, ms > 0 && ms < 1e9 ? (int64_t)(ms * 1000) : ms > 0 ? INT64_C(1000000000000) : 0);
+    }
+    lua_pop(run->co, n_results);
+}
+
+/* Runs the coroutine on, which is at the top of L at its first run; leaves two results on L and returns 1, or 0 after a
+ * failure or a yield. Everything that can raise happens on L, which is protected. */
+static int run_resume(lua_State *L, tool_run *run) {
+    lua_State *co = run->co;
+    int n_results = 0;
     lua_sethook(co, hook_deadline, LUA_MASKCALL | LUA_MASKCOUNT, HOOK_COUNT);
-    int rc = lua_resume(co, L, 2, &n_results);
+    int rc = lua_resume(co, L, run->parked ? 0 : 2, &n_results);
     lua_sethook(co, NULL, 0, 0);
+    if (rc == LUA_YIELD) {
+        run_delay(run, n_results);
+        run_park(L, run);
+        return 0;
+    }
     if (rc == LUA_OK && n_results == 3) {
         lua_xmove(co, L, 2);
         return 1;
@@ -153,8 +206,9 @@ static int run_resume(lua_State *L, lua_State *co, tool_run *run) {
 static int tool_body(lua_State *L) {
     tool_run *run = lua_touserdata(L, 1);
     luaL_checkstack(L, 10, "tool");
-    lua_State *co = lua_newthread(L); /* run, co */
-    if (!run_resume(L, co, run)) return 0;
+    run->status = BEZEL_OK;
+    if (!run->co) run_begin(L, run); /* run, co */
+    if (!run_resume(L, run)) return 0;
     if (lua_isnil(L, -2) && lua_isstring(L, -1)) { /* nil, message: how Lua functions fail */
         run_fail(run, BEZEL_ERR_CALLBACK, lua_tostring(L, -1));
         return 0;
@@ -173,35 +227,111 @@ static const void *run_swap(lua_State *L, const void *run) {
     return outer;
 }
 
-bezel_status lbezel_callback_tool(void *ud, bezel_call *call, bezel_error *err) {
-    const lbezel_tool *tool = ud;
-    lua_State *L = tool->owner->L;
-    tool_run run = {.tool = tool, .call = call, .world = bezel_engine_world(tool->owner->engine)};
-    if (!L || !lua_checkstack(L, 6)) {
+static int64_t held_by(lua_State *L) {
+    return ((int64_t)lua_gc(L, LUA_GCCOUNT) << 10) + lua_gc(L, LUA_GCCOUNTB);
+}
+
+/* Calls body(run) protected, under the limits of the run; 1, or 0 and an error message at the top of L. */
+static int run_limited(lua_State *L, tool_run *run, lua_CFunction body) {
+    const tool_run *outer = run_swap(L, run);
+    run->deadline_ns = outer && outer->deadline_ns < run->end_ns ? outer->deadline_ns : run->end_ns;
+    if (run->parked) { /* what was collected meanwhile may have been its own */
+        const int64_t freed = run->held - held_by(L);
+        if (freed > 0) run->used = freed < run->used ? run->used - freed : 0;
+    }
+    run->alloc = lua_getallocf(L, &run->alloc_ud);
+    lua_setallocf(L, run_alloc, run);
+    lua_pushcfunction(L, body);
+    lua_pushlightuserdata(L, run);
+    const int rc = lua_pcall(L, 1, 0, 0);
+    lua_setallocf(L, run->alloc, run->alloc_ud);
+    run_swap(L, outer);
+    if (run->parked) run->parked->held = held_by(L);
+    return rc == LUA_OK;
+}
+
+/* Takes a parked run out of its list, which no longer holds it: the caller does not look at it again. */
+static void run_unpark(lua_State *L, const tool_run *run) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &sets_key);
+    if (lua_rawgetp(L, -1, run->tool->owner) == LUA_TUSERDATA && lua_getiuservalue(L, -1, 3) == LUA_TTABLE) {
+        lua_pushnil(L);
+        lua_rawsetp(L, -2, run);
+    }
+}
+
+/* Runs a tool from its beginning or where it yielded. */
+static bezel_status run_enter(tool_run *run, bezel_error *err) {
+    lua_State *L = run->tool->owner->L;
+    bezel_call *call = run->call;
+    if (!L || !lua_checkstack(L, 8)) {
         bezel_call_fail(call, "no Lua state is running this call");
         return BEZEL_ERR_CALLBACK;
     }
-    int top = lua_gettop(L);
-    run.deadline_ns = run.world->monotonic_ns(run.world->ud) + tool->timeout_ms * 1000000;
-    const tool_run *outer = run_swap(L, &run);
-    if (outer && outer->deadline_ns < run.deadline_ns) run.deadline_ns = outer->deadline_ns;
-    run.alloc = lua_getallocf(L, &run.alloc_ud);
-    lua_setallocf(L, run_alloc, &run);
-    lua_pushcfunction(L, tool_body);
-    lua_pushlightuserdata(L, &run);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-        run_fail(&run, BEZEL_ERR_CALLBACK, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL);
-    lua_setallocf(L, run.alloc, run.alloc_ud);
-    run_swap(L, outer);
-    lua_settop(L, top);
-    if (run.status != BEZEL_OK && err) {
+    const int top = lua_gettop(L), was_parked = run->parked != NULL;
+    if (!run_limited(L, run, tool_body))
+        run_fail(run, BEZEL_ERR_CALLBACK, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL);
+    const bezel_status status = run->status;
+    if (status < 0 && err) {
         const bezel_error fresh = BEZEL_ERROR_INIT;
         *err = fresh;
-        err->status = run.status;
+        err->status = status;
         snprintf(err->origin, sizeof err->origin, "lua");
-        snprintf(err->text, sizeof err->text, "%s", run.reason);
+        snprintf(err->text, sizeof err->text, "%s", run->reason);
     }
-    return run.status;
+    if (was_parked && status != BEZEL_TOOL_PENDING) run_unpark(L, run);
+    lua_settop(L, top);
+    return status;
+}
+
+bezel_status lbezel_callback_tool(void *ud, bezel_call *call, bezel_error *err) {
+    const lbezel_tool *tool = ud;
+    tool_run run = {.tool = tool, .call = call, .world = bezel_engine_world(tool->owner->engine)};
+    run.end_ns = run.world->monotonic_ns(run.world->ud) + tool->timeout_ms * 1000000;
+    return run_enter(&run, err);
+}
+
+static bezel_status tool_resume(void *ud, bezel_call *call, bezel_error *err) {
+    (void)call;
+    return run_enter(ud, err);
+}
+
+/* Protected body: closes the coroutine of a dropped run, whose to-be-closed variables run under its limits. */
+static int close_body(lua_State *L) {
+    tool_run *run = lua_touserdata(L, 1);
+    lua_sethook(run->co, hook_deadline, LUA_MASKCALL | LUA_MASKCOUNT, HOOK_COUNT);
+    lua_resetthread(run->co);
+    lua_sethook(run->co, NULL, 0, 0);
+    return 0;
+}
+
+/* Pushes a dropped run out of the list at the top, or pushes nothing and returns NULL. */
+static tool_run *sweep_next(lua_State *L) {
+    for (lua_pushnil(L); lua_next(L, -2);) {
+        tool_run *run = lua_touserdata(L, -1);
+        if (run->dropped) { /* list, key, run */
+            lua_pushnil(L);
+            lua_rawsetp(L, -4, run);
+            lua_replace(L, -2);
+            return run;
+        }
+        lua_pop(L, 1);
+    }
+    return NULL;
+}
+
+void lbezel_callback_sweep(lua_State *L) {
+    const int top = lua_gettop(L);
+    if (!lua_checkstack(L, 8) || !lua_isuserdata(L, -1) || lua_getiuservalue(L, -1, 3) != LUA_TTABLE) {
+        lua_settop(L, top);
+        return;
+    }
+    tool_run *run;
+    while ((run = sweep_next(L)) != NULL) { /* from the beginning: a closing function may park another */
+        run->end_ns = run->world->monotonic_ns(run->world->ud) + CLOSE_NS;
+        run_limited(L, run, close_body);
+        lua_settop(L, top + 1);
+    }
+    lua_settop(L, top);
 }
 
 void lbezel_callback_register(lua_State *L, const lbezel_toolset *set) {

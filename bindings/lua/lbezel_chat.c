@@ -102,9 +102,17 @@ static int chat_new(lua_State *L) {
 
 /* --- Turns -------------------------------------------------------------------------------- */
 
-/* One step on this Lua thread's stack: its tools run there. A tool that closes the chat, its tools or its model does so
+/* Closes what was pending in the chat at index chat and is no more. */
+static void chat_sweep(lua_State *L, int chat) {
+    lua_getiuservalue(L, chat, CHAT_TOOLS);
+    lbezel_callback_sweep(L);
+    lua_pop(L, 1);
+}
+
+/* One step of the chat at index chat on this Lua thread's stack: its tools run there. A tool that closes the chat, its tools or its model does so
  * when the step is over: look at self->object.closed afterwards. */
-static bezel_status chat_advance(lua_State *L, chat_object *self, int64_t budget_us, bezel_error *err) {
+static bezel_status chat_advance(lua_State *L, int chat, int64_t budget_us, bezel_error *err) {
+    chat_object *self = lua_touserdata(L, chat);
     lua_State *outer = NULL;
     if (self->tools) {
         outer = self->tools->L;
@@ -114,7 +122,24 @@ static bezel_status chat_advance(lua_State *L, chat_object *self, int64_t budget
     bezel_status st = bezel_agent_step(self->object.handle, budget_us, err);
     if (self->tools) self->tools->L = outer; /* before the toolset may go */
     lbezel_object_let_go(&self->object);
+    if (self->tools) chat_sweep(L, chat);
     return st;
+}
+
+/* close, __close, __gc: a turn that runs is cancelled and kept in the store, its pending tools are closed. */
+static int chat_close(lua_State *L) {
+    lbezel_object_close(L);
+    if (luaL_testudata(L, 1, LBEZEL_CHAT)) chat_sweep(L, 1);
+    return 0;
+}
+
+/* chat:wait([max_ms]): sleeps while a pending tool has nothing to do. */
+static int chat_wait(lua_State *L) {
+    chat_object *self = chat_check(L);
+    lua_Number ms = luaL_optnumber(L, 2, -1);
+    luaL_argcheck(L, ms <= 1e9, 2, "at most 1e9 milliseconds expected");
+    bezel_agent_wait(self->object.handle, ms < 0 ? -1 : (int64_t)(ms * 1000));
+    return 0;
 }
 
 static int chat_raise_closed(lua_State *L) { return luaL_error(L, "the chat was closed in its own turn"); }
@@ -196,12 +221,13 @@ static int chat_push_turn(lua_State *L, chat_object *self) {
 }
 
 /* Ends a turn that is still running: a loop over stream that was left, or an on_event function that raised. */
-static void chat_end_turn(lua_State *L, chat_object *self) {
+static void chat_end_turn(lua_State *L, int chat) {
+    chat_object *self = lua_touserdata(L, chat);
     bezel_status st;
     bezel_agent_event event = {.size = sizeof event};
     bezel_agent_cancel(self->object.handle);
     do {
-        st = chat_advance(L, self, -1, NULL);
+        st = chat_advance(L, chat, -1, NULL);
         while (!self->object.closed && bezel_agent_event_next(self->object.handle, &event)) continue;
     } while (!self->object.closed && st > 0 && st != BEZEL_DONE);
 }
@@ -238,9 +264,10 @@ static int ask_body(lua_State *L) {
     bezel_error *err = lua_touserdata(L, 4);
     bezel_status st;
     do {
-        st = chat_advance(L, self, -1, err);
+        st = chat_advance(L, 1, -1, err);
         chat_drain(L, self, lua_isnil(L, 3) ? 0 : 3);
         if (self->object.closed) return chat_raise_closed(L);
+        if (st == BEZEL_TOOL_PENDING) bezel_agent_wait(self->object.handle, -1);
     } while (st > 0 && st != BEZEL_DONE);
     lua_pushinteger(L, st);
     return 1;
@@ -262,7 +289,7 @@ static int chat_ask(lua_State *L) {
     int rc = lua_pcall(L, 4, 1, 0);
     self->asking = 0;
     if (rc != LUA_OK) {
-        if (!self->object.closed) chat_end_turn(L, self);
+        if (!self->object.closed) chat_end_turn(L, 1);
         return lua_error(L);
     }
     return lua_tointeger(L, -1) < 0 ? lbezel_fail(L, &err) : chat_push_turn(L, self);
@@ -277,20 +304,22 @@ static int chat_send(lua_State *L) {
     return 1;
 }
 
-/* chat:step(budget_ms) -> "more" | "token" | "pending" | "done" | nil, message, code */
+/* chat:step(budget_ms) -> "more" | "token" | "pending", wait_ms | "done" | nil, message, code */
 static int chat_step(lua_State *L) {
     chat_object *self = chat_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
     lua_Number budget_ms = luaL_optnumber(L, 2, -1);
     luaL_argcheck(L, budget_ms <= 1e9, 2, "at most 1e9 milliseconds expected"); /* not a NaN either */
-    bezel_status st = chat_advance(L, self, budget_ms < 0 ? -1 : (int64_t)(budget_ms * 1000), &err);
+    bezel_status st = chat_advance(L, 1, budget_ms < 0 ? -1 : (int64_t)(budget_ms * 1000), &err);
     if (self->object.closed) return chat_raise_closed(L);
     if (st < 0) return lbezel_fail(L, &err);
     lua_pushstring(L, st == BEZEL_DONE           ? "done"
                       : st == BEZEL_TOOL_PENDING ? "pending"
                       : st == BEZEL_TOKEN        ? "token"
                                                  : "more");
-    return 1;
+    if (st != BEZEL_TOOL_PENDING) return 1;
+    lua_pushnumber(L, (lua_Number)bezel_agent_wait_us(self->object.handle) / 1000);
+    return 2;
 }
 
 /* chat:event() -> table or nil */
@@ -332,8 +361,9 @@ static int stream_next(lua_State *L) {
             lua_replace(L, lua_upvalueindex(2));
             return 0;
         }
-        st = chat_advance(L, self, -1, &err);
+        st = chat_advance(L, 1, -1, &err);
         if (self->object.closed) return chat_raise_closed(L);
+        if (st == BEZEL_TOOL_PENDING) bezel_agent_wait(self->object.handle, -1);
         if (st < 0) return lbezel_raise(L, &err);
     }
     return 1;
@@ -346,7 +376,7 @@ static int stream_close(lua_State *L) {
     lua_getiuservalue(L, 1, 1);
     lua_getiuservalue(L, 1, 2);
     chat_object *self = luaL_testudata(L, 2, LBEZEL_CHAT);
-    if (self && !self->object.closed && self->object.handle && self->turn == lua_tointeger(L, 3)) chat_end_turn(L, self);
+    if (self && !self->object.closed && self->object.handle && self->turn == lua_tointeger(L, 3)) chat_end_turn(L, 2);
     return 0;
 }
 
@@ -459,7 +489,7 @@ void lbezel_chat_open(lua_State *L) {
         {"ask", chat_ask},         {"stream", chat_stream}, {"send", chat_send},     {"step", chat_step},
         {"event", chat_event},     {"result", chat_result}, {"cancel", chat_cancel}, {"fd", chat_fd},
         {"history", chat_history}, {"append", chat_append}, {"clear", chat_clear},   {"prompt", chat_prompt},
-        {NULL, NULL}};
+        {"wait", chat_wait},       {NULL, NULL}};
     luaL_newmetatable(L, LBEZEL_STREAM);
     lua_pushcfunction(L, stream_close);
     lua_setfield(L, -2, "__close");
@@ -467,6 +497,16 @@ void lbezel_chat_open(lua_State *L) {
     lua_setfield(L, -2, "__metatable");
     lua_pop(L, 1);
     lbezel_object_type(L, LBEZEL_CHAT, methods);
+    luaL_getmetatable(L, LBEZEL_CHAT);
+    lua_getfield(L, -1, "__index");
+    lua_pushcfunction(L, chat_close);
+    lua_setfield(L, -2, "close");
+    lua_pop(L, 1);
+    lua_pushcfunction(L, chat_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, chat_close);
+    lua_setfield(L, -2, "__close");
+    lua_pop(L, 1);
     lbezel_object_type(L, LBEZEL_PROMPT, NULL);
     luaL_getmetatable(L, LBEZEL_MODEL); /* model:chat{...} is the same function */
     lua_getfield(L, -1, "__index");

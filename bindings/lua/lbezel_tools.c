@@ -144,13 +144,15 @@ lbezel_toolset *lbezel_tools_push(lua_State *L, int i) {
     tools_check_list(L, i);
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_engine *engine = lbezel_engine_push(L);
-    lbezel_toolset *set = lbezel_object_push(L, LBEZEL_TOOLS, sizeof *set, -1, 1);
+    lbezel_toolset *set = lbezel_object_push(L, LBEZEL_TOOLS, sizeof *set, -1, 2);
     set->object.release = tools_release;
     set->engine = engine;
     bezel_toolset *handle = NULL;
     if (bezel_toolset_new(&handle, engine, &err) != BEZEL_OK) lbezel_raise(L, &err);
     lbezel_object_set(&set->object, handle);
     lbezel_callback_register(L, set);
+    lua_newtable(L);
+    lua_setiuservalue(L, -2, 3);
     lua_newtable(L); /* engine, set, anchor */
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, -3, 2);

@@ -88,7 +88,8 @@ end
 
 local scripts = table.pack(table.unpack(arg, 2))
 if scripts.n == 0 then
-  scripts = { "json", "value", "http", "model", "head", "tools", "chat", "store", "examples", "misuse", "meta", n = 11 }
+  scripts = { "json", "value", "http", "model", "head", "tools", "chat", "pending", "store", "examples",
+    "misuse", "meta", n = 12 }
 end
 t.only = os.getenv "BEZEL_LUA_TEST"
 

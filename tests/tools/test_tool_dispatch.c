@@ -267,6 +267,124 @@ START_TEST(failing_memory_is_an_error_without_leak)
 }
 END_TEST
 
+/* --- Pending calls that are resumed ------------------------------------------------------- */
+
+typedef struct waiter {
+    bezel_call *call;
+    int left, resumes, cancels, answers_when_cancelled;
+    int64_t delay_us;
+    bezel_status end;
+} waiter;
+
+static bezel_status waiter_resume(void *ud, bezel_call *call, bezel_error *err)
+{
+    waiter *w = ud;
+    (void)err;
+    w->resumes++;
+    if (w->left-- > 0) {
+        bezel_call_delay(call, w->delay_us);
+        return BEZEL_TOOL_PENDING;
+    }
+    if (w->end == BEZEL_OK)
+        bezel_call_finish(call, bezel_tree_text(bezel_call_tree(call), "at last", SIZE_MAX));
+    return w->end;
+}
+
+static void waiter_cancel(void *ud, bezel_call *call)
+{
+    waiter *w = ud;
+    w->cancels++;
+    ck_assert_int_eq(bezel_call_left_us(call), 0);
+    if (w->answers_when_cancelled)
+        bezel_call_finish(call, NULL);
+}
+
+static bezel_status waiter_tool(void *ud, bezel_call *call, bezel_error *err)
+{
+    waiter *w = ud;
+    (void)err;
+    w->call = call;
+    bezel_call_pending(call, waiter_resume, waiter_cancel, w);
+    bezel_call_delay(call, w->delay_us);
+    return BEZEL_TOOL_PENDING;
+}
+
+static bezel_dispatch *start_waiter(waiter *w)
+{
+    bezel_dispatch *d = NULL;
+    bezel_tool tool = BEZEL_TOOL_INIT;
+    tool.name = "waits";
+    tool.fn = waiter_tool;
+    tool.ud = w;
+    tool.timeout_ms = 1000;
+    ck_assert_int_eq(bezel_toolset_add(tools, &tool, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_dispatch_start(&d, tools, "waits", NULL, NULL), BEZEL_OK);
+    return d;
+}
+
+START_TEST(a_pending_call_is_resumed_by_each_poll_after_its_delay)
+{
+    waiter w = {.left = 2, .delay_us = 5000};
+    bezel_dispatch *d = start_waiter(&w);
+    ck_assert_int_eq(bezel_dispatch_wait_us(d), 5000);
+    ck_assert_int_eq(bezel_call_left_us(w.call), 1000000);
+    for (int round = 0; round < 3; round++) {
+        tw.now_ns += 4999999;
+        ck_assert_int_eq(bezel_dispatch_poll(d, NULL), BEZEL_TOOL_PENDING);
+        ck_assert_int_eq(w.resumes, round);
+        ck_assert_int_eq(bezel_dispatch_wait_us(d), 1);
+        tw.now_ns += 1;
+        ck_assert_int_eq(bezel_dispatch_poll(d, NULL), round == 2 ? BEZEL_OK : BEZEL_TOOL_PENDING);
+    }
+    ck_assert_str_eq(bezel_value_text(bezel_dispatch_result(d), NULL), "at last");
+    ck_assert_int_eq(bezel_dispatch_us(d), 15000);
+    ck_assert_int_eq(bezel_dispatch_wait_us(d), -1);
+    bezel_dispatch_free(d);
+    ck_assert_int_eq(w.cancels, 0);
+}
+END_TEST
+
+START_TEST(a_resumed_call_may_fail_or_forget_its_answer)
+{
+    static const bezel_status ends[] = {BEZEL_ERR_NETWORK, BEZEL_DONE};
+    for (size_t i = 0; i < 2; i++) {
+        bezel_error err = BEZEL_ERROR_INIT;
+        waiter w = {.end = ends[i], .delay_us = -1};
+        bezel_toolset_free(tools);
+        ck_assert_int_eq(bezel_toolset_new(&tools, engine, NULL), BEZEL_OK);
+        bezel_dispatch *d = start_waiter(&w);
+        ck_assert_int_eq(bezel_dispatch_wait_us(d), 0); /* at once */
+        ck_assert_int_eq(bezel_dispatch_poll(d, &err), i ? BEZEL_ERR_CALLBACK : BEZEL_ERR_NETWORK);
+        ck_assert_ptr_nonnull(strstr(err.text, i ? "without a result" : "waits failed"));
+        bezel_dispatch_free(d);
+        ck_assert_int_eq(w.resumes, 1);
+        ck_assert_int_eq(w.cancels, 0);
+    }
+}
+END_TEST
+
+START_TEST(a_pending_tool_is_told_once_when_nobody_waits_any_more)
+{
+    for (int how = 0; how < 4; how++) { /* late or freed, answering meanwhile or not */
+        waiter w = {.left = 1000, .answers_when_cancelled = how & 1};
+        bezel_toolset_free(tools);
+        ck_assert_int_eq(bezel_toolset_new(&tools, engine, NULL), BEZEL_OK);
+        bezel_dispatch *d = start_waiter(&w);
+        if (how < 2) {
+            tw.now_ns += 1000000000;
+            ck_assert_int_eq(bezel_dispatch_poll(d, NULL), BEZEL_TOOL_PENDING);
+            tw.now_ns += 1;
+            ck_assert_int_eq(bezel_dispatch_poll(d, NULL), BEZEL_ERR_TIMEOUT);
+            ck_assert_int_eq(w.cancels, 1);
+            ck_assert_int_eq(w.resumes, 0); /* not when the time is over */
+            ck_assert_int_eq(bezel_dispatch_poll(d, NULL), BEZEL_ERR_TIMEOUT);
+        }
+        bezel_dispatch_free(d);
+        ck_assert_int_eq(w.cancels, 1);
+    }
+}
+END_TEST
+
 Suite *tool_dispatch_suite(void)
 {
     Suite *suite = suite_create("tool_dispatch");
@@ -281,6 +399,9 @@ Suite *tool_dispatch_suite(void)
     tcase_add_test(t, a_failing_random_source_is_told_as_it_is);
     tcase_add_test(t, an_error_of_a_newer_header_keeps_its_size);
     tcase_add_test(t, failing_memory_is_an_error_without_leak);
+    tcase_add_test(t, a_pending_call_is_resumed_by_each_poll_after_its_delay);
+    tcase_add_test(t, a_resumed_call_may_fail_or_forget_its_answer);
+    tcase_add_test(t, a_pending_tool_is_told_once_when_nobody_waits_any_more);
     suite_add_tcase(suite, t);
     return suite;
 }

@@ -6,8 +6,10 @@
  *     options.tools = tools;                                   // or NULL
  *     bezel_agent_new(&agent, model, &options, &err);
  *     bezel_agent_send(agent, "Will it rain in Paris?", SIZE_MAX, &err);
- *     while ((st = bezel_agent_step(agent, 4000, &err)) > 0 && st != BEZEL_DONE)
+ *     while ((st = bezel_agent_step(agent, 4000, &err)) > 0 && st != BEZEL_DONE) {
  *         while (bezel_agent_event_next(agent, &event)) show(&event);
+ *         if (st == BEZEL_TOOL_PENDING) bezel_agent_wait(agent, -1);   // or do something else
+ *     }
  *     bezel_agent_result(agent, &turn, &err);
  *     bezel_agent_free(agent);
  *
@@ -106,8 +108,9 @@ BEZEL_API void bezel_agent_options_init(bezel_agent_options *out);
 BEZEL_API bezel_status bezel_agent_new(bezel_agent **out, bezel_model *model, const bezel_agent_options *options,
                                        bezel_error *err);
 
-/* Frees an agent with its session, history and events; NULL is fine. A turn that runs is dropped without the journal;
- * the call waits until the worker lets go of it. Pending tools may still answer, nobody listens.
+/* Frees an agent with its session, history and events; NULL is fine. A turn that runs is ended as by bezel_agent_cancel:
+ * pending tools are told (bezel_call_pending) and the journal gets the turn; the call waits until the worker lets go of
+ * it. Nobody is told when the journal fails.
  *   Thread   that of the agent, not from inside one of its tools
  *   Since    0.1 */
 BEZEL_API void bezel_agent_free(bezel_agent *agent);
@@ -127,7 +130,8 @@ BEZEL_API bezel_status bezel_agent_send(bezel_agent *agent, const char *text, si
  * (see bezel_job_step). With background it waits for the worker that long instead; 0 only looks.
  * Returns BEZEL_MORE; BEZEL_TOKEN when there are new events; BEZEL_TOOL_PENDING, at once, while a tool has not
  * answered; BEZEL_DONE after the journal has the turn; or the error that ended it. After the end it returns the same
- * again. Tools run inside this call, on this thread, as long as they take. A tool without code ends the turn after its
+ * again. Tools run inside this call, on this thread, as long as they take; all calls of a model turn are begun before
+ * any is waited for, and each step resumes the pending ones. A tool without code ends the turn after its
  * calls: they stand in the result without result and error, and the host goes on by bezel_agent_append and send.
  * The same call is not run twice in a turn: the model gets the answer that is there.
  *   Units    microseconds
@@ -139,6 +143,20 @@ BEZEL_API bezel_status bezel_agent_send(bezel_agent *agent, const char *text, si
  *            ARGUMENT before the first send, BUSY from inside a tool: nothing changes
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_step(bezel_agent *agent, int64_t budget_us, bezel_error *err);
+
+/* How long step would only return BEZEL_TOOL_PENDING: until a pending tool is to be resumed or is late. 0 when step has
+ * something to do, and for NULL. A tool that answers by itself may do so sooner.
+ *   Units    microseconds
+ *   Thread   that of the agent
+ *   Since    0.1 */
+BEZEL_API int64_t bezel_agent_wait_us(const bezel_agent *agent);
+
+/* Sleeps that long, but at most timeout_us (negative = no limit); a cancel wakes it. For hosts with nothing else to do
+ * while a tool is pending.
+ *   Units    microseconds, rounded up to milliseconds
+ *   Thread   that of the agent
+ *   Since    0.1 */
+BEZEL_API void bezel_agent_wait(bezel_agent *agent, int64_t timeout_us);
 
 /* What happened in a turn. */
 enum {
@@ -198,7 +216,7 @@ BEZEL_API int32_t bezel_agent_event_next(bezel_agent *agent, bezel_agent_event *
 BEZEL_API int32_t bezel_agent_fd(bezel_agent *agent);
 
 /* Asks the turn to end and returns at once; the next step ends it with BEZEL_ERR_CANCELLED. A tool that runs is not
- * interrupted. What the model had written of an answer stays in the history and in the result; when it had written
+ * interrupted, a pending one is told by that step, and its call has the code "cancelled". What the model had written of an answer stays in the history and in the result; when it had written
  * none, or calls, the whole turn leaves the history. The journal has it either way. Between turns it does nothing.
  *   Thread   any, before bezel_agent_free; not from a signal handler
  *   Since    0.1 */

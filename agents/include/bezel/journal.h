@@ -57,7 +57,8 @@ typedef struct bezel_journal_call {
     /* JSON ("null" for one that JSON cannot say); NULL on failure, when it was not run, and for a tool without code */
     const char *result;
     /* NULL on success; a code of bezel_parse_event for a call that could not be read, "too_many_calls" or "not_run" for
-     * one that was refused, else the status name of the failure: "callback", "timeout", "parse" */
+     * one that was refused, else the status name of the failure: "callback", "timeout", "parse"; that of the turn, such as
+     * "cancelled", for one that had no answer when the turn failed */
     const char *error_code;
     /* sentence that the model was told, NULL on success; it may quote arguments, so it is content as they are */
     const char *error;

@@ -52,8 +52,11 @@ typedef struct bezel_call bezel_call;
  *
  * A negative status (sentence in err) is a failure like bezel_call_fail: the model reads it and may try something else;
  * an answer that was given before wins over it. Returning without an answer is a failure, too.
- * BEZEL_TOOL_PENDING promises that bezel_call_finish or bezel_call_fail is called later, on the same thread; the call
- * stays valid until then even if its dispatcher is freed first, but not longer than the engine.
+ * BEZEL_TOOL_PENDING promises an answer for later, so that the host's loop goes on and the calls of a turn overlap. It
+ * comes by bezel_call_finish or bezel_call_fail, from anywhere between two steps on the thread of the agent (a tool that
+ * waits for another thread takes its answer from there itself), or from a function that bezel_call_pending left. The
+ * call stays valid until then even if its dispatcher is freed first, but not longer than the engine; a tool that left a
+ * cancel function is told instead.
  *   Thread   that of bezel_dispatch_start, for an agent that of bezel_agent_step; it blocks them as long as it runs */
 typedef bezel_status (*bezel_tool_fn)(void *ud, bezel_call *call, bezel_error *err);
 
@@ -205,6 +208,35 @@ BEZEL_API void bezel_call_finish(bezel_call *call, const bezel_value *result);
  *   Owns     the reason is copied, cut at 511 bytes
  *   Since    0.1 */
 BEZEL_API void bezel_call_fail(bezel_call *call, const char *reason);
+
+/* For a function that is about to return BEZEL_TOOL_PENDING: how its call goes on, in place of what an earlier one said.
+ * resume(ud, call, err) is called by each step of the agent (each bezel_dispatch_poll) until the answer is there, and
+ * returns what a tool's function returns: BEZEL_OK after an answer, BEZEL_TOOL_PENDING, or a failure. NULL: the answer
+ * comes by itself.
+ * cancel(ud, call) is called once, when nobody waits for the answer any more: the turn was cancelled or failed, the
+ * agent or dispatch was freed, the time was over. It lets go of what belongs to the call, and the call must not be used
+ * after it. NULL: the tool keeps the call until it answers, and bezel_call_left_us tells it.
+ *
+ *     struct job *job = begin(bezel_call_arguments(call));
+ *     bezel_call_pending(call, job_look, job_drop, job);
+ *     return BEZEL_TOOL_PENDING;
+ *
+ *   Owns     ud is the tool's; nothing here frees it
+ *   Thread   both are called on that of the agent or dispatch, inside of its calls
+ *   Since    0.1 */
+BEZEL_API void bezel_call_pending(bezel_call *call, bezel_tool_fn resume, void (*cancel)(void *ud, bezel_call *call),
+                                  void *ud);
+
+/* A hint for a pending call: resume is not called before delay_us have passed, and the host need not step before
+ * (bezel_dispatch_wait_us). Holds for one call of resume. Without a hint a host that waits looks each millisecond.
+ *   Units    microseconds; 0 or less = at once
+ *   Since    0.1 */
+BEZEL_API void bezel_call_delay(bezel_call *call, int64_t delay_us);
+
+/* Time that the call has left before it is late; 0 when it is, when nobody waits for it any more, or for NULL.
+ *   Units    microseconds
+ *   Since    0.1 */
+BEZEL_API int64_t bezel_call_left_us(const bezel_call *call);
 
 /* --- Prompt text -------------------------------------------------------------------------- */
 
@@ -418,7 +450,7 @@ typedef struct bezel_dispatch bezel_dispatch;
 /* Starts a call: looks the tool up (exact name), checks the arguments, runs its function, which blocks this call.
  * Success means that the function was run, not that it succeeded: poll tells. Arguments are typed: "3" is no integer
  * here, 3.0 is; null stands for an absent parameter; arguments NULL are none.
- *   Owns     *out is the caller's, free with bezel_dispatch_free (a pending tool may still answer, nobody listens)
+ *   Owns     *out is the caller's, free with bezel_dispatch_free
  *   Thread   that of the toolset
  *   Errors   DENIED for a name that is not exactly one of the set, the hint lists them; PARSE for arguments that the
  *            schema refuses, err->place is "tool.parameter"; IO when the random source of the world fails. No function
@@ -427,7 +459,8 @@ typedef struct bezel_dispatch bezel_dispatch;
 BEZEL_API bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *tools, const char *name,
                                             const bezel_value *arguments, bezel_error *err);
 
-/* How the call stands: BEZEL_OK with a result, BEZEL_TOOL_PENDING, or why it failed. Never blocks.
+/* How the call stands: BEZEL_OK with a result, BEZEL_TOOL_PENDING, or why it failed. Resumes a pending tool that wants it
+ * (bezel_call_pending), which blocks as long as that runs.
  *   Thread   that of the dispatch
  *   Errors   TIMEOUT once more than timeout_ms have passed, even when the answer came, but too late; UNSUPPORTED for a
  *            tool without code; else the tool's failure, its sentence in err
@@ -446,7 +479,14 @@ BEZEL_API const bezel_value *bezel_dispatch_result(const bezel_dispatch *dispatc
  *   Since    0.1 */
 BEZEL_API int64_t bezel_dispatch_us(const bezel_dispatch *dispatch);
 
-/* Lets go of a call; NULL is fine. A pending one goes when its tool answers.
+/* How long the host may wait before the next poll: until a pending tool is to be resumed, or until it is late. An answer
+ * that a tool gives by itself may come sooner. -1 when the call is over, and for NULL.
+ *   Units    microseconds
+ *   Thread   that of the dispatch
+ *   Since    0.1 */
+BEZEL_API int64_t bezel_dispatch_wait_us(const bezel_dispatch *dispatch);
+
+/* Lets go of a call; NULL is fine. The tool of a pending one is told, or keeps it until it answers.
  *   Thread   that of the dispatch
  *   Since    0.1 */
 BEZEL_API void bezel_dispatch_free(bezel_dispatch *dispatch);
