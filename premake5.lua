@@ -245,6 +245,8 @@ links(libraries)
 for _, file in ipairs(os.matchfiles "tests/make/*.c") do
   program("test_", file, "tests")
   includedirs(test_folders)
-  links { "support", "whole" }
+  buildoptions { lua_include }
+  links { "support", "lua", "whole" }
   links(libraries)
+  for name in lua_link:gmatch "%-l(%S+)" do links { name } end
 end

@@ -7,6 +7,7 @@
 #include "base/value_impl.h"
 #include "support/test_world.h"
 
+#include <cjson/cJSON.h>
 #include <check.h>
 #include <errno.h>
 #include <locale.h>
@@ -414,6 +415,46 @@ START_TEST(a_failing_allocation_is_told_and_leaks_nothing)
 }
 END_TEST
 
+static long cjson_calls, cjson_fail_at, cjson_blocks;
+
+static void *cjson_malloc(size_t size)
+{
+    if (++cjson_calls == cjson_fail_at)
+        return NULL;
+    void *block = malloc(size);
+    cjson_blocks += block != NULL;
+    return block;
+}
+
+static void cjson_free(void *block)
+{
+    cjson_blocks -= block != NULL;
+    free(block);
+}
+
+START_TEST(a_failing_allocation_of_cjson_is_told_and_leaks_nothing)
+{
+    static const char text[] = "{\"a\": [1, 2.5, null, true, \"x\\u00e4\", {\"deep\": [[], {}]}], \"b\": \"text\"}";
+    cJSON_Hooks hooks = {cjson_malloc, cjson_free}, none = {0};
+    long n = 1;
+    cJSON_InitHooks(&hooks);
+    for (;; n++) {
+        bezel_value *value = NULL;
+        cjson_calls = 0;
+        cjson_fail_at = n;
+        bezel_status status = bezel_json_read(&value, tree, text, sizeof text - 1, &err);
+        ck_assert_int_eq(cjson_blocks, 0);
+        if (cjson_calls < n) {
+            ck_assert_int_eq(status, BEZEL_OK);
+            break;
+        }
+        ck_assert_msg(status == BEZEL_ERR_MEMORY, "allocation %ld of cJSON failing gives %s", n, err.text);
+        ck_assert_ptr_null(value);
+    }
+    cJSON_InitHooks(&none);
+    ck_assert_int_gt(n, 15);
+}
+
 Suite *json_suite(void)
 {
     Suite *s = suite_create("json");
@@ -440,6 +481,7 @@ Suite *json_suite(void)
     tcase_add_test(t, a_decimal_comma_of_the_host_changes_nothing);
     tcase_add_test(t, errno_of_the_host_is_left_alone);
     tcase_add_test(t, a_failing_allocation_is_told_and_leaks_nothing);
+    tcase_add_test(t, a_failing_allocation_of_cjson_is_told_and_leaks_nothing);
     suite_add_tcase(s, t);
     return s;
 }

@@ -22,6 +22,7 @@ if [ $# -eq 0 ]; then
     for program in "$out"/examples/*; do
         "$program" "$scratch/model.gguf" </dev/null >/dev/null
     done
+    XDG_CACHE_HOME=$scratch "$out/tests/lua_memory" "$scratch/model.gguf" "$scratch"
     # The Lua module in a plain interpreter, which needs the sanitizer first; once more with the collector at every step.
     preload=$("${CC:-gcc}" -print-file-name=libasan.so)
     if [ -e "$preload" ] && "$out/tests/run" --list >/dev/null; then

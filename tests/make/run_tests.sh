@@ -44,6 +44,7 @@ for program in "$out"/examples/*; do
     *) try "example ${program##*/}" "$program" "$tiny" ;;
     esac
 done
+try "Lua's allocations failing" env XDG_CACHE_HOME="$scratch" "$out/tests/lua_memory" "$scripted" "$scratch"
 
 if XDG_CACHE_HOME=$scratch lua5.4 tests/lua/run.lua "$out"; then # nothing of the user's is used or made
     echo "good: Lua scripts"
