@@ -23,17 +23,18 @@ typedef struct cmd_options {
     const char *usage; /* first line of its help */
     const char *model, *store, *isa, *affinity, *activations, *kv, *head, *kind, *profile, *system, *context, *user, *conversation;
     const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow, *tool_choice, *constrain, *schema, *prompts, *sessions, *tests;
+    const char *data, *category, *dialect, *answers;
     const char *stops[CMD_MAX_STOPS];
     int n_stops;
     int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit;
-    double temperature, top_p, min_p, repetition_penalty;
-    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, lookup;
+    double temperature, top_p, min_p, repetition_penalty, call_bias;
+    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, lookup, all;
     uint32_t given; /* bits of CMD_GIVEN_... for options whose absence means something else than their default */
     const char *positional[CMD_MAX_POSITIONAL];
     int n_positional;
 } cmd_options;
 
-enum { CMD_GIVEN_TEMPERATURE = 1, CMD_GIVEN_MAX_TOKENS = 2, CMD_GIVEN_TOP = 4 };
+enum { CMD_GIVEN_TEMPERATURE = 1, CMD_GIVEN_MAX_TOKENS = 2, CMD_GIVEN_TOP = 4, CMD_GIVEN_LIMIT = 8 };
 
 /* Reads argv after the subcommand. `allowed` lists its options ("model threads json"); anything else prints the usage.
  * Returns CMD_OK or CMD_USAGE. Texts are borrowed from argv. */

@@ -3,6 +3,8 @@
  * first `decode` row is the product default. Measures; the tests check. */
 #include "command_bench.h"
 
+#include "command_calls.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,6 +309,7 @@ static int bench_lengths(bench *b) {
 }
 
 int cmd_bench(int argc, char **argv) {
+    if (argc > 2 && strcmp(argv[2], "calls") == 0) return cmd_bench_calls(argc, argv);
     bench *b = calloc(1, sizeof *b);
     if (!b) return cmd_error("out of memory");
     b->o.subcommand = "bench";

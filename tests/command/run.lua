@@ -277,6 +277,72 @@ test("bench measures what is asked for, and refuses what it does not know", func
   match(run { "bench", "--model", tiny, "--tests", "load,memory", "--rounds", "1" }, "^test .-\nload .-\nmemory with 2048")
 end)
 
+-- A folder of the form that `bench calls` reads, and answers to its entries, from the cases beside this file.
+local function calls_data()
+  local cases = dofile(arg[0]:gsub("run%.lua$", "calls_cases.lua"))
+  local files, answers = {}, {}
+  os.execute("mkdir '" .. path "calls" .. "'")
+  for i, case in ipairs(cases) do
+    local id = "case_" .. i
+    files[case[1]] = (files[case[1]] or "") .. ('{"id":"%s","question":[[{"role":"user","content":"Go?"}]],"function":%s%s}\n'):format(
+      id, case[2]:gsub("\n", ""), case[3] and ',"ground_truth":' .. case[3] or "")
+    answers[i] = json.encode { id = id, text = case[4] }
+  end
+  for name, text in pairs(files) do write("calls/" .. name .. ".jsonl", text) end
+  return cases, write("answers.jsonl", table.concat(answers, "\n"))
+end
+
+test("bench calls judges answers by the rules of BFCL and as a ladder", function()
+  local cases, answers = calls_data()
+  local r = object { "bench", "calls", "--json", "--data", path "calls", "--answers", answers, "--output", path "judged" }
+  local found, n = {}, 0
+  for line in io.lines(path "judged") do
+    local a = json.decode(line)
+    found[a.id] = ("%d%d%d%d%d%d%d%d"):format(a.S0, a.S1, a.S2, a.S3, a.S4, a.S5, a.S6, a.S6b)
+    n = n + 1
+  end
+  eq(n, #cases)
+  for i, case in ipairs(cases) do eq(found["case_" .. i], case[5], "case " .. i .. ", " .. case[4]) end
+  local rows = {}
+  for _, row in ipairs(r.rows) do rows[row.category] = row end
+  eq(keys(rows), "irrelevance multiple parallel relevance simple")
+  eq(rows.irrelevance.n, 2)
+  eq(rows.irrelevance.S0, 0.5)
+  eq(rows.irrelevance.S4, 1.0)
+  eq(rows.irrelevance.S6, bezel.null)
+  eq(rows.parallel.S6, 1 / 3)
+  eq(rows.simple.ms_per_call, bezel.null)
+  assert(math.abs(rows.irrelevance.sampling_error.S0 - math.sqrt(0.25 / 2)) < 1e-12)
+end)
+
+test("bench calls asks the model, a row a category and variant", function()
+  local base = { "bench", "calls", "--json", "--data", path "calls", "--model", P, "--max-tokens", "40" }
+  local function rows(more)
+    local list = table.move(base, 1, #base, 1, {})
+    for _, word in ipairs(more) do list[#list + 1] = word end
+    return object(list).rows
+  end
+  local r = rows { "--limit", "2" }
+  eq(#r, 5)
+  eq(keys(r[1]), "S0 S1 S2 S3 S4 S5 S6 S6b category constraint dialect forced ms_per_call n profile sampled sampling_error tool_choice")
+  eq(r[1].constraint .. r[1].tool_choice .. r[1].profile .. r[1].dialect, "onautotranscriptfunction_call")
+  r = rows { "--category", "simple", "--limit", "3", "--seed", "5", "--tool-choice", "required" }
+  eq(#r, 1)
+  eq(r[1].n, 3)
+  eq(r[1].S0, bezel.null) -- nothing was left to decide
+  assert(r[1].forced > 0)
+  eq(#rows { "--category", "relevance", "--limit", "1", "--profile", "transcript", "--dialect", "function_call", "--all" }, 3)
+  for _, wrong in ipairs { { "--tool-choice", "maybe" }, { "--constraint", "maybe" }, { "--dialect", "latin" },
+    { "--constraint", "off", "--tool-choice", "required" } } do
+    local list = table.move(wrong, 1, #wrong, #base + 1, table.move(base, 1, #base, 1, {}))
+    eq(select(2, run(list)), 2, table.concat(wrong, " "))
+  end
+  eq(select(2, run { "bench", "calls" }), 2)
+  local _, status, err = run { "bench", "calls", "--data", path "nowhere", "--model", P }
+  eq(status, 1)
+  match(err, "nowhere")
+end)
+
 -- --- Tools ----------------------------------------------------------------------------------
 
 test("parse needs no model, and its errors are part of the answer", function()
