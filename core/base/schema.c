@@ -9,11 +9,30 @@
 
 #include "base/alloc.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define ORIGIN "schema"
 
-static bezel_status compile_node(bz_schema_compiler *c, uint32_t *out, const bezel_value *value, uint32_t depth);
+static bezel_status new_node(bz_schema_compiler *c, uint32_t *out, const bezel_value *source);
+
+/* The schema that no value meets. */
+int bz_schema_is_never(const bezel_value *value)
+{
+    return bezel_value_type(value) == BEZEL_BOOL && !bezel_value_bool(value);
+}
+
+bezel_status bz_schema_store_links(bz_schema_compiler *c, bz_schema_node *node, const uint32_t *links, uint32_t count)
+{
+    bz_schema *s = c->schema;
+    if (!bz_schema_grow(s->world, (void *)&s->links, &s->links_capacity, s->n_links, count, sizeof *s->links))
+        return bz_schema_no_memory(c);
+    memcpy(s->links + s->n_links, links, count * sizeof *links);
+    node->first = s->n_links;
+    node->count = count;
+    s->n_links += count;
+    return BEZEL_OK;
+}
 
 /* --- Objects and arrays ------------------------------------------------------------------- */
 
@@ -60,7 +79,7 @@ static bezel_status add_property(bz_schema_compiler *c, bz_schema_property *p, c
     p->name = bezel_value_key(map, i, &p->name_size);
     p->required = (uint32_t)is_required(owner, p->name, p->name_size);
     size_t before = bz_schema_enter(c, p->name);
-    bezel_status status = compile_node(c, &p->node, value, depth + 1);
+    bezel_status status = bz_schema_compile_node(c, &p->node, value, depth + 1);
     const bezel_value *description = bezel_value_get(value, "description");
     if (status == BEZEL_OK && bezel_value_type(description) == BEZEL_TEXT && bezel_value_text(description, NULL)[0])
         p->description = bezel_value_text(description, NULL);
@@ -70,54 +89,121 @@ static bezel_status add_property(bz_schema_compiler *c, bz_schema_property *p, c
     return status;
 }
 
-static void warn_required(const bz_schema_compiler *c, const bezel_value *value)
+/* Names in "required" that no property has: unknown keys may bear them, except where there are none. */
+static uint32_t count_undeclared(const bz_schema_compiler *c, const bezel_value *value, int is_open)
 {
     const bezel_value *list = bezel_value_get(value, "required"), *map = bezel_value_get(value, "properties");
+    uint32_t n = 0;
     if (list != NULL && bezel_value_type(list) != BEZEL_LIST)
         bz_schema_warn(c, "required", "not a list, ignored");
-    for (size_t i = 0; i < bezel_value_count(list); i++)
-        if (bezel_value_get(map, bezel_value_text(bezel_value_at(list, i), NULL)) == NULL)
+    for (size_t i = 0; i < bezel_value_count(list); i++) {
+        if (bezel_value_type(bezel_value_at(list, i)) != BEZEL_TEXT ||
+            bezel_value_get(map, bezel_value_text(bezel_value_at(list, i), NULL)) != NULL)
+            continue;
+        n++;
+        if (!is_open)
             bz_schema_warn(c, "required", "names a property that is not declared");
+    }
+    return is_open ? n : 0;
+}
+
+/* A property that is only named in "required". */
+static bezel_status add_undeclared(bz_schema_compiler *c, bz_schema_property *p, const bezel_value *value, uint32_t nth,
+                                   uint32_t item)
+{
+    const bezel_value *list = bezel_value_get(value, "required"), *map = bezel_value_get(value, "properties");
+    memset(p, 0, sizeof *p);
+    for (size_t i = 0; i < bezel_value_count(list); i++) {
+        p->name = bezel_value_text(bezel_value_at(list, i), &p->name_size);
+        if (bezel_value_type(bezel_value_at(list, i)) == BEZEL_TEXT && bezel_value_get(map, p->name) == NULL && nth-- == 0)
+            break;
+    }
+    p->required = 1;
+    p->node = item;
+    return item != BZ_SCHEMA_NONE ? BEZEL_OK : new_node(c, &p->node, NULL);
+}
+
+/* The schema of unknown keys: one that says so, or the first of patternProperties. */
+static bezel_status read_unknown_keys(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
+{
+    const bezel_value *more = bezel_value_get(value, "additionalProperties"), *names = bezel_value_get(value, "propertyNames");
+    const bezel_value *patterns = bezel_value_get(value, "patternProperties"), *schema = NULL;
+    const size_t n = bezel_value_type(patterns) == BEZEL_MAP ? bezel_value_count(patterns) : 0;
+    bezel_status status = BEZEL_OK;
+    uint32_t item = BZ_SCHEMA_NONE, flags = BZ_SCHEMA_OPEN;
+    size_t size;
+    if (more == NULL)
+        more = bezel_value_get(value, "unevaluatedProperties");
+    if (bezel_value_type(more) == BEZEL_BOOL)
+        flags = bezel_value_bool(more) ? BZ_SCHEMA_OPEN | BZ_SCHEMA_OPEN_ASKED : 0;
+    if (bezel_value_type(more) == BEZEL_MAP)
+        flags = BZ_SCHEMA_OPEN | BZ_SCHEMA_OPEN_ASKED;
+    if (n > 0) {
+        const char *text = bezel_value_key(patterns, 0, &size);
+        const int is_closed = flags == 0, is_plain = n == 1 && bezel_value_get(value, "properties") == NULL;
+        schema = bezel_value_at(patterns, 0);
+        status = bz_schema_read_pattern(c, &c->schema->nodes[node], "patternProperties", text, size);
+        if (status == BEZEL_OK)
+            status = bz_schema_assert(c, node, BZ_ASSERT_PATTERN_PROPERTIES, "patternProperties",
+                                      is_plain ? NULL : "is checked afterwards, only keys of the first pattern are written");
+        if (status == BEZEL_OK && (n > 1 || !is_closed))
+            status = bz_schema_assert(c, node, BZ_ASSERT_MORE_PROPERTIES, "additionalProperties", NULL);
+        flags = BZ_SCHEMA_OPEN | BZ_SCHEMA_OPEN_ASKED | (is_closed && n == 1 ? BZ_SCHEMA_KEYS_ONLY : 0U);
+    } else if (bezel_value_type(more) == BEZEL_MAP) {
+        schema = more;
+    }
+    if (n == 0 && bezel_value_type(bezel_value_get(names, "pattern")) == BEZEL_TEXT) {
+        const char *text = bezel_value_text(bezel_value_get(names, "pattern"), &size);
+        status = bz_schema_read_pattern(c, &c->schema->nodes[node], "propertyNames", text, size);
+    }
+    if (status == BEZEL_OK && schema != NULL && bezel_value_type(schema) == BEZEL_MAP) {
+        size_t before = bz_schema_enter(c, "*");
+        status = bz_schema_compile_node(c, &item, schema, depth + 1);
+        bz_schema_leave(c, before);
+    }
+    c->schema->nodes[node].item = item;
+    c->schema->nodes[node].flags |= flags;
+    return status;
 }
 
 /* Properties of one object stand side by side, so children are compiled into a scratch list first. */
 static bezel_status read_object(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
 {
     bz_schema *s = c->schema;
-    const bezel_value *map = bezel_value_get(value, "properties"), *more = bezel_value_get(value, "additionalProperties");
+    const bezel_value *map = bezel_value_get(value, "properties");
     if (map != NULL && bezel_value_type(map) != BEZEL_MAP && bezel_value_count(map) > 0)
         return bz_schema_refuse(c, BEZEL_ERR_FORMAT, "properties", "not an object");
     size_t n = bezel_value_type(map) == BEZEL_MAP ? bezel_value_count(map) : 0;
     if (n > BZ_SCHEMA_MAX_NODES)
         return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "properties", "more than 4,096");
-    uint32_t item = BZ_SCHEMA_NONE, flags = BZ_SCHEMA_OPEN;
-    bezel_status status = BEZEL_OK;
-    if (bezel_value_type(more) == BEZEL_MAP) {
-        size_t before = bz_schema_enter(c, "*");
-        status = compile_node(c, &item, more, depth + 1);
-        bz_schema_leave(c, before);
-        flags |= BZ_SCHEMA_OPEN_ASKED;
-    } else if (bezel_value_type(more) == BEZEL_BOOL) {
-        flags = bezel_value_bool(more) ? BZ_SCHEMA_OPEN | BZ_SCHEMA_OPEN_ASKED : 0;
-    }
+    bezel_status status = bz_schema_read_counts(c, &c->schema->nodes[node], value, "minProperties", "maxProperties");
+    if (status == BEZEL_OK)
+        status = read_unknown_keys(c, node, value, depth);
     if (status != BEZEL_OK)
         return status;
+    const int is_open = (c->schema->nodes[node].flags & (BZ_SCHEMA_OPEN | BZ_SCHEMA_KEYS_ONLY)) == BZ_SCHEMA_OPEN;
+    const uint32_t declared = (uint32_t)n, undeclared = count_undeclared(c, value, is_open && !(node == 0 && c->source->closed));
+    n += undeclared;
     bz_schema_property *list = n > 0 ? bz_zalloc_array(s->world, n, sizeof *list) : NULL;
     if (n > 0 && list == NULL)
         return bz_schema_no_memory(c);
-    for (size_t i = 0; i < n && status == BEZEL_OK; i++)
-        status = add_property(c, &list[i], value, i, depth);
-    uint32_t count = (uint32_t)n;
+    uint32_t count = 0;
+    for (size_t i = 0; i < declared && status == BEZEL_OK; i++) {
+        if (bz_schema_is_never(bezel_value_at(map, i)))
+            status = bz_schema_assert(c, node, BZ_ASSERT_PROPERTIES, "properties", NULL);
+        else
+            status = add_property(c, &list[count++], value, i, depth);
+    }
+    for (uint32_t i = 0; i < undeclared && status == BEZEL_OK; i++)
+        status = add_undeclared(c, &list[count++], value, i, s->nodes[node].item);
     if (status == BEZEL_OK && !bz_schema_grow(s->world, (void *)&s->properties, &s->properties_capacity, s->n_properties, count,
                                     sizeof *list))
         status = bz_schema_no_memory(c);
     if (status == BEZEL_OK) {
-        if (n > 0)
-            memcpy(s->properties + s->n_properties, list, n * sizeof *list);
+        if (count > 0)
+            memcpy(s->properties + s->n_properties, list, count * sizeof *list);
         s->nodes[node].first = s->n_properties;
         s->nodes[node].count = count;
-        s->nodes[node].item = item;
-        s->nodes[node].flags |= flags;
         s->n_properties += count;
     }
     bz_free(s->world, list);
@@ -139,23 +225,53 @@ static void move_enum(bz_schema_compiler *c, uint32_t node)
     bz_schema_warn(c, "enum", "belongs to the items of an array");
 }
 
+/* prefixItems: a schema for each of the first items, as links. */
+static bezel_status read_first_items(bz_schema_compiler *c, bz_schema_node *array, const bezel_value *list, uint32_t depth)
+{
+    uint32_t links[BZ_SCHEMA_MAX_PARTS];
+    const size_t n = bezel_value_count(list);
+    bezel_status status = BEZEL_OK;
+    if (n > BZ_SCHEMA_MAX_PARTS)
+        return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "prefixItems", "more than 32 schemas");
+    for (size_t i = 0; i < n && status == BEZEL_OK; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "[%zu]", i);
+        size_t before = bz_schema_enter(c, name);
+        status = bz_schema_compile_node(c, &links[i], bezel_value_at(list, i), depth + 1);
+        bz_schema_leave(c, before);
+    }
+    return status == BEZEL_OK ? bz_schema_store_links(c, array, links, (uint32_t)n) : status;
+}
+
 static bezel_status read_array(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
 {
     bz_schema_node counts = c->schema->nodes[node];
     bezel_status status = bz_schema_read_counts(c, &counts, value, "minItems", "maxItems");
     if (status != BEZEL_OK)
         return status;
-    const bezel_value *items = bezel_value_get(value, "items");
+    const bezel_value *items = bezel_value_get(value, "items"), *first = bezel_value_get(value, "prefixItems");
     uint32_t item = BZ_SCHEMA_NONE;
+    if (bezel_value_type(items) == BEZEL_LIST) { /* before draft 2020 */
+        first = items;
+        items = bezel_value_get(value, "additionalItems");
+    }
     if (bezel_value_type(items) == BEZEL_MAP) {
         size_t before = bz_schema_enter(c, "items");
-        status = compile_node(c, &item, items, depth + 1);
+        status = bz_schema_compile_node(c, &item, items, depth + 1);
         bz_schema_leave(c, before);
     } else if (items != NULL && bezel_value_type(items) != BEZEL_BOOL) {
         bz_schema_warn(c, "items", "not a schema, any item is taken");
     }
+    if (status == BEZEL_OK && bezel_value_type(first) == BEZEL_LIST)
+        status = read_first_items(c, &counts, first, depth);
+    const int64_t most = bezel_value_type(first) == BEZEL_LIST ? (int64_t)bezel_value_count(first) : 0;
+    if (bz_schema_is_never(items) && (counts.max_count < 0 || counts.max_count > most))
+        counts.max_count = most;
+    if (status == BEZEL_OK && counts.max_count >= 0 && counts.min_count > counts.max_count)
+        status = bz_schema_refuse(c, BEZEL_ERR_RANGE, "minItems", "larger than the maximum, no value can meet it");
     counts.item = item;
     counts.flags |= bezel_value_bool(bezel_value_get(value, "uniqueItems")) ? BZ_SCHEMA_UNIQUE : 0u;
+    counts.asserts |= c->schema->nodes[node].asserts;
     if (status == BEZEL_OK)
         c->schema->nodes[node] = counts;
     return status;
@@ -164,7 +280,7 @@ static bezel_status read_array(bz_schema_compiler *c, uint32_t node, const bezel
 /* --- Unions and references ---------------------------------------------------------------- */
 
 /* Follows "#/$defs/x" by JSON pointer (RFC 6901). NULL when there is no such place. */
-static const bezel_value *find_pointer(const bezel_value *root, const char *pointer)
+const bezel_value *bz_schema_pointer(const bezel_value *root, const char *pointer)
 {
     const bezel_value *at = root;
     while (*pointer != '\0' && at != NULL) {
@@ -193,16 +309,26 @@ static const bezel_value *find_pointer(const bezel_value *root, const char *poin
     return at;
 }
 
+static int is_only_reference(const bezel_value *value)
+{
+    for (size_t i = 0; i < bezel_value_count(value); i++) {
+        const char *key = bezel_value_key(value, i, NULL);
+        if (strcmp(key, "$ref") != 0 && !bz_schema_is_annotation(key))
+            return 0;
+    }
+    return 1;
+}
+
 static bezel_status follow_ref(bz_schema_compiler *c, uint32_t *out, const bezel_value *value, uint32_t depth)
 {
     const bezel_value *target = value;
-    for (int hops = 0; bezel_value_get(target, "$ref") != NULL; hops++) {
+    for (int hops = 0; bezel_value_get(target, "$ref") != NULL && is_only_reference(target); hops++) {
         const char *ref = bezel_value_text(bezel_value_get(target, "$ref"), NULL);
         if (hops == 16)
             return bz_schema_refuse(c, BEZEL_ERR_UNSUPPORTED, "$ref", "only refers to itself");
         if (ref[0] != '#')
             return bz_schema_refuse(c, BEZEL_ERR_UNSUPPORTED, "$ref", "leaves the schema; only \"#/...\" is followed");
-        target = find_pointer(c->schema->root, ref + 1);
+        target = bz_schema_pointer(c->schema->root, ref + 1);
         if (target == NULL)
             return bz_schema_refuse(c, BEZEL_ERR_MISSING, "$ref", "points to nothing");
     }
@@ -212,55 +338,7 @@ static bezel_status follow_ref(bz_schema_compiler *c, uint32_t *out, const bezel
             return BEZEL_OK;
         }
     }
-    return compile_node(c, out, target, depth + 1);
-}
-
-/* Fills a UNION from nodes; one that is left over becomes an alias of its place in the table. */
-static bezel_status store_links(bz_schema_compiler *c, uint32_t node, const uint32_t *links, uint32_t count)
-{
-    bz_schema *s = c->schema;
-    if (!bz_schema_grow(s->world, (void *)&s->links, &s->links_capacity, s->n_links, count, sizeof *s->links))
-        return bz_schema_no_memory(c);
-    memcpy(s->links + s->n_links, links, count * sizeof *links);
-    s->nodes[node].kind = BZ_SCHEMA_UNION;
-    s->nodes[node].first = s->n_links;
-    s->nodes[node].count = count;
-    s->n_links += count;
-    return BEZEL_OK;
-}
-
-enum { UNION_MAX = 32 };
-
-static bezel_status read_alternatives(bz_schema_compiler *c, uint32_t node, const bezel_value *list, uint32_t depth)
-{
-    uint32_t links[UNION_MAX], count = 0;
-    if (bezel_value_type(list) != BEZEL_LIST || bezel_value_count(list) == 0)
-        return bz_schema_refuse(c, BEZEL_ERR_FORMAT, "anyOf", "not a list with at least one schema");
-    if (bezel_value_count(list) > UNION_MAX)
-        return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "anyOf", "more than 32 alternatives");
-    for (size_t i = 0; i < bezel_value_count(list); i++) {
-        const bezel_value *one = bezel_value_at(list, i);
-        if (strcmp(bezel_value_text(bezel_value_get(one, "type"), NULL), "null") == 0) {
-            c->schema->nodes[node].flags |= BZ_SCHEMA_NULLABLE;
-            continue;
-        }
-        bezel_status status = compile_node(c, &links[count], one, depth + 1);
-        if (status != BEZEL_OK)
-            return status;
-        count++;
-    }
-    if (count == 0) {
-        c->schema->nodes[node].kind = BZ_SCHEMA_NULL;
-        return BEZEL_OK;
-    }
-    if (count == 1 && links[0] > node && links[0] + 1 == c->schema->n_nodes &&
-        c->schema->nodes[links[0]].kind < BZ_SCHEMA_ARRAY) {
-        uint32_t flags = c->schema->nodes[node].flags; /* anyOf [x, null] is a nullable x */
-        c->schema->nodes[node] = c->schema->nodes[links[0]];
-        c->schema->nodes[node].flags |= flags;
-        return BEZEL_OK;
-    }
-    return store_links(c, node, links, count);
+    return bz_schema_compile_node(c, out, target, depth + 1);
 }
 
 /* --- Nodes -------------------------------------------------------------------------------- */
@@ -271,8 +349,9 @@ static bezel_status new_node(bz_schema_compiler *c, uint32_t *out, const bezel_v
     if (s->n_nodes >= BZ_SCHEMA_MAX_NODES)
         return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "properties", "more than 4,096 nodes in one schema");
     if (s->n_nodes == s->nodes_capacity) {
-        uint32_t nodes = s->nodes_capacity, sources = s->nodes_capacity;
+        uint32_t nodes = s->nodes_capacity, sources = s->nodes_capacity, flats = s->nodes_capacity;
         if (!bz_schema_grow(s->world, (void *)&s->sources, &sources, s->n_nodes, 1, sizeof *s->sources) ||
+            !bz_schema_grow(s->world, (void *)&s->flats, &flats, s->n_nodes, 1, sizeof *s->flats) ||
             !bz_schema_grow(s->world, (void *)&s->nodes, &nodes, s->n_nodes, 1, sizeof *s->nodes))
             return bz_schema_no_memory(c);
         s->nodes_capacity = nodes;
@@ -283,7 +362,7 @@ static bezel_status new_node(bz_schema_compiler *c, uint32_t *out, const bezel_v
     node->min_count = node->max_count = -1;
     node->min_integer = INT64_MIN;
     node->max_integer = INT64_MAX;
-    s->sources[s->n_nodes] = source;
+    s->sources[s->n_nodes] = s->flats[s->n_nodes] = source;
     *out = s->n_nodes++;
     return BEZEL_OK;
 }
@@ -291,32 +370,40 @@ static bezel_status new_node(bz_schema_compiler *c, uint32_t *out, const bezel_v
 /* What a schema without "type" means. */
 static uint32_t guess_kind(const bezel_value *value)
 {
-    if (bezel_value_get(value, "properties") != NULL)
-        return BZ_SCHEMA_OBJECT;
-    if (bezel_value_get(value, "items") != NULL)
-        return BZ_SCHEMA_ARRAY;
-    if (bezel_value_get(value, "pattern") != NULL || bezel_value_get(value, "maxLength") != NULL ||
-        bezel_value_get(value, "minLength") != NULL)
-        return BZ_SCHEMA_STRING;
-    if (bezel_value_get(value, "minimum") != NULL || bezel_value_get(value, "maximum") != NULL)
-        return BZ_SCHEMA_NUMBER;
+    static const struct {
+        const char *keyword;
+        uint32_t kind;
+    } rows[] = {{"properties", BZ_SCHEMA_OBJECT},        {"patternProperties", BZ_SCHEMA_OBJECT}, {"required", BZ_SCHEMA_OBJECT},
+                {"minProperties", BZ_SCHEMA_OBJECT},     {"maxProperties", BZ_SCHEMA_OBJECT},     {"items", BZ_SCHEMA_ARRAY},
+                {"additionalProperties", BZ_SCHEMA_OBJECT}, {"prefixItems", BZ_SCHEMA_ARRAY},     {"minItems", BZ_SCHEMA_ARRAY},
+                {"maxItems", BZ_SCHEMA_ARRAY},           {"uniqueItems", BZ_SCHEMA_ARRAY},        {"contains", BZ_SCHEMA_ARRAY},
+                {"pattern", BZ_SCHEMA_STRING},           {"maxLength", BZ_SCHEMA_STRING},         {"minLength", BZ_SCHEMA_STRING},
+                {"minimum", BZ_SCHEMA_NUMBER},           {"maximum", BZ_SCHEMA_NUMBER},
+                {"multipleOf", BZ_SCHEMA_NUMBER},
+                {"exclusiveMinimum", BZ_SCHEMA_NUMBER},  {"exclusiveMaximum", BZ_SCHEMA_NUMBER}};
+    const bezel_value *type = bezel_value_get(value, "type");
+    if (bezel_value_type(type) == BEZEL_TEXT)
+        return bz_schema_kind_of(bezel_value_text(type, NULL));
+    for (size_t i = 0; type == NULL && i < sizeof rows / sizeof *rows; i++)
+        if (bezel_value_get(value, rows[i].keyword) != NULL)
+            return rows[i].kind;
     return BZ_SCHEMA_ANY;
 }
 
 static bezel_status fill_kind(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
 {
     bz_schema_node *at = &c->schema->nodes[node];
+    c->schema->flats[node] = value;
     const bezel_value *format = bezel_value_get(value, "format");
     if (bezel_value_type(format) == BEZEL_TEXT)
         at->format = bezel_value_text(format, NULL);
-    if (at->kind == BZ_SCHEMA_OBJECT) {
-        warn_required(c, value);
-        return read_object(c, node, value, depth);
-    }
     bezel_status status = bz_schema_read_enum(c, at, value);
     if (status != BEZEL_OK)
         return status;
+    if (at->kind == BZ_SCHEMA_OBJECT)
+        at->n_values = 0; /* scalars beside "object" */
     switch (at->kind) {
+    case BZ_SCHEMA_OBJECT: return read_object(c, node, value, depth);
     case BZ_SCHEMA_STRING: return bz_schema_read_string(c, at, value);
     case BZ_SCHEMA_INTEGER:
     case BZ_SCHEMA_NUMBER: return bz_schema_read_range(c, at, value);
@@ -357,95 +444,55 @@ static bezel_status fill_type_list(bz_schema_compiler *c, uint32_t node, const b
         if (status != BEZEL_OK)
             return status;
     }
-    return store_links(c, node, links, n);
+    c->schema->nodes[node].kind = BZ_SCHEMA_UNION;
+    return bz_schema_store_links(c, &c->schema->nodes[node], links, n);
 }
 
-enum { MERGED_MAX = 4 * BZ_SCHEMA_MAX_NODES }; /* properties of a table with merged objects: parts may be shared */
-
-/* Gives `node` the properties of `part`, too; of two with one name the first counts, and it is required if either is. */
-static bezel_status merge_object(bz_schema_compiler *c, uint32_t node, uint32_t part)
+bezel_status bz_schema_check_tree(const bz_schema_compiler *c)
 {
-    bz_schema *s = c->schema;
-    uint32_t count = s->nodes[node].count, more = s->nodes[part].count;
-    if (s->n_properties + count + more > MERGED_MAX)
-        return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "allOf", "more than 16,384 properties in one tool");
-    if (!bz_schema_grow(s->world, (void *)&s->properties, &s->properties_capacity, s->n_properties, count + more,
-                        sizeof *s->properties))
-        return bz_schema_no_memory(c);
-    bz_schema_property *out = s->properties + s->n_properties;
-    for (uint32_t i = 0; i < count; i++)
-        out[i] = s->properties[s->nodes[node].first + i];
-    for (uint32_t i = 0; i < more; i++) {
-        const bz_schema_property *p = &s->properties[s->nodes[part].first + i];
-        uint32_t k = 0;
-        while (k < count && (out[k].name_size != p->name_size || memcmp(out[k].name, p->name, p->name_size) != 0))
-            k++;
-        if (k < count)
-            out[k].required |= p->required;
-        else
-            out[count++] = *p;
-    }
-    s->nodes[node].first = s->n_properties;
-    s->nodes[node].count = count;
-    s->n_properties += count;
-    s->nodes[node].flags |= s->nodes[part].flags & BZ_SCHEMA_OPEN_ASKED;
-    if (!(s->nodes[part].flags & BZ_SCHEMA_OPEN))
-        s->nodes[node].flags &= ~(uint32_t)(BZ_SCHEMA_OPEN | BZ_SCHEMA_OPEN_ASKED);
-    if (s->nodes[node].item == BZ_SCHEMA_NONE)
-        s->nodes[node].item = s->nodes[part].item;
-    return BEZEL_OK;
+    return bezel_tree_status(c->schema->tree) == BEZEL_OK ? BEZEL_OK : bz_schema_no_memory(c);
 }
 
-/* allOf is only a way to write one object in parts, beside properties of its own or not; of anything else the first part
- * is taken. Closed if one part is, but all parts' properties are known then: that is what those who write it mean. */
-static bezel_status fill_all_of(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
+/* Keywords that hold for the finished value. */
+static bezel_status read_asserts(bz_schema_compiler *c, uint32_t node, const bezel_value *value)
 {
-    const bezel_value *list = bezel_value_get(value, "allOf");
-    uint32_t links[UNION_MAX], n = (uint32_t)bezel_value_count(list), objects = 0;
+    static const struct {
+        const char *keyword;
+        uint32_t assertion;
+    } rows[] = {{"not", BZ_ASSERT_NOT},
+                {"contains", BZ_ASSERT_CONTAINS},
+                {"propertyNames", BZ_ASSERT_NAMES},
+                {"dependentRequired", BZ_ASSERT_DEPENDENT},
+                {"dependentSchemas", BZ_ASSERT_DEPENDENT},
+                {"dependencies", BZ_ASSERT_DEPENDENT}};
     bezel_status status = BEZEL_OK;
-    if (bezel_value_type(list) != BEZEL_LIST || n == 0)
-        return bz_schema_refuse(c, BEZEL_ERR_FORMAT, "allOf", "not a list with at least one schema");
-    if (bezel_value_count(list) > UNION_MAX)
-        return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "allOf", "more than 32 schemas");
-    c->schema->nodes[node].kind = BZ_SCHEMA_OBJECT;
-    status = read_object(c, node, value, depth);
-    for (uint32_t i = 0; i < n && status == BEZEL_OK; i++) {
-        status = compile_node(c, &links[i], bezel_value_at(list, i), depth + 1);
-        if (status == BEZEL_OK && c->schema->nodes[links[i]].kind == BZ_SCHEMA_OBJECT && links[i] != node) {
-            status = merge_object(c, node, links[i]);
-            objects++;
-        }
-    }
-    if (status != BEZEL_OK)
-        return status;
-    if (objects < n && (objects > 0 || n > 1))
-        bz_schema_warn(c, "allOf", objects > 0 ? "what is no object is not checked" : "only its first schema is checked");
-    if (objects == 0 && c->schema->nodes[node].count == 0)
-        return store_links(c, node, links, 1);
-    for (uint32_t i = 0; i < c->schema->nodes[node].count; i++) {
-        bz_schema_property *p = &c->schema->properties[c->schema->nodes[node].first + i];
-        p->required |= (uint32_t)is_required(value, p->name, p->name_size);
-    }
-    return BEZEL_OK;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && status == BEZEL_OK; i++)
+        if (bezel_value_get(value, rows[i].keyword) != NULL)
+            status = bz_schema_assert(c, node, rows[i].assertion, rows[i].keyword, "is only checked afterwards");
+    return status;
 }
 
-static bezel_status fill_node(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
+/* The parameters of a tool stay one object: what would make them a choice of objects is checked afterwards. */
+static bezel_status fill_parameters(bz_schema_compiler *c, const bezel_value *value, uint32_t depth)
 {
-    const bezel_value *type = bezel_value_get(value, "type"), *any = bezel_value_get(value, "anyOf");
-    any = any != NULL ? any : bezel_value_get(value, "oneOf");
-    const bezel_value *nullable = bezel_value_get(value, "nullable"), *all = bezel_value_get(value, "allOf");
-    if (bezel_value_bool(nullable))
-        c->schema->nodes[node].flags |= BZ_SCHEMA_NULLABLE;
-    bz_schema_warn_unknown(c, value);
-    if (any != NULL)
-        return read_alternatives(c, node, any, depth);
-    uint32_t beside = type == NULL                          ? guess_kind(value)
-                      : bezel_value_type(type) == BEZEL_LIST ? BZ_SCHEMA_UNION
-                                                             : bz_schema_kind_of(bezel_value_text(type, NULL));
-    if (all != NULL && (beside == BZ_SCHEMA_OBJECT || (type == NULL && beside == BZ_SCHEMA_ANY)))
-        return fill_all_of(c, node, value, depth);
-    if (all != NULL)
-        bz_schema_warn(c, "allOf", "beside other keywords, ignored");
+    static const char *const choices[] = {"anyOf", "oneOf", "if", "then", "else", NULL};
+    static const uint32_t assertions[] = {BZ_ASSERT_ANY_OF, BZ_ASSERT_ONE_OF, BZ_ASSERT_IF};
+    const bezel_value *rest = bz_schema_without(c, value, choices);
+    bezel_status status = bz_schema_check_tree(c);
+    for (int i = 0; i < 3 && status == BEZEL_OK; i++)
+        if (bezel_value_get(value, choices[i]) != NULL)
+            status = bz_schema_assert(c, 0, assertions[i], choices[i], "of all parameters is checked afterwards");
+    c->schema->nodes[0].kind = BZ_SCHEMA_OBJECT;
+    if (status == BEZEL_OK)
+        status = fill_kind(c, 0, rest, depth);
+    c->schema->flats[0] = value;
+    return status;
+}
+
+/* The type of a schema that has no parts. */
+static bezel_status fill_plain(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
+{
+    const bezel_value *type = bezel_value_get(value, "type");
     if (bezel_value_type(type) == BEZEL_LIST)
         return fill_type_list(c, node, value, depth);
     uint32_t kind = type == NULL ? guess_kind(value) : bz_schema_kind_of(bezel_value_text(type, NULL));
@@ -457,12 +504,56 @@ static bezel_status fill_node(bz_schema_compiler *c, uint32_t node, const bezel_
     return fill_kind(c, node, value, depth);
 }
 
-static bezel_status compile_node(bz_schema_compiler *c, uint32_t *out, const bezel_value *value, uint32_t depth)
+/* allOf and keywords beside $ref become one schema; what goes no further into it is checked afterwards. */
+static bezel_status flatten(bz_schema_compiler *c, uint32_t node, const bezel_value **value, uint32_t depth)
+{
+    const bezel_value *all = bezel_value_get(*value, "allOf");
+    bz_schema_merged merged = {0};
+    if (all != NULL && (bezel_value_type(all) != BEZEL_LIST || bezel_value_count(all) == 0))
+        return bz_schema_refuse(c, BEZEL_ERR_FORMAT, "allOf", "not a list with at least one schema");
+    if (bezel_value_count(all) > BZ_SCHEMA_MAX_PARTS)
+        return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "allOf", "more than 32 schemas");
+    const bezel_value *flat = bz_schema_flatten(c, *value, &merged, depth);
+    bezel_status status = bz_schema_check_tree(c);
+    if (status == BEZEL_OK && merged.impossible) {
+        bz_schema_warn(c, "allOf", "no value meets all of it, only the first part is taken");
+        flat = all != NULL ? bezel_value_at(all, 0) : *value;
+    } else if (status == BEZEL_OK && merged.loose) {
+        status = bz_schema_assert(c, node, BZ_ASSERT_ALL_OF | BZ_ASSERT_REF, "allOf",
+                                  "some keywords of it are checked afterwards");
+    }
+    *value = flat;
+    return status;
+}
+
+static bezel_status fill_node(bz_schema_compiler *c, uint32_t node, const bezel_value *value, uint32_t depth)
+{
+    bezel_status status = BEZEL_OK;
+    bz_schema_warn_unknown(c, value);
+    if (bezel_value_get(value, "allOf") != NULL || bezel_value_get(value, "$ref") != NULL)
+        status = flatten(c, node, &value, depth);
+    c->schema->flats[node] = value;
+    if (status == BEZEL_OK && bezel_value_bool(bezel_value_get(value, "nullable")))
+        c->schema->nodes[node].flags |= BZ_SCHEMA_NULLABLE;
+    if (status == BEZEL_OK)
+        status = read_asserts(c, node, value);
+    if (status != BEZEL_OK)
+        return status;
+    const int has_choice = bezel_value_get(value, "anyOf") != NULL || bezel_value_get(value, "oneOf") != NULL;
+    const int has_branches = bezel_value_get(value, "if") != NULL;
+    if ((has_choice || has_branches) && node == 0 && c->source->closed && guess_kind(value) == BZ_SCHEMA_OBJECT)
+        return fill_parameters(c, value, depth);
+    if (has_branches)
+        return bz_schema_fill_branches(c, node, value, depth);
+    return has_choice ? bz_schema_fill_alternatives(c, node, value, depth) : fill_plain(c, node, value, depth);
+}
+
+bezel_status bz_schema_compile_node(bz_schema_compiler *c, uint32_t *out, const bezel_value *value, uint32_t depth)
 {
     if (depth > BZ_SCHEMA_MAX_DEPTH)
         return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "properties", "nested deeper than 64");
     uint32_t type = bezel_value_type(value);
-    if (type == BEZEL_MAP && bezel_value_get(value, "$ref") != NULL)
+    if (type == BEZEL_MAP && bezel_value_get(value, "$ref") != NULL && is_only_reference(value))
         return follow_ref(c, out, value, depth);
     bezel_status status = new_node(c, out, value);
     if (status != BEZEL_OK || (type == BEZEL_BOOL && bezel_value_bool(value)))
@@ -486,7 +577,7 @@ static bezel_status compile_root(bz_schema_compiler *c)
     } else if (bezel_value_get(s->root, "$ref") != NULL) {
         status = bz_schema_refuse(c, BEZEL_ERR_UNSUPPORTED, "$ref", "not at the root");
     } else {
-        status = compile_node(c, &root, s->root, 0);
+        status = bz_schema_compile_node(c, &root, s->root, 0);
         if (status == BEZEL_OK && c->source->closed && s->nodes[0].kind == BZ_SCHEMA_ANY)
             s->nodes[0].kind = BZ_SCHEMA_OBJECT;
     }
@@ -534,6 +625,7 @@ void bz_schema_free(bz_schema *schema)
     bz_schema_patterns_free(schema);
     bz_free(w, schema->nodes);
     bz_free(w, (void *)schema->sources);
+    bz_free(w, (void *)schema->flats);
     bz_free(w, schema->properties);
     bz_free(w, schema->links);
     bz_free(w, (void *)schema->members);

@@ -32,23 +32,40 @@ enum { /* flags of a node */
     BZ_SCHEMA_MAX_EXCLUSIVE = 16,
     BZ_SCHEMA_OPEN = 32,         /* object: unknown keys are allowed */
     BZ_SCHEMA_OPEN_ASKED = 64,   /* object: ... because the schema says so, not by default */
-    BZ_SCHEMA_UNIQUE = 128       /* array: no item twice */
+    BZ_SCHEMA_UNIQUE = 128,      /* array: no item twice */
+    BZ_SCHEMA_KEYS_ONLY = 256    /* object: an unknown key has to match key_pattern */
+};
+
+enum { /* keywords that the node table does not hold: checked on the finished value */
+    BZ_ASSERT_ALL_OF = 1,
+    BZ_ASSERT_ANY_OF = 2,
+    BZ_ASSERT_ONE_OF = 4, /* that exactly one holds */
+    BZ_ASSERT_NOT = 8,
+    BZ_ASSERT_IF = 16,
+    BZ_ASSERT_CONTAINS = 32,
+    BZ_ASSERT_NAMES = 64,
+    BZ_ASSERT_DEPENDENT = 128,
+    BZ_ASSERT_PATTERN_PROPERTIES = 256,
+    BZ_ASSERT_MORE_PROPERTIES = 512,
+    BZ_ASSERT_PROPERTIES = 1024,
+    BZ_ASSERT_REF = 2048
 };
 
 #define BZ_SCHEMA_NONE UINT32_MAX
 
 typedef struct bz_schema_node {
     uint32_t kind, flags;
-    uint32_t first, count;         /* OBJECT: properties; UNION: links */
-    uint32_t item;                 /* ARRAY: items; OBJECT: unknown keys' values; BZ_SCHEMA_NONE: anything */
-    uint32_t first_value, n_values; /* enum and const: members, scalars of any type; 0 = no enum */
-    uint32_t pattern;              /* index of a compiled pattern or BZ_SCHEMA_NONE */
-    int64_t min_count, max_count;  /* code points of a string, items of an array; -1 = none */
+    uint32_t first, count;         /* OBJECT: properties; UNION, ARRAY: links (alternatives, the first items) */
+    uint32_t item;                 /* ARRAY: further items; OBJECT: unknown keys' values; BZ_SCHEMA_NONE: anything */
+    uint32_t first_value, n_values; /* enum and const: members, of any type where kind is ANY, else scalars; 0 = no enum */
+    uint32_t asserts;              /* BZ_ASSERT_... */
+    uint32_t pattern;              /* index of a compiled pattern or BZ_SCHEMA_NONE; OBJECT: of unknown keys that item is for */
+    int64_t min_count, max_count;  /* code points of a string, items of an array, keys of an object; -1 = none */
     int64_t min_integer, max_integer; /* INTEGER: both always valid */
     double minimum, maximum;       /* NUMBER */
     double multiple;               /* multipleOf, 0 = none */
     const char *format;            /* "date", ... or NULL: a hint, never checked */
-    const char *pattern_text;      /* NULL: none */
+    const char *pattern_text;      /* of `pattern`; NULL: none */
 } bz_schema_node;
 
 typedef struct bz_schema_property {
@@ -83,7 +100,7 @@ void bz_schema_free(bz_schema *schema);
 uint32_t bz_schema_size(const bz_schema *schema); /* nodes; every index in the table is below it */
 const bz_schema_node *bz_schema_at(const bz_schema *schema, uint32_t node); /* ANY for BZ_SCHEMA_NONE */
 const bz_schema_property *bz_schema_property_at(const bz_schema *schema, uint32_t i); /* i in first..first+count */
-uint32_t bz_schema_link(const bz_schema *schema, uint32_t i);            /* node of a UNION's alternative */
+uint32_t bz_schema_link(const bz_schema *schema, uint32_t i);            /* node of an alternative, of one of the first items */
 const bezel_value *bz_schema_member(const bz_schema *schema, uint32_t i); /* enum member */
 const char *bz_schema_kind_name(uint32_t kind); /* "string", ... */
 
@@ -136,7 +153,8 @@ typedef struct bz_schema_check {
 
 /* Checks a value against a node and builds the result: converted, defaults filled in, declared properties first.
  * Codes: missing_parameter, unknown_parameter, duplicate_parameter, bad_type, bad_enum, out_of_range, too_long, too_short,
- * duplicate_item, pattern, too_deep. BEZEL_OK, BEZEL_ERR_PARSE (see problem) or BEZEL_ERR_MEMORY. */
+ * duplicate_item, pattern, bad_value (a keyword of BZ_ASSERT_...), too_deep. BEZEL_OK, BEZEL_ERR_PARSE (see problem) or
+ * BEZEL_ERR_MEMORY. */
 bezel_status bz_schema_apply(bezel_value **out, bz_schema_check *check, uint32_t node, const bz_raw *raw);
 /* The same for a typed value (coerce is forced to 0); scratch memory comes from the arena. */
 bezel_status bz_schema_apply_value(bezel_value **out, bz_schema_check *check, uint32_t node, bz_arena *arena,

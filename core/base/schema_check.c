@@ -16,6 +16,7 @@
 #define CHECK_WORK 1000000u  /* visited nodes of one call: bounds nested anyOf */
 
 static bezel_status apply_node(bezel_value **out, bz_schema_check *k, uint32_t index, const bz_raw *raw);
+static bezel_status apply_any(bezel_value **out, bz_schema_check *k, const bz_raw *raw);
 
 /* --- Problems ----------------------------------------------------------------------------- */
 
@@ -149,14 +150,6 @@ static int read_numeric(bz_schema_check *k, int64_t *integer, double *number, co
     return bz_lexeme_number(integer, number, raw->text, raw->size);
 }
 
-static int is_multiple(double x, double step)
-{
-    if (step <= 0) /* none; and no division that a host may have made trap */
-        return 1;
-    double quotient = x / step;
-    return fabs(quotient - nearbyint(quotient)) <= 1e-9 * fmax(1.0, fabs(quotient));
-}
-
 static bezel_status apply_integer(bezel_value **out, bz_schema_check *k, uint32_t index, const bz_raw *raw)
 {
     const bz_schema_node *node = bz_schema_at(k->schema, index);
@@ -176,7 +169,7 @@ static bezel_status apply_integer(bezel_value **out, bz_schema_check *k, uint32_
     } else if (form == 0) {
         return mismatch(k, index, raw, "bad_type");
     }
-    if (x < node->min_integer || x > node->max_integer || !is_multiple((double)x, node->multiple))
+    if (x < node->min_integer || x > node->max_integer || !bz_schema_is_multiple((double)x, node->multiple))
         return mismatch(k, index, raw, "out_of_range");
     return built(out, bezel_tree_integer(k->tree, x));
 }
@@ -195,7 +188,7 @@ static bezel_status apply_number(bezel_value **out, bz_schema_check *k, uint32_t
               ((node->flags & BZ_SCHEMA_MIN_EXCLUSIVE) ? x <= node->minimum : x < node->minimum);
     int high = (node->flags & BZ_SCHEMA_HAS_MAX) &&
                ((node->flags & BZ_SCHEMA_MAX_EXCLUSIVE) ? x >= node->maximum : x > node->maximum);
-    if (low || high || !isfinite(x) || !is_multiple(x, node->multiple))
+    if (low || high || !isfinite(x) || !bz_schema_is_multiple(x, node->multiple))
         return mismatch(k, index, raw, "out_of_range");
     return built(out, form == 1 ? bezel_tree_integer(k->tree, integer) : bezel_tree_number(k->tree, x));
 }
@@ -263,9 +256,22 @@ static int raw_is_member(bz_schema_check *k, const bz_raw *raw, const bezel_valu
     }
 }
 
+/* Members that are lists or objects are compared with the whole value. */
+static bezel_status apply_whole_enum(bezel_value **out, bz_schema_check *k, uint32_t index, const bz_raw *raw)
+{
+    const bz_schema_node *node = bz_schema_at(k->schema, index);
+    bezel_status status = apply_any(out, k, raw);
+    for (uint32_t i = 0; status == BEZEL_OK && i < node->n_values; i++)
+        if (bezel_value_equal(*out, bz_schema_member(k->schema, node->first_value + i)))
+            return BEZEL_OK;
+    return status == BEZEL_OK ? mismatch(k, index, raw, "bad_enum") : status;
+}
+
 static bezel_status apply_enum(bezel_value **out, bz_schema_check *k, uint32_t index, const bz_raw *raw)
 {
     const bz_schema_node *node = bz_schema_at(k->schema, index);
+    if (raw->kind == BEZEL_LIST || raw->kind == BEZEL_MAP)
+        return node->kind == BZ_SCHEMA_ANY ? apply_whole_enum(out, k, index, raw) : mismatch(k, index, raw, "bad_type");
     for (int fold = 0; fold <= (k->coerce ? 1 : 0); fold++) {
         uint32_t found = 0, n_found = 0;
         for (uint32_t i = 0; i < node->n_values; i++) {
@@ -281,7 +287,7 @@ static bezel_status apply_enum(bezel_value **out, bz_schema_check *k, uint32_t i
             return built(out, bezel_tree_copy(k->tree, bz_schema_member(k->schema, found)));
         }
     }
-    return mismatch(k, index, raw, raw->kind == BEZEL_LIST || raw->kind == BEZEL_MAP ? "bad_type" : "bad_enum");
+    return mismatch(k, index, raw, "bad_enum");
 }
 
 /* --- Lists and objects -------------------------------------------------------------------- */
@@ -316,7 +322,8 @@ static bezel_status apply_items(bezel_value **out, bz_schema_check *k, uint32_t 
     for (const bz_raw *item = raw->first; item != NULL; item = item->next, i++) {
         bezel_value *value = NULL;
         size_t before = enter_key(k, NULL, 0, i);
-        bezel_status status = apply_node(&value, k, node->item, item);
+        bezel_status status =
+            apply_node(&value, k, i < node->count ? bz_schema_link(k->schema, node->first + (uint32_t)i) : node->item, item);
         leave_key(k, before);
         if (status != BEZEL_OK)
             return status;
@@ -399,10 +406,21 @@ static void list_names(char *out, size_t capacity, const bz_schema *s, const bz_
         snprintf(out, capacity, "none");
 }
 
+/* Does the schema for unknown keys hold for this one? */
+static int is_for_key(const bz_schema_check *k, const bz_schema_node *node, const bz_raw *item)
+{
+    return node->pattern == BZ_SCHEMA_NONE || bz_schema_match(k->schema, node->pattern, item->key, item->key_size) == 1;
+}
+
+static int is_refused_key(const bz_schema_check *k, const bz_schema_node *node, const bz_raw *item)
+{
+    return !(node->flags & BZ_SCHEMA_OPEN) || ((node->flags & BZ_SCHEMA_KEYS_ONLY) && !is_for_key(k, node, item));
+}
+
 static bezel_status refuse_unknown(bz_schema_check *k, const bz_schema_node *node, const bz_raw *raw)
 {
     for (const bz_raw *item = raw->first; item != NULL; item = item->next) {
-        if (is_declared(k->schema, node, item))
+        if (is_declared(k->schema, node, item) || !is_refused_key(k, node, item))
             continue;
         char names[120];
         list_names(names, sizeof names, k->schema, node);
@@ -447,7 +465,7 @@ static bezel_status apply_others(bezel_value *map, bz_schema_check *k, const bz_
             continue;
         bezel_value *value = NULL;
         size_t before = enter_key(k, item->key, item->key_size, 0);
-        bezel_status status = apply_node(&value, k, node->item, item);
+        bezel_status status = apply_node(&value, k, is_for_key(k, node, item) ? node->item : BZ_SCHEMA_NONE, item);
         leave_key(k, before);
         if (status != BEZEL_OK)
             return status;
@@ -471,7 +489,7 @@ static bezel_status apply_object(bezel_value **out, bz_schema_check *k, uint32_t
     /* Two loops over keys make this quadratic; the caller's limits (64 parameters, 64 KiB) keep it small, and each key
      * counts as work. */
     k->work += (uint32_t)(raw->count > CHECK_WORK ? CHECK_WORK : raw->count);
-    bezel_status status = node->flags & BZ_SCHEMA_OPEN ? BEZEL_OK : refuse_unknown(k, node, raw);
+    bezel_status status = refuse_unknown(k, node, raw);
     bezel_value *map = bezel_tree_map(k->tree);
     if (map == NULL)
         return BEZEL_ERR_MEMORY;
@@ -480,6 +498,11 @@ static bezel_status apply_object(bezel_value **out, bz_schema_check *k, uint32_t
     if (status == BEZEL_OK && (node->flags & BZ_SCHEMA_OPEN))
         status = apply_others(map, k, node, raw);
     *out = map;
+    const int64_t n = (int64_t)bezel_value_count(map);
+    if (status == BEZEL_OK && node->max_count >= 0 && n > node->max_count)
+        return problem(k, raw, "too_long", "must have at most %lld keys, not %lld", (long long)node->max_count, (long long)n);
+    if (status == BEZEL_OK && n < node->min_count)
+        return problem(k, raw, "too_short", "must have at least %lld keys, not %lld", (long long)node->min_count, (long long)n);
     return status;
 }
 
@@ -571,6 +594,16 @@ static const bz_raw *type_lexeme(bz_raw *out, const bz_raw *raw)
     return out;
 }
 
+/* What the table does not hold, on the finished value. */
+static bezel_status check_asserts(bz_schema_check *k, uint32_t index, const bz_raw *raw, const bezel_value *value)
+{
+    const uint32_t asserts = bz_schema_at(k->schema, index)->asserts, parts = asserts & (BZ_ASSERT_ALL_OF | BZ_ASSERT_REF);
+    const char *keyword = parts != 0 ? bz_schema_refusing(k->schema, k->schema->sources[index], parts, value) : NULL;
+    if (keyword == NULL && asserts != parts)
+        keyword = bz_schema_refusing(k->schema, k->schema->flats[index], asserts & ~parts, value);
+    return keyword == NULL ? BEZEL_OK : problem(k, raw, "bad_value", "does not meet \"%s\" of its schema", keyword);
+}
+
 static bezel_status apply_node(bezel_value **out, bz_schema_check *k, uint32_t index, const bz_raw *raw)
 {
     const bz_schema_node *node = bz_schema_at(k->schema, index);
@@ -583,7 +616,7 @@ static bezel_status apply_node(bezel_value **out, bz_schema_check *k, uint32_t i
     if ((node->flags & BZ_SCHEMA_NULLABLE) && bz_raw_is_null(raw))
         return built(out, bezel_tree_null(k->tree));
     k->depth++;
-    if (node->n_values > 0 && node->kind < BZ_SCHEMA_ARRAY) {
+    if (node->n_values > 0 && node->kind < BZ_SCHEMA_ARRAY) { /* ANY, too: there members may be lists and objects */
         status = apply_enum(out, k, index, raw);
     } else {
         switch (node->kind) {
@@ -601,7 +634,7 @@ static bezel_status apply_node(bezel_value **out, bz_schema_check *k, uint32_t i
         }
     }
     k->depth--;
-    return status;
+    return status == BEZEL_OK && node->asserts != 0 ? check_asserts(k, index, raw, *out) : status;
 }
 
 /* --- Public ------------------------------------------------------------------------------- */

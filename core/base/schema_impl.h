@@ -17,6 +17,7 @@ struct bz_schema {
     const bezel_value *root;
     bz_schema_node *nodes;
     const bezel_value **sources; /* the value each node was made from, for $ref */
+    const bezel_value **flats;   /* the same with its allOf in it: what is asserted */
     uint32_t n_nodes, nodes_capacity;
     bz_schema_property *properties;
     uint32_t n_properties, properties_capacity;
@@ -25,11 +26,18 @@ struct bz_schema {
     const bezel_value **members;
     uint32_t n_members, members_capacity;
     bz_schema_patterns *patterns; /* NULL: none */
+    int all_patterns;             /* those of keywords that the table does not hold are there, too */
 };
 
 /* Compiles a pattern. BEZEL_OK and its index, BEZEL_ERR_PARSE with a reason in text, BEZEL_ERR_LIMIT, BEZEL_ERR_MEMORY. */
 bezel_status bz_schema_pattern_add(bz_schema *schema, uint32_t *out, const char *pattern, size_t size, char text[128]);
 void bz_schema_patterns_free(bz_schema *schema);
+/* bz_schema_match for the pattern that was added with this text; 1 for one that was not. */
+int bz_schema_match_text(const bz_schema *schema, const char *pattern, const char *text, size_t size);
+/* NULL when the value meets the keywords of a schema that `assertions` names (0 = all of them), else the name of one that it
+ * does not: the standard's meaning, without conversion. */
+const char *bz_schema_refusing(const bz_schema *schema, const bezel_value *source, uint32_t assertions, const bezel_value *value);
+int bz_schema_is_multiple(double x, double step); /* step 0: of anything */
 /* Is the text this lower-case word, in any case? */
 int bz_lexeme_is(const char *s, size_t n, const char *word);
 

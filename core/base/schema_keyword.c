@@ -102,19 +102,31 @@ uint32_t bz_schema_kind_of(const char *name)
     return BZ_SCHEMA_NONE;
 }
 
+static int is_one_of(const char *key, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], key) == 0)
+            return 1;
+    return 0;
+}
+
 static int is_known_keyword(const char *key)
 {
     static const char *const known[] = {
         "type", "enum", "const", "properties", "required", "additionalProperties", "items", "minItems", "maxItems", "uniqueItems",
         "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
-        "anyOf", "oneOf", "allOf", "$ref", "$defs", "definitions", "nullable", "default", "format",
-        /* annotations: nothing to check */
-        "title", "description", "$schema", "$id", "$comment", "examples", "example", "deprecated", "readOnly",
-        "writeOnly", "optional", "strict", "propertyOrdering"};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcmp(known[i], key) == 0)
-            return 1;
-    return 0;
+        "anyOf", "oneOf", "allOf", "$ref", "nullable", "format", "prefixItems", "additionalItems", "patternProperties",
+        "propertyNames", "minProperties", "maxProperties", "not", "if", "then", "else", "contains", "minContains", "maxContains",
+        "dependentRequired", "dependentSchemas", "dependencies", "unevaluatedProperties"};
+    return is_one_of(key, known, sizeof known / sizeof *known) || bz_schema_is_annotation(key);
+}
+
+int bz_schema_is_annotation(const char *keyword)
+{
+    static const char *const names[] = {"title", "description", "$schema", "$id", "$comment", "examples", "example", "deprecated",
+                                        "readOnly", "writeOnly", "optional", "strict", "propertyOrdering", "default",
+                                        "discriminator", "$defs", "definitions", "nullable"};
+    return is_one_of(keyword, names, sizeof names / sizeof *names);
 }
 
 void bz_schema_warn_unknown(const bz_schema_compiler *c, const bezel_value *value)
@@ -239,37 +251,75 @@ bezel_status bz_schema_read_string(bz_schema_compiler *c, bz_schema_node *node, 
     if (status != BEZEL_OK)
         return status;
     const bezel_value *pattern = bezel_value_get(value, "pattern");
-    if (bezel_value_type(pattern) == BEZEL_TEXT) {
-        char text[128] = "";
-        size_t size;
-        const char *p = bezel_value_text(pattern, &size);
-        status = bz_schema_pattern_add(c->schema, &node->pattern, p, size, text);
-        if (status == BEZEL_ERR_MEMORY)
-            return bz_schema_no_memory(c);
-        if (status == BEZEL_ERR_LIMIT)
-            bz_schema_warn(c, "pattern", "too many patterns, not checked");
-        else if (status != BEZEL_OK)
-            bz_schema_warn(c, "pattern", text);
-        else
-            node->pattern_text = p;
-    } else if (pattern != NULL) {
+    size_t size;
+    const char *text = bezel_value_text(pattern, &size);
+    if (bezel_value_type(pattern) == BEZEL_TEXT)
+        return bz_schema_read_pattern(c, node, "pattern", text, size);
+    if (pattern != NULL)
         bz_schema_warn(c, "pattern", "not a text, ignored");
-    }
     return BEZEL_OK;
 }
 
-static int is_scalar(const bezel_value *v)
+bezel_status bz_schema_read_pattern(bz_schema_compiler *c, bz_schema_node *node, const char *keyword, const char *text,
+                                    size_t size)
 {
-    return bezel_value_type(v) < BEZEL_LIST;
+    char reason[128] = "";
+    bezel_status status = bz_schema_pattern_add(c->schema, &node->pattern, text, size, reason);
+    if (status == BEZEL_ERR_MEMORY)
+        return bz_schema_no_memory(c);
+    if (status == BEZEL_OK)
+        node->pattern_text = text;
+    else
+        bz_schema_warn(c, keyword, status == BEZEL_ERR_LIMIT ? "too many patterns, not checked" : reason);
+    return BEZEL_OK;
 }
+
+/* --- Keywords that are checked afterwards ------------------------------------------------- */
+
+static bezel_status add_pattern(bz_schema_compiler *c, const char *text, size_t size)
+{
+    char reason[128];
+    uint32_t index;
+    return bz_schema_pattern_add(c->schema, &index, text, size, reason) == BEZEL_ERR_MEMORY ? bz_schema_no_memory(c) : BEZEL_OK;
+}
+
+/* Compiles the patterns in a schema, those of bz_schema_match_text; bad ones are left out. */
+static bezel_status add_patterns(bz_schema_compiler *c, const bezel_value *value)
+{
+    const bezel_value *pattern = bezel_value_get(value, "pattern"), *names = bezel_value_get(value, "patternProperties");
+    bezel_status status = BEZEL_OK;
+    size_t size;
+    if (bezel_value_type(pattern) == BEZEL_TEXT) {
+        const char *text = bezel_value_text(pattern, &size);
+        status = add_pattern(c, text, size);
+    }
+    for (size_t i = 0; bezel_value_type(names) == BEZEL_MAP && i < bezel_value_count(names) && status == BEZEL_OK; i++) {
+        const char *text = bezel_value_key(names, i, &size);
+        status = add_pattern(c, text, size);
+    }
+    for (size_t i = 0; bezel_value_type(value) >= BEZEL_LIST && i < bezel_value_count(value) && status == BEZEL_OK; i++)
+        status = add_patterns(c, bezel_value_at(value, i));
+    return status;
+}
+
+bezel_status bz_schema_assert(bz_schema_compiler *c, uint32_t node, uint32_t assertion, const char *keyword, const char *reason)
+{
+    bz_schema *s = c->schema;
+    bezel_status status = BEZEL_OK;
+    if (reason != NULL)
+        bz_schema_warn(c, keyword, reason);
+    s->nodes[node].asserts |= assertion;
+    if (!s->all_patterns)
+        status = add_patterns(c, s->root);
+    s->all_patterns = 1;
+    return status;
+}
+
+/* --- Members ------------------------------------------------------------------------------ */
 
 static bezel_status add_member(bz_schema_compiler *c, bz_schema_node *node, const bezel_value *member)
 {
     bz_schema *s = c->schema;
-    if (!is_scalar(member)) {
-        bz_schema_warn(c, "enum", "a member that is a list or an object is ignored");
-        return BEZEL_OK;
-    }
     if (bezel_value_type(member) == BEZEL_NULL) {
         node->flags |= BZ_SCHEMA_NULLABLE;
         return BEZEL_OK;
@@ -286,22 +336,51 @@ static bezel_status add_member(bz_schema_compiler *c, bz_schema_node *node, cons
     return BEZEL_OK;
 }
 
+/* Drops members that other keywords refuse, unless that are all: then the others are wrong. */
+static void drop_members(bz_schema_compiler *c, bz_schema_node *node, const bezel_value *value)
+{
+    bz_schema *s = c->schema;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < node->n_values; i++)
+        kept += bz_schema_refusing(s, value, 0, s->members[node->first_value + i]) == NULL;
+    if (kept == node->n_values || kept == 0)
+        return;
+    kept = 0;
+    for (uint32_t i = 0; i < node->n_values; i++)
+        if (bz_schema_refusing(s, value, 0, s->members[node->first_value + i]) == NULL)
+            s->members[node->first_value + kept++] = s->members[node->first_value + i];
+    node->n_values = kept;
+    s->n_members = node->first_value + kept;
+}
+
+/* A member that is a list or an object makes the node one of any kind. */
+static void open_kind(const bz_schema *s, bz_schema_node *node)
+{
+    for (uint32_t i = 0; i < node->n_values; i++)
+        if (bezel_value_type(s->members[node->first_value + i]) >= BEZEL_LIST)
+            node->kind = BZ_SCHEMA_ANY;
+}
+
 bezel_status bz_schema_read_enum(bz_schema_compiler *c, bz_schema_node *node, const bezel_value *value)
 {
     const bezel_value *list = bezel_value_get(value, "enum"), *one = bezel_value_get(value, "const");
+    bezel_status status = BEZEL_OK;
     node->first_value = c->schema->n_members;
-    if (one != NULL)
-        return add_member(c, node, one);
-    if (list == NULL || bezel_value_type(list) == BEZEL_NULL)
-        return BEZEL_OK;
-    if (bezel_value_type(list) != BEZEL_LIST)
+    if (list != NULL && bezel_value_type(list) != BEZEL_NULL && bezel_value_type(list) != BEZEL_LIST)
         return bz_schema_refuse(c, BEZEL_ERR_FORMAT, "enum", "not a list");
-    if (bezel_value_count(list) == 0)
+    if (bezel_value_type(list) == BEZEL_LIST && bezel_value_count(list) == 0)
         return bz_schema_refuse(c, BEZEL_ERR_RANGE, "enum", "empty, no value can meet it");
-    for (size_t i = 0; i < bezel_value_count(list); i++) {
-        bezel_status status = add_member(c, node, bezel_value_at(list, i));
-        if (status != BEZEL_OK)
-            return status;
-    }
+    if (one != NULL)
+        status = add_member(c, node, one);
+    for (size_t i = 0; one == NULL && i < bezel_value_count(list) && status == BEZEL_OK; i++)
+        status = add_member(c, node, bezel_value_at(list, i));
+    if (status != BEZEL_OK)
+        return status;
+    if (node->n_values == 0 && (one != NULL || bezel_value_count(list) > 0))
+        node->kind = BZ_SCHEMA_NULL; /* null is the only member */
+    if (node->n_values == 0)
+        return BEZEL_OK;
+    drop_members(c, node, value);
+    open_kind(c->schema, node);
     return BEZEL_OK;
 }

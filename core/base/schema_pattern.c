@@ -18,6 +18,7 @@ struct bz_schema_patterns {
     pcre2_compile_context *compile;
     pcre2_match_context *match;
     pcre2_code *codes[BZ_SCHEMA_MAX_PATTERNS];
+    const char *texts[BZ_SCHEMA_MAX_PATTERNS]; /* the schema's */
     uint32_t count;
 };
 
@@ -78,6 +79,11 @@ bezel_status bz_schema_pattern_add(bz_schema *schema, uint32_t *out, const char 
             return status;
     }
     bz_schema_patterns *p = schema->patterns;
+    for (uint32_t i = 0; i < p->count; i++)
+        if (strcmp(p->texts[i], pattern) == 0) {
+            *out = i;
+            return BEZEL_OK;
+        }
     if (p->count == BZ_SCHEMA_MAX_PATTERNS)
         return BEZEL_ERR_LIMIT;
     int code = 0;
@@ -92,6 +98,7 @@ bezel_status bz_schema_pattern_add(bz_schema *schema, uint32_t *out, const char 
         return BEZEL_ERR_PARSE;
     }
     p->codes[p->count] = compiled;
+    p->texts[p->count] = pattern;
     *out = p->count++;
     return BEZEL_OK;
 }
@@ -109,4 +116,13 @@ int bz_schema_match(const bz_schema *schema, uint32_t pattern, const char *text,
     if (rc >= 0)
         return 1;
     return rc == PCRE2_ERROR_NOMATCH ? 0 : rc == PCRE2_ERROR_NOMEMORY ? -2 : -1;
+}
+
+int bz_schema_match_text(const bz_schema *schema, const char *pattern, const char *text, size_t size)
+{
+    const bz_schema_patterns *p = schema->patterns;
+    for (uint32_t i = 0; p != NULL && i < p->count; i++)
+        if (strcmp(p->texts[i], pattern) == 0)
+            return bz_schema_match(schema, i, text, size);
+    return 1;
 }

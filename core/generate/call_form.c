@@ -6,6 +6,7 @@
 #include "generate/call_form.h"
 
 #include "base/alloc.h"
+#include "base/number.h"
 #include "base/strbuf.h"
 
 #include <inttypes.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #define FORM_NODES 65536U     /* of all functions */
+#define FORM_OPEN_KEYS 64U    /* of one object that no schema names */
 #define FORM_INTEGER_DIGITS 15 /* of a number with limits: all are exact in a double */
 #define FORM_LARGEST 9007199254740992 /* 2^53 */
 #define FORM_MOST_UNITS 9e15 /* of a number with limits */
@@ -78,11 +80,38 @@ static void form_escape(form_maker *m, const char *text, size_t size)
     }
 }
 
+static void form_member_text(form_maker *m, const bezel_value *value);
+
+static void form_member_items(form_maker *m, const bezel_value *value)
+{
+    const bz_call_dialect *d = &m->form->dialect;
+    const int is_map = bezel_value_type(value) == BEZEL_MAP;
+    bz_strbuf_char(&m->scratch, is_map ? '{' : '[');
+    for (size_t i = 0; i < bezel_value_count(value); i++) {
+        size_t size;
+        bz_strbuf_text(&m->scratch, i > 0 ? d->sep : "");
+        if (is_map) {
+            const char *key = bezel_value_key(value, i, &size);
+            bz_strbuf_text(&m->scratch, d->member_open);
+            form_escape(m, key, size);
+            bz_strbuf_text(&m->scratch, d->member_close);
+        }
+        form_member_text(m, bezel_value_at(value, i)); /* a value is at most 64 levels deep */
+    }
+    bz_strbuf_char(&m->scratch, is_map ? '}' : ']');
+}
+
+/* A value as the dialect writes it. */
 static void form_member_text(form_maker *m, const bezel_value *value)
 {
     const bz_call_dialect *d = &m->form->dialect;
+    char number[32];
     size_t size;
     switch (bezel_value_type(value)) {
+    case BEZEL_LIST:
+    case BEZEL_MAP:
+        form_member_items(m, value);
+        break;
     case BEZEL_NULL:
         bz_strbuf_text(&m->scratch, d->null_text);
         break;
@@ -93,7 +122,7 @@ static void form_member_text(form_maker *m, const bezel_value *value)
         bz_strbuf_format(&m->scratch, "%" PRId64, bezel_value_integer(value));
         break;
     case BEZEL_NUMBER:
-        bz_strbuf_format(&m->scratch, "%.17g", bezel_value_number(value));
+        bz_strbuf_add(&m->scratch, number, bz_number_format(number, bezel_value_number(value)));
         break;
     default: {
         const char *text = bezel_value_text(value, &size);
@@ -145,7 +174,8 @@ static uint32_t form_limit(int64_t given, uint32_t otherwise)
 
 static bezel_status form_pattern(form_maker *m, bz_call_node *node, const bz_schema_node *from)
 {
-    const char *text = from->pattern_text != NULL ? from->pattern_text : bz_call_pattern_format(from->format);
+    const int is_format = from->pattern_text == NULL && from->kind == BZ_SCHEMA_STRING;
+    const char *text = is_format ? bz_call_pattern_format(from->format) : from->pattern_text;
     const char *reason;
     node->pattern = BZ_CALL_NONE;
     if (text == NULL)
@@ -154,7 +184,7 @@ static bezel_status form_pattern(form_maker *m, bz_call_node *node, const bz_sch
     if (p == NULL && reason == NULL)
         return form_no_memory(m);
     if (p == NULL) {
-        form_warn(m, "pattern", reason);
+        form_warn(m, is_format ? "format" : "pattern", reason);
         return BEZEL_OK;
     }
     node->pattern = m->form->n_patterns;
@@ -238,60 +268,109 @@ static void form_number(form_maker *m, bz_call_node *node, const bz_schema_node 
         form_warn(m, "multipleOf", "is only checked afterwards");
 }
 
-static bezel_status form_object(form_maker *m, bz_call_node *node, const bz_schema_node *from)
+static void form_links(form_maker *m, bz_call_node *node, const bz_schema_node *from)
+{
+    node->first = m->n_links;
+    node->count = from->count;
+    for (uint32_t k = 0; k < from->count; k++)
+        m->form->links[m->n_links++] = m->base + bz_schema_link(m->schema, from->first + k);
+}
+
+static bezel_status form_property(form_maker *m, bz_call_property *out, const bz_schema_property *p)
 {
     const bz_call_dialect *d = &m->form->dialect;
-    node->first = m->n_properties;
-    node->count = from->count < BZ_CALL_PROPERTIES ? from->count : BZ_CALL_PROPERTIES;
-    node->open = from->count == 0 && (from->flags & BZ_SCHEMA_OPEN) != 0;
-    node->item = from->item == BZ_SCHEMA_NONE ? BZ_CALL_NONE : m->base + from->item;
-    for (uint32_t i = 0; i < from->count; i++) {
-        const bz_schema_property *p = bz_schema_property_at(m->schema, from->first + i);
-        if (i >= BZ_CALL_PROPERTIES) {
-            if (p->required)
-                return bz_fail(m->err, BEZEL_ERR_LIMIT, "constraint", "%s: property \"%.40s\" is required and beyond the first %u",
-                               m->what, p->name, BZ_CALL_PROPERTIES);
-            continue;
-        }
-        bz_call_property *out = &m->form->properties[m->n_properties + i];
-        out->node = m->base + p->node;
-        out->required = p->required;
-        if (p->required)
-            node->required |= (uint64_t)1 << i;
-        bz_strbuf_text(&m->scratch, d->key_open);
-        if (d->key_open[0] != '\0')
-            form_escape(m, p->name, p->name_size);
-        else
-            bz_strbuf_add(&m->scratch, p->name, p->name_size);
-        bz_strbuf_text(&m->scratch, d->key_close);
-        if (!form_keep(m, &out->key))
-            return form_no_memory(m);
-        bz_strbuf_text(&m->scratch, d->member_open);
+    out->node = m->base + p->node;
+    out->required = p->required;
+    for (size_t i = 0; i < p->name_size; i++)
+        out->hash = bz_call_string_hash(out->hash, (uint8_t)p->name[i]);
+    bz_strbuf_text(&m->scratch, d->key_open);
+    if (d->key_open[0] != '\0')
         form_escape(m, p->name, p->name_size);
-        bz_strbuf_text(&m->scratch, d->member_close);
-        if (!form_keep(m, &out->member))
-            return form_no_memory(m);
-    }
-    m->n_properties += node->count;
+    else
+        bz_strbuf_add(&m->scratch, p->name, p->name_size);
+    bz_strbuf_text(&m->scratch, d->key_close);
+    if (!form_keep(m, &out->key))
+        return form_no_memory(m);
+    bz_strbuf_text(&m->scratch, d->member_open);
+    form_escape(m, p->name, p->name_size);
+    bz_strbuf_text(&m->scratch, d->member_close);
+    return form_keep(m, &out->member) ? BEZEL_OK : form_no_memory(m);
+}
+
+/* Which keys beside the declared ones are written: where the schema asks for them or has no others. */
+static bezel_status form_open_keys(form_maker *m, bz_call_node *node, const bz_schema_node *from)
+{
+    const int is_asked = (from->flags & BZ_SCHEMA_OPEN_ASKED) != 0, has_few = node->count < node->min_count;
+    node->open = (from->flags & BZ_SCHEMA_OPEN) && (from->count == 0 || is_asked || has_few);
+    node->item = from->item == BZ_SCHEMA_NONE ? BZ_CALL_NONE : m->base + from->item;
+    node->max_open = FORM_OPEN_KEYS;
+    const bezel_status status = form_pattern(m, node, from);
+    if (status != BEZEL_OK)
+        return status;
+    const uint32_t needed = node->min_count > node->count ? node->min_count - node->count : 0;
+    if (from->pattern_text != NULL && node->pattern == BZ_CALL_NONE && needed == 0)
+        node->open = 0; /* keys of another pattern would be wrong */
+    if (node->pattern != BZ_CALL_NONE && !bz_call_pattern_goes_on(m->form->patterns[node->pattern]))
+        node->max_open = 1; /* there may be no other key */
+    if (node->max_open < needed)
+        node->max_open = needed;
     return BEZEL_OK;
 }
 
-static void form_list(form_maker *m, bz_call_node *node, const bz_schema_node *from)
+static bezel_status form_object(form_maker *m, bz_call_node *node, const bz_schema_node *from)
 {
-    node->item = from->item == BZ_SCHEMA_NONE ? BZ_CALL_NONE : m->base + from->item;
+    node->first = m->n_properties;
+    node->count = from->count < BZ_CALL_PROPERTIES ? from->count : BZ_CALL_PROPERTIES;
     node->min_count = form_limit(from->min_count, 0);
-    node->max_count = form_limit(from->max_count, node->min_count > m->source->max_items ? node->min_count : m->source->max_items);
-    if (!(from->flags & BZ_SCHEMA_UNIQUE))
-        return;
+    node->max_count = form_limit(from->max_count, UINT32_MAX);
+    for (uint32_t i = 0; i < from->count; i++) {
+        const bz_schema_property *p = bz_schema_property_at(m->schema, from->first + i);
+        if (i >= BZ_CALL_PROPERTIES && p->required)
+            return bz_fail(m->err, BEZEL_ERR_LIMIT, "constraint", "%s: property \"%.40s\" is required and beyond the first %u",
+                           m->what, p->name, BZ_CALL_PROPERTIES);
+        if (i >= BZ_CALL_PROPERTIES)
+            continue;
+        const bezel_status status = form_property(m, &m->form->properties[m->n_properties + i], p);
+        if (status != BEZEL_OK)
+            return status;
+        if (p->required)
+            node->required |= (uint64_t)1 << i;
+    }
+    m->n_properties += node->count;
+    return form_open_keys(m, node, from);
+}
+
+static bezel_status form_unique(form_maker *m, bz_call_node *node, const bz_schema_node *from)
+{
     const bz_schema_node *item = bz_schema_at(m->schema, from->item);
     const uint32_t kinds = item->n_values > 0 ? item->n_values : item->kind == BZ_SCHEMA_BOOLEAN ? 2U : 0U;
-    if (kinds > 0 && kinds <= 64 && !(item->flags & BZ_SCHEMA_NULLABLE)) {
+    const int is_plain = item->kind == BZ_SCHEMA_STRING || item->kind == BZ_SCHEMA_INTEGER || item->kind == BZ_SCHEMA_NUMBER;
+    uint32_t most = UINT32_MAX;
+    if (from->count == 0 && kinds > 0 && kinds <= 64 && !(item->flags & BZ_SCHEMA_NULLABLE)) {
         node->unique = 1;
-        if (node->max_count > kinds)
-            node->max_count = kinds;
+        most = kinds;
+    } else if (from->count == 0 && kinds == 0 && is_plain) {
+        node->unique = 2;
+        most = BZ_CALL_UNIQUE;
     } else {
         form_warn(m, "uniqueItems", "is only checked afterwards");
     }
+    if (node->unique == 1 && node->min_count > most)
+        return bz_fail(m->err, BEZEL_ERR_RANGE, "constraint", "%s: a list needs %u different items and there are %u", m->what,
+                       node->min_count, most);
+    if (node->max_count > most && node->min_count <= most)
+        node->max_count = most;
+    return BEZEL_OK;
+}
+
+static bezel_status form_list(form_maker *m, bz_call_node *node, const bz_schema_node *from)
+{
+    node->item = from->item == BZ_SCHEMA_NONE ? BZ_CALL_NONE : m->base + from->item;
+    node->min_count = form_limit(from->min_count, 0);
+    node->max_count =
+        form_limit(from->max_count, node->min_count > m->source->max_items ? node->min_count : m->source->max_items);
+    form_links(m, node, from);
+    return from->flags & BZ_SCHEMA_UNIQUE ? form_unique(m, node, from) : BEZEL_OK;
 }
 
 static bezel_status form_node(form_maker *m, uint32_t i)
@@ -317,15 +396,11 @@ static bezel_status form_node(form_maker *m, uint32_t i)
         form_number(m, node, from);
         return BEZEL_OK;
     case BZ_SCHEMA_ARRAY:
-        form_list(m, node, from);
-        return BEZEL_OK;
+        return form_list(m, node, from);
     case BZ_SCHEMA_OBJECT:
         return form_object(m, node, from);
     case BZ_SCHEMA_UNION:
-        node->first = m->n_links;
-        node->count = from->count;
-        for (uint32_t k = 0; k < from->count; k++)
-            m->form->links[m->n_links++] = m->base + bz_schema_link(m->schema, from->first + k);
+        form_links(m, node, from);
         return BEZEL_OK;
     default:
         return BEZEL_OK;
@@ -343,9 +418,9 @@ static void form_count(form_maker *m, const bz_schema *schema)
         m->capacity_texts += node->n_values;
         if (node->kind == BZ_SCHEMA_OBJECT)
             m->capacity_properties += node->count;
-        if (node->kind == BZ_SCHEMA_UNION)
+        if (node->kind == BZ_SCHEMA_UNION || node->kind == BZ_SCHEMA_ARRAY)
             m->capacity_links += node->count;
-        if (node->kind == BZ_SCHEMA_STRING)
+        if (node->kind == BZ_SCHEMA_STRING || node->kind == BZ_SCHEMA_OBJECT)
             m->form->n_patterns++;
     }
 }
@@ -369,6 +444,38 @@ static int form_allocate(form_maker *m)
 
 /* ---- heights ---------------------------------------------------------------------------------------------------------- */
 
+static uint32_t form_node_height(const bz_call_form *f, uint32_t i)
+{
+    return i == BZ_CALL_NONE ? 0 : f->nodes[i].height;
+}
+
+/* The least height that enough values can do with which are not required, so that there are as many keys as there must be. */
+static uint32_t form_optional_height(const bz_call_form *f, const bz_call_node *node)
+{
+    uint32_t needed = node->min_count, height = 0;
+    for (uint32_t i = 0; i < node->count; i++)
+        needed -= f->properties[node->first + i].required && needed > 0;
+    for (; needed > 0 && height < UINT8_MAX; height++) {
+        uint32_t n = node->open && form_node_height(f, node->item) <= height ? node->max_open : 0;
+        for (uint32_t i = 0; i < node->count; i++)
+            n += !f->properties[node->first + i].required && f->nodes[f->properties[node->first + i].node].height <= height;
+        if (n >= needed)
+            break;
+    }
+    return height;
+}
+
+static uint32_t form_object_height(const bz_call_form *f, const bz_call_node *node)
+{
+    uint32_t best = form_optional_height(f, node);
+    for (uint32_t i = 0; i < node->count; i++) {
+        const bz_call_property *p = &f->properties[node->first + i];
+        if (p->required && f->nodes[p->node].height > best)
+            best = f->nodes[p->node].height;
+    }
+    return best;
+}
+
 static uint32_t form_height(const bz_call_form *f, const bz_call_node *node)
 {
     uint32_t best = 0;
@@ -381,15 +488,14 @@ static uint32_t form_height(const bz_call_form *f, const bz_call_node *node)
                 best = f->nodes[f->links[node->first + i]].height;
         return best;
     }
-    if (node->kind == BZ_SCHEMA_ARRAY)
-        best = node->min_count > 0 && node->item != BZ_CALL_NONE ? f->nodes[node->item].height : 0;
-    else if (node->kind != BZ_SCHEMA_OBJECT)
+    if (node->kind != BZ_SCHEMA_ARRAY && node->kind != BZ_SCHEMA_OBJECT)
         return 0;
-    for (uint32_t i = 0; node->kind == BZ_SCHEMA_OBJECT && i < node->count; i++) {
-        const bz_call_property *p = &f->properties[node->first + i];
-        if (p->required && f->nodes[p->node].height > best)
-            best = f->nodes[p->node].height;
+    for (uint32_t i = 0; node->kind == BZ_SCHEMA_ARRAY && i < node->min_count && i <= node->count; i++) {
+        const uint32_t item = form_node_height(f, i < node->count ? f->links[node->first + i] : node->item);
+        best = item > best ? item : best;
     }
+    if (node->kind == BZ_SCHEMA_OBJECT)
+        best = form_object_height(f, node);
     return best >= UINT8_MAX - 1 ? UINT8_MAX : best + 1;
 }
 

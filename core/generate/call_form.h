@@ -15,6 +15,7 @@
 #define BZ_CALL_DEPTH 16U      /* objects, lists and calls inside one another */
 #define BZ_CALL_OPEN_KEYS 64U  /* code points of a key that no schema names */
 #define BZ_CALL_PROPERTIES 64U /* of one object, those of a call's arguments included */
+#define BZ_CALL_UNIQUE 32U     /* keys of an open object, items of a unique list, that are told apart; older ones are forgotten */
 #define BZ_CALL_NONE UINT32_MAX
 
 /* Bytes that never stand in UTF-8 take the place of control tokens in the texts of a dialect. A vocabulary without the
@@ -53,21 +54,23 @@ typedef struct bz_call_property {
     bz_call_text key;    /* as an argument's name, with what follows it: "days=" */
     bz_call_text member; /* as a key of an object: "\"days\": " */
     uint32_t node, required;
+    uint32_t hash;       /* of the name, as bz_call_string_hash gives it for a key */
 } bz_call_property;
 
 typedef struct bz_call_node {
     uint8_t kind;     /* BZ_SCHEMA_... */
     uint8_t nullable;
-    uint8_t open;     /* object: any key; only where none is declared */
+    uint8_t open;     /* object: keys that are not declared, behind those that are */
     uint8_t height;   /* frames that the smallest value needs */
     uint8_t exact;    /* number: low, high and multiple hold, in units of 10^-decimals */
     uint8_t decimals;
-    uint32_t first, count;          /* properties; links of a union */
-    uint32_t item;                  /* items; values of unknown keys */
+    uint32_t first, count;          /* properties; links of a union, of a list's first items */
+    uint32_t item;                  /* further items; values of unknown keys */
     uint32_t first_text, n_texts;   /* enum, sorted */
-    uint32_t pattern;               /* index or BZ_CALL_NONE */
-    uint32_t min_count, max_count;  /* code points, items */
-    uint32_t unique;                /* list of enum members or booleans: none twice */
+    uint32_t pattern;               /* index or BZ_CALL_NONE; object: of unknown keys */
+    uint32_t min_count, max_count;  /* code points, items, keys */
+    uint32_t max_open;              /* unknown keys */
+    uint32_t unique;                /* list: no item twice. 1: members or booleans, 2: texts or numbers */
     int64_t low, high;
     uint64_t multiple;              /* 0 = any */
     uint64_t required;              /* object: bits of the required properties */
@@ -123,6 +126,12 @@ typedef struct bz_call_form {
  * BZ_CALL_DEPTH whatever is chosen, BEZEL_ERR_MEMORY. */
 bezel_status bz_call_form_new(bz_call_form **out, const bezel_world *w, const bz_call_source *source, bezel_error *err);
 void bz_call_form_free(bz_call_form *form);
+
+/* Hash of a string's bytes so far and one more, 0 = none yet. */
+static inline uint32_t bz_call_string_hash(uint32_t hash, uint8_t byte)
+{
+    return (hash ^ byte ^ hash >> 15) * 0x9E3779B1U + 1U;
+}
 
 /* Hash of a call's bytes from its name to what closes the arguments. */
 uint64_t bz_call_hash(uint64_t hash, const char *bytes, size_t n);

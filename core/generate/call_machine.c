@@ -4,32 +4,10 @@
  * A thread is a stack of open objects, lists and argument lists, and one leaf: what is being read now. When a leaf ends, the
  * frame on top says what may come. Several threads exist only where alternatives of a union begin alike; each byte is given to
  * all of them and those that refuse it are gone. Threads that became equal are merged. */
-#include "generate/call_machine.h"
+#include "generate/call_leaf.h"
 
 #include <stddef.h>
 #include <string.h>
-
-enum { /* leaves */
-    LEAF_DONE = 0, /* only the end */
-    LEAF_LITERAL,  /* a fixed text, then `then` */
-    LEAF_CALLS,    /* before the first call: a list or a bare call */
-    LEAF_NAME,
-    LEAF_NEXT_CALL,/* behind a call */
-    LEAF_FIRST,    /* behind what opens a frame: the first member or its end */
-    LEAF_AFTER,    /* behind a member */
-    LEAF_KEY,
-    LEAF_VALUE,    /* the first byte of a value of `node` */
-    LEAF_ENUM,
-    LEAF_STRING,
-    LEAF_NUMBER,
-    /* these read nothing: call_settle turns them into one of the above */
-    LEAF_BEGIN_NAME,
-    LEAF_BEGIN_STRING,
-    LEAF_BEGIN_KEY, /* of an open object */
-    LEAF_MEMBER,    /* behind a separator: the next member */
-    LEAF_VALUE_END, /* a value is whole */
-    LEAF_CALL_END   /* what closes the arguments was read */
-};
 
 /* What reads one byte: the state to come, and what is asked of it. */
 typedef struct call_walk {
@@ -39,24 +17,22 @@ typedef struct call_walk {
     uint8_t byte;
 } call_walk;
 
-enum { CALL_OPEN_MEMBERS = 64 }; /* of an object without declared properties */
-
 static const char call_list_open[] = "[", call_list_close[] = "]", call_object_open[] = "{", call_object_close[] = "}";
-
-static const bz_call_node call_any = {.kind = BZ_SCHEMA_ANY, .item = BZ_CALL_NONE, .pattern = BZ_CALL_NONE,
-                                      .max_count = 512, .open = 1};
 
 static int call_advance(call_walk *w, bz_call_thread *t);
 static int call_settle(call_walk *w, bz_call_thread *t);
-
-static const bz_call_node *call_node(const bz_call_form *f, uint32_t i)
-{
-    return i == BZ_CALL_NONE ? &call_any : &f->nodes[i];
-}
+static void call_settle_and_keep(call_walk *w, bz_call_thread *t);
 
 static bz_call_frame *call_top(bz_call_thread *t)
 {
     return &t->frames[t->depth - 1];
+}
+
+const bz_call_node *bz_call_node_at(const bz_call_form *f, uint32_t i)
+{
+    static const bz_call_node any = {.kind = BZ_SCHEMA_ANY, .item = BZ_CALL_NONE, .pattern = BZ_CALL_NONE,
+                                     .max_count = 512, .max_open = 64, .open = 1};
+    return i == BZ_CALL_NONE ? &any : &f->nodes[i];
 }
 
 /* ---- threads ---------------------------------------------------------------------------------------------------------- */
@@ -197,65 +173,106 @@ static int call_name(call_walk *w, bz_call_thread *t)
 
 /* ---- members ---------------------------------------------------------------------------------------------------------- */
 
-/* Properties that may come next: any unused, or in order up to the first required one that is missing. */
+/* Bits of properties from `first` on that are free and have room for their values. */
+static uint64_t call_free(const bz_call_form *f, const bz_call_thread *t, const bz_call_frame *frame, uint32_t first)
+{
+    const bz_call_node *node = bz_call_node_at(f, frame->node);
+    uint64_t free = 0;
+    for (uint32_t i = first; i < node->count; i++)
+        if (!(frame->used >> i & 1) && t->depth + f->nodes[f->properties[node->first + i].node].height <= BZ_CALL_DEPTH)
+            free |= (uint64_t)1 << i;
+    return free;
+}
+
+static uint32_t call_bits(uint64_t bits)
+{
+    uint32_t n = 0;
+    for (; bits != 0; bits &= bits - 1)
+        n++;
+    return n;
+}
+
+/* Properties that may come next: any unused, or in order up to the first required one that is missing. Left out are those
+ * behind which there would be too few or too many keys. */
 static uint64_t call_candidates(const bz_call_form *f, const bz_call_thread *t, const bz_call_frame *frame)
 {
-    const bz_call_node *node = call_node(f, frame->node);
+    const bz_call_node *node = bz_call_node_at(f, frame->node);
+    const uint32_t missing = call_bits(node->required & ~frame->used), open = node->open && !frame->is_call ? node->max_open : 0;
     uint64_t candidates = 0;
     uint32_t first = 0;
     for (uint32_t i = 0; !f->any_order && i < node->count; i++)
         if (frame->used >> i & 1)
             first = i + 1;
+    const uint64_t free = call_free(f, t, frame, first);
     for (uint32_t i = first; i < node->count; i++) {
-        const bz_call_property *p = &f->properties[node->first + i];
-        if (frame->used >> i & 1)
+        const uint64_t bit = (uint64_t)1 << i;
+        const uint32_t behind = f->any_order ? call_bits(free & ~bit) : i < 63 ? call_bits(free >> (i + 1)) : 0;
+        if (frame->used & bit)
             continue;
-        if (t->depth + f->nodes[p->node].height <= BZ_CALL_DEPTH)
-            candidates |= (uint64_t)1 << i;
-        if (!f->any_order && p->required)
+        if ((free & bit) && frame->count + 1 + missing - (node->required & bit ? 1U : 0U) <= node->max_count &&
+            (uint64_t)frame->count + 1 + behind + open >= node->min_count)
+            candidates |= bit;
+        if (!f->any_order && (node->required & bit))
             break;
     }
     return candidates;
 }
 
-static int call_item_fits(const bz_call_form *f, const bz_call_thread *t, uint32_t item)
+/* May a key come that is not declared? They stand behind what is required. */
+static int call_may_open(const bz_call_form *f, const bz_call_thread *t, const bz_call_frame *frame)
 {
-    return t->depth + call_node(f, item)->height <= BZ_CALL_DEPTH;
+    const bz_call_node *node = bz_call_node_at(f, frame->node);
+    return node->open && !frame->is_call && frame->n_open < node->max_open && frame->count < node->max_count &&
+           (frame->used & node->required) == node->required && t->depth + bz_call_node_at(f, node->item)->height <= BZ_CALL_DEPTH;
+}
+
+/* The node of the next item of a list. */
+static uint32_t call_item(const bz_call_form *f, const bz_call_frame *frame)
+{
+    const bz_call_node *node = bz_call_node_at(f, frame->node);
+    return frame->count < node->count ? f->links[node->first + frame->count] : node->item;
 }
 
 static int call_may_close(const bz_call_form *f, const bz_call_frame *frame)
 {
-    const bz_call_node *node = call_node(f, frame->node);
-    if (frame->is_list)
-        return frame->count >= node->min_count;
-    return (frame->used & node->required) == node->required || (node->count == 0);
+    const bz_call_node *node = bz_call_node_at(f, frame->node);
+    return frame->count >= node->min_count && (frame->used & node->required) == node->required;
 }
 
 static int call_may_add(const bz_call_form *f, const bz_call_thread *t, const bz_call_frame *frame)
 {
-    const bz_call_node *node = call_node(f, frame->node);
-    if (frame->is_list)
-        return frame->count < node->max_count && call_item_fits(f, t, node->item);
-    if (node->open)
-        return frame->count < CALL_OPEN_MEMBERS && call_item_fits(f, t, node->item);
-    return call_candidates(f, t, frame) != 0;
+    if (!frame->is_list)
+        return call_candidates(f, t, frame) != 0 || call_may_open(f, t, frame);
+    return frame->count < bz_call_node_at(f, frame->node)->max_count &&
+           t->depth + bz_call_node_at(f, call_item(f, frame))->height <= BZ_CALL_DEPTH;
 }
 
-/* The next member begins; the byte is not read yet. */
-static void call_start_member(bz_call_thread *t, const bz_call_form *f)
+/* The next member begins; the byte is not read yet. 1: it may also be an unknown key, which is for the caller to try. */
+static int call_start_member(bz_call_thread *t, const bz_call_form *f)
 {
     const bz_call_frame *frame = call_top(t);
-    const bz_call_node *node = call_node(f, frame->node);
+    const char *open = f->dialect.member_open;
     if (frame->is_list) {
+        t->node = call_item(f, frame);
         call_clear(t, LEAF_VALUE);
-        t->node = node->item;
-    } else if (node->open) {
-        call_literal(t, f->dialect.member_open, strlen(f->dialect.member_open), LEAF_BEGIN_KEY);
-    } else {
-        const uint64_t keys = call_candidates(f, t, frame);
-        call_clear(t, LEAF_KEY);
-        t->at.text.keys = keys;
+        return 0;
     }
+    const uint64_t keys = call_candidates(f, t, frame);
+    const int may_open = call_may_open(f, t, frame);
+    if (keys == 0) {
+        call_literal(t, open, strlen(open), LEAF_BEGIN_KEY);
+        return 0;
+    }
+    call_clear(t, LEAF_KEY);
+    t->at.text.keys = keys;
+    return may_open;
+}
+
+static void call_start_open_key(bz_call_thread *t, const bz_call_thread *from, const bz_call_form *f)
+{
+    const char *open = f->dialect.member_open;
+    memcpy(t, from, call_thread_size(from));
+    call_literal(t, open, strlen(open), LEAF_BEGIN_KEY);
 }
 
 static const char *call_closer(const bz_call_form *f, const bz_call_frame *frame)
@@ -284,7 +301,12 @@ static int call_first(call_walk *w, bz_call_thread *t)
         return call_close(w, t);
     if (!call_may_add(w->form, t, frame))
         return 0;
-    call_start_member(t, w->form);
+    if (call_start_member(t, w->form)) {
+        bz_call_thread open;
+        call_start_open_key(&open, t, w->form);
+        if (call_settle(w, &open) && call_advance(w, &open))
+            call_settle_and_keep(w, &open);
+    }
     return call_settle(w, t) && call_advance(w, t);
 }
 
@@ -301,7 +323,7 @@ static int call_key(call_walk *w, bz_call_thread *t)
     const bz_call_form *f = w->form;
     bz_call_leaf_text *l = &t->at.text;
     bz_call_frame *frame = call_top(t);
-    const bz_call_node *node = call_node(f, frame->node);
+    const bz_call_node *node = bz_call_node_at(f, frame->node);
     uint64_t keys = 0;
     for (uint32_t i = 0; i < node->count; i++) {
         const bz_call_property *p = &f->properties[node->first + i];
@@ -337,7 +359,7 @@ static void call_value_end(bz_call_thread *t)
 static bz_call_frame *call_unique(const bz_call_form *f, bz_call_thread *t)
 {
     bz_call_frame *frame = t->depth > 0 ? call_top(t) : NULL;
-    return frame != NULL && frame->is_list && call_node(f, frame->node)->unique ? frame : NULL;
+    return frame != NULL && frame->is_list && bz_call_node_at(f, frame->node)->unique ? frame : NULL;
 }
 
 /* Marks member i as used; 0 when it was. */
@@ -365,7 +387,7 @@ static int call_enum_left(const bz_call_form *f, bz_call_thread *t, uint32_t low
 static int call_enum(call_walk *w, bz_call_thread *t)
 {
     const bz_call_form *f = w->form;
-    const bz_call_text *texts = f->texts + call_node(f, t->node)->first_text;
+    const bz_call_text *texts = f->texts + bz_call_node_at(f, t->node)->first_text;
     bz_call_leaf_text *l = &t->at.text;
     const bz_call_leaf_text before = *l;
     if (call_narrow(l, texts, w->byte) && call_enum_left(f, t, l->low, l->high)) {
@@ -382,37 +404,103 @@ static int call_enum(call_walk *w, bz_call_thread *t)
     return call_settle(w, t) && call_advance(w, t);
 }
 
+static int call_is_declared(const bz_call_form *f, const bz_call_node *node, uint32_t hash)
+{
+    for (uint32_t i = 0; i < node->count; i++)
+        if (f->properties[node->first + i].hash == hash)
+            return 1;
+    return 0;
+}
+
+/* May something else than the end follow? Costs 256 tries; it is asked for what is there twice. */
+static int call_string_goes_on(const bz_call_form *f, const bz_call_thread *t)
+{
+    for (uint32_t byte = 0x20; byte < 256; byte++) {
+        bz_call_leaf_string next = t->at.string;
+        if (bz_call_string_read(&next, f, bz_call_node_at(f, t->node), (uint8_t)byte) == BZ_CALL_READ)
+            return 1;
+    }
+    return 0;
+}
+
+static int call_number_goes_on(const bz_call_form *f, const bz_call_thread *t)
+{
+    for (uint8_t byte = '.'; byte <= '9'; byte++) {
+        bz_call_leaf_number next = t->at.number;
+        if (bz_call_number_read(&next, bz_call_node_at(f, t->node), byte) == BZ_CALL_READ)
+            return 1;
+    }
+    return 0;
+}
+
+static int call_is_noted(const bz_call_frame *frame, uint32_t hash)
+{
+    for (uint32_t i = 0; i < BZ_CALL_UNIQUE && i < frame->n_hashes; i++)
+        if (frame->hashes[i] == (uint16_t)(hash >> 16 | 1))
+            return 1;
+    return 0;
+}
+
+static void call_note(bz_call_frame *frame, uint32_t hash)
+{
+    frame->hashes[frame->n_hashes++ % BZ_CALL_UNIQUE] = (uint16_t)(hash >> 16 | 1);
+}
+
+static int call_key_end(call_walk *w, bz_call_thread *t, const bz_call_leaf_string *before)
+{
+    const bz_call_dialect *d = &w->form->dialect;
+    bz_call_frame *frame = call_top(t);
+    const bz_call_node *node = bz_call_node_at(w->form, frame->node);
+    if (call_is_noted(frame, before->hash) || call_is_declared(w->form, node, before->hash)) {
+        bz_call_thread same;
+        memcpy(&same, t, call_thread_size(t));
+        same.at.string = *before;
+        if (call_string_goes_on(w->form, &same))
+            return 0;
+    }
+    call_note(frame, before->hash);
+    frame->n_open++;
+    t->node = node->item;
+    call_literal(t, d->member_close + 1, strlen(d->member_close) - 1, LEAF_VALUE);
+    return 1;
+}
+
 static int call_string(call_walk *w, bz_call_thread *t)
 {
     const bz_call_dialect *d = &w->form->dialect;
-    const int is_key = t->at.string.is_key;
-    const int got = bz_call_string_read(&t->at.string, w->form, call_node(w->form, t->node), w->byte);
+    const bz_call_leaf_string before = t->at.string;
+    const int got = bz_call_string_read(&t->at.string, w->form, bz_call_node_at(w->form, t->node), w->byte);
     if (got == BZ_CALL_READ)
         return 1;
     if (got != BZ_CALL_FINISHED)
         return 0;
-    if (!is_key) {
-        call_literal(t, d->string_close + 1, strlen(d->string_close) - 1, LEAF_VALUE_END);
-        return 1;
+    if (before.is_key)
+        return call_key_end(w, t, &before);
+    bz_call_frame *list = before.is_unique ? call_unique(w->form, t) : NULL;
+    if (list != NULL && call_is_noted(list, before.hash)) {
+        t->at.string = before;
+        if (call_string_goes_on(w->form, t))
+            return 0;
     }
-    bz_call_frame *frame = call_top(t);
-    const uint16_t hash = (uint16_t)(t->at.string.hash >> 16 | 1);
-    for (uint32_t i = 0; i < BZ_CALL_KEYS; i++)
-        if (frame->keys[i] == hash && t->at.string.count < BZ_CALL_OPEN_KEYS)
-            return 0; /* the same key again: it has to go on */
-    frame->keys[frame->count % BZ_CALL_KEYS] = hash;
-    t->node = call_node(w->form, frame->node)->item;
-    call_literal(t, d->member_close + 1, strlen(d->member_close) - 1, LEAF_VALUE);
+    if (list != NULL)
+        call_note(list, before.hash);
+    call_literal(t, d->string_close + 1, strlen(d->string_close) - 1, LEAF_VALUE_END);
     return 1;
 }
 
 static int call_number(call_walk *w, bz_call_thread *t)
 {
-    const int got = bz_call_number_read(&t->at.number, call_node(w->form, t->node), w->byte);
+    const int got = bz_call_number_read(&t->at.number, bz_call_node_at(w->form, t->node), w->byte);
     if (got == BZ_CALL_READ)
         return 1;
     if (got != BZ_CALL_BEFORE)
         return 0;
+    bz_call_frame *list = call_unique(w->form, t);
+    const uint32_t hash = bz_call_number_hash(&t->at.number);
+    if (list != NULL && call_is_noted(list, hash) && call_number_goes_on(w->form, t))
+        return 0;
+    if (list != NULL)
+        call_note(list, hash);
     t->leaf = LEAF_VALUE_END;
     return call_settle(w, t) && call_advance(w, t);
 }
@@ -461,7 +549,7 @@ static void call_try_leaf(call_walk *w, const bz_call_thread *t, uint32_t node, 
     next.node = node;
     call_clear(&next, leaf);
     if (leaf == LEAF_ENUM)
-        next.at.text.high = call_node(w->form, node)->n_texts;
+        next.at.text.high = bz_call_node_at(w->form, node)->n_texts;
     if (call_advance(w, &next))
         call_settle_and_keep(w, &next);
 }
@@ -485,7 +573,7 @@ static void call_branch(call_walk *w, const bz_call_thread *t, uint32_t i, uint3
 {
     const bz_call_form *f = w->form;
     const bz_call_dialect *d = &f->dialect;
-    const bz_call_node *node = call_node(f, i);
+    const bz_call_node *node = bz_call_node_at(f, i);
     if (t->depth + node->height > BZ_CALL_DEPTH || depth > 8)
         return;
     if (node->nullable)
@@ -581,19 +669,24 @@ static int call_settle(call_walk *w, bz_call_thread *t)
         call_call_end(w, t);
         break;
     case LEAF_MEMBER:
-        call_start_member(t, f);
+        if (call_start_member(t, f)) {
+            bz_call_thread open;
+            call_start_open_key(&open, t, f);
+            call_settle_and_keep(w, &open);
+        }
         return t->leaf != LEAF_BEGIN_KEY || call_settle(w, t);
     case LEAF_BEGIN_NAME:
         call_start_name(t, f);
         break;
     case LEAF_BEGIN_STRING:
         call_clear(t, LEAF_STRING);
-        bz_call_string_start(&t->at.string, f, call_node(f, t->node));
+        bz_call_string_start(&t->at.string, f, bz_call_node_at(f, t->node), 0);
+        t->at.string.is_unique = call_unique(f, t) != NULL;
         break;
     case LEAF_BEGIN_KEY:
         call_clear(t, LEAF_STRING);
-        t->node = BZ_CALL_NONE;
-        t->at.string.is_key = 1;
+        t->node = call_top(t)->node;
+        bz_call_string_start(&t->at.string, f, bz_call_node_at(f, t->node), 1);
         break;
     default:
         break;
@@ -678,74 +771,4 @@ int bz_call_feed_bytes(bz_call_state *s, const bz_call_form *f, const char *byte
         if (!bz_call_feed(s, f, (uint8_t)bytes[i]))
             return 0;
     return n > 0 || s->n_threads > 0;
-}
-
-static int call_thread_can_end(const bz_call_thread *t, const bz_call_form *f)
-{
-    if (t->leaf == LEAF_DONE)
-        return 1;
-    if (t->leaf == LEAF_NEXT_CALL)
-        return !t->in_list;
-    if (t->depth > 0)
-        return 0;
-    if (t->leaf == LEAF_NUMBER)
-        return bz_call_number_complete(&t->at.number, call_node(f, t->node));
-    return t->leaf == LEAF_ENUM && t->at.text.at > 0 &&
-           f->texts[call_node(f, t->node)->first_text + t->at.text.low].size == t->at.text.at;
-}
-
-int bz_call_can_end(const bz_call_state *s, const bz_call_form *f)
-{
-    for (uint32_t i = 0; i < s->n_threads; i++)
-        if (call_thread_can_end(&s->threads[i], f))
-            return 1;
-    return 0;
-}
-
-/* The least byte from `first` on that may come, 256 for none. */
-static uint32_t call_next_byte(const bz_call_state *s, const bz_call_form *f, uint32_t first)
-{
-    for (; first < 256; first++) {
-        bz_call_state next;
-        bz_call_copy(&next, s);
-        if (bz_call_feed(&next, f, (uint8_t)first))
-            break;
-    }
-    return first;
-}
-
-int bz_call_must_end(const bz_call_state *s, const bz_call_form *f)
-{
-    return bz_call_can_end(s, f) && call_next_byte(s, f, 0) == 256;
-}
-
-int bz_call_between(const bz_call_state *s, const bz_call_form *f)
-{
-    const bz_call_thread *t = &s->threads[0];
-    const size_t sep = strlen(f->dialect.call_sep);
-    return s->n_threads == 1 && t->leaf == LEAF_LITERAL && t->n_calls > 0 && !t->in_list && sep > 0 && t->at.text.at == sep &&
-           t->at.text.bytes == f->next_open.bytes;
-}
-
-int bz_call_forced_byte(const bz_call_state *s, const bz_call_form *f)
-{
-    if (s->n_threads == 1 && s->threads[0].leaf == LEAF_LITERAL)
-        return (uint8_t)s->threads[0].at.text.bytes[s->threads[0].at.text.at];
-    for (uint32_t i = 0; i < s->n_threads; i++)
-        if (s->threads[i].leaf == LEAF_STRING)
-            return -1;
-    if (bz_call_can_end(s, f))
-        return -1;
-    const uint32_t byte = call_next_byte(s, f, 0);
-    return byte < 256 && call_next_byte(s, f, byte + 1) == 256 ? (int)byte : -1;
-}
-
-int bz_call_in_string(const bz_call_state *s, const bz_call_form *f, uint32_t *out_room)
-{
-    const bz_call_thread *t = &s->threads[0];
-    if (s->n_threads != 1 || t->leaf != LEAF_STRING || t->at.string.need > 0 || t->at.string.escape > 0 || t->at.string.is_key)
-        return 0;
-    const bz_call_node *node = call_node(f, t->node);
-    *out_room = node->max_count - t->at.string.count;
-    return node->pattern == BZ_CALL_NONE;
 }

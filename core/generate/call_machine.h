@@ -7,7 +7,6 @@
 #include "generate/call_form.h"
 
 #define BZ_CALL_THREADS 8U /* alternatives of a union that are open at once; more are dropped, the first stay */
-#define BZ_CALL_KEYS 8U  /* unknown keys of an object that do not come again; older ones are forgotten */
 #define BZ_CALL_MADE 32U   /* calls of one turn that are not made again */
 
 typedef struct bz_call_frame {
@@ -15,7 +14,9 @@ typedef struct bz_call_frame {
     uint16_t count; /* members, items so far */
     uint8_t is_list, is_call;
     uint64_t used;  /* bits of properties, of enum members of a unique list */
-    uint16_t keys[BZ_CALL_KEYS]; /* hashes of the latest unknown keys, 0 = none */
+    uint16_t n_open; /* unknown keys so far */
+    uint16_t n_hashes;
+    uint16_t hashes[BZ_CALL_UNIQUE]; /* of unknown keys, of items of a unique list */
 } bz_call_frame;
 
 typedef struct bz_call_leaf_text { /* a fixed text, a name, a member of an enum */
@@ -31,6 +32,7 @@ typedef struct bz_call_leaf_string {
     uint8_t need, low, high; /* continuation bytes to come, range of the next */
     uint8_t escape;        /* 1 after a backslash, 2..5 hex digits */
     uint8_t is_key;
+    uint8_t is_unique;     /* a key, or an item of a unique list: no \\uXXXX, which would be other bytes for the same text */
     uint8_t zeros;         /* hex digits so far are zeros: \u0000..\u001f are refused */
     uint8_t surrogate;     /* the first hex digit was d */
     bz_call_pattern_set pattern;
@@ -94,8 +96,10 @@ int bz_call_in_string(const bz_call_state *s, const bz_call_form *f, uint32_t *o
 enum { BZ_CALL_READ, BZ_CALL_REFUSED, BZ_CALL_FINISHED, BZ_CALL_BEFORE };
 
 int bz_call_number_read(bz_call_leaf_number *n, const bz_call_node *node, uint8_t byte);
+uint32_t bz_call_number_hash(const bz_call_leaf_number *n); /* the same for 1 and 1.0 */
 int bz_call_number_complete(const bz_call_leaf_number *n, const bz_call_node *node);
-void bz_call_string_start(bz_call_leaf_string *s, const bz_call_form *f, const bz_call_node *node);
+/* is_key: of an object's unknown key, node is the object then. */
+void bz_call_string_start(bz_call_leaf_string *s, const bz_call_form *f, const bz_call_node *node, int is_key);
 int bz_call_string_read(bz_call_leaf_string *s, const bz_call_form *f, const bz_call_node *node, uint8_t byte);
 
 #endif

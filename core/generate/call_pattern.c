@@ -536,3 +536,11 @@ uint32_t bz_call_pattern_distance(const bz_call_pattern_set *set, const bz_call_
             best = p->distance[i];
     return best;
 }
+
+int bz_call_pattern_goes_on(const bz_call_pattern *p)
+{
+    for (uint32_t i = 0; !p->open_end && i <= p->n; i++)
+        if (pattern_set_has(&p->last, i) && pattern_set_empty(&p->follow[i]))
+            return 0;
+    return 1;
+}

@@ -29,6 +29,8 @@ void bz_call_pattern_start(bz_call_pattern_set *out, const bz_call_pattern *p);
 /* 0 when no text that goes on with this byte can match. at_character: it begins a code point. */
 int bz_call_pattern_step(bz_call_pattern_set *set, const bz_call_pattern *p, uint8_t byte);
 int bz_call_pattern_accepts(const bz_call_pattern_set *set, const bz_call_pattern *p);
+/* 1 when every text that matches is the beginning of a longer one that does. */
+int bz_call_pattern_goes_on(const bz_call_pattern *p);
 /* Code points that are needed at least until it accepts; 0 when it does. */
 uint32_t bz_call_pattern_distance(const bz_call_pattern_set *set, const bz_call_pattern *p);
 

@@ -94,6 +94,15 @@ int bz_call_number_complete(const bz_call_leaf_number *n, const bz_call_node *no
     return value >= low && value <= high && number_holds(value, value, node->multiple);
 }
 
+uint32_t bz_call_number_hash(const bz_call_leaf_number *n)
+{
+    uint64_t digits = n->digits;
+    uint32_t decimals = n->n_decimals;
+    for (; decimals > 0 && digits % 10 == 0; decimals--)
+        digits /= 10;
+    return (uint32_t)((digits * 0x9E3779B97F4A7C15U) >> 32) ^ decimals << 1 ^ n->negative ^ (uint32_t)n->n_exponent << 8;
+}
+
 static int number_digit(bz_call_leaf_number *n, const bz_call_node *node, uint8_t byte)
 {
     const int is_integer = node->kind == BZ_SCHEMA_INTEGER;
@@ -153,24 +162,25 @@ int bz_call_number_read(bz_call_leaf_number *n, const bz_call_node *node, uint8_
 
 /* ---- strings ---------------------------------------------------------------------------------------------------------- */
 
-void bz_call_string_start(bz_call_leaf_string *s, const bz_call_form *f, const bz_call_node *node)
+void bz_call_string_start(bz_call_leaf_string *s, const bz_call_form *f, const bz_call_node *node, int is_key)
 {
     memset(s, 0, sizeof *s);
+    s->is_key = s->is_unique = (uint8_t)is_key;
     if (node->pattern != BZ_CALL_NONE)
         bz_call_pattern_start(&s->pattern, f->patterns[node->pattern]);
 }
 
-static const bz_call_pattern *string_pattern(const bz_call_leaf_string *s, const bz_call_form *f, const bz_call_node *node)
+static const bz_call_pattern *string_pattern(const bz_call_form *f, const bz_call_node *node)
 {
-    return s->is_key || node->pattern == BZ_CALL_NONE ? NULL : f->patterns[node->pattern];
+    return node->pattern == BZ_CALL_NONE ? NULL : f->patterns[node->pattern];
 }
 
 /* Takes one byte of content; the last of a code point, or one of several. */
 static int string_take(bz_call_leaf_string *s, const bz_call_form *f, const bz_call_node *node, uint8_t byte)
 {
     const uint32_t most = s->is_key ? BZ_CALL_OPEN_KEYS : node->max_count;
-    const bz_call_pattern *p = string_pattern(s, f, node);
-    s->hash = (s->hash ^ byte ^ s->hash >> 15) * 0x9E3779B1U + 1U;
+    const bz_call_pattern *p = string_pattern(f, node);
+    s->hash = bz_call_string_hash(s->hash, byte);
     if ((byte & 0xC0) != 0x80 && ++s->count > most)
         return BZ_CALL_REFUSED;
     if (p == NULL)
@@ -196,7 +206,7 @@ static int string_can_escape(const bz_call_leaf_string *s, const bz_call_form *f
     static const char letters[] = "\"\\/bfnrt";
     if (s->count >= (s->is_key ? BZ_CALL_OPEN_KEYS : node->max_count))
         return 0;
-    if (string_pattern(s, f, node) == NULL)
+    if (string_pattern(f, node) == NULL)
         return 1;
     for (const char *letter = letters; *letter != '\0'; letter++) {
         bz_call_leaf_string next = *s;
@@ -229,7 +239,7 @@ static int string_after_backslash(bz_call_leaf_string *s, const bz_call_form *f,
 {
     if (s->escape > 1)
         return string_hex(s, f, node, byte);
-    if (byte == 'u' && string_pattern(s, f, node) == NULL) {
+    if (byte == 'u' && !s->is_unique && string_pattern(f, node) == NULL) {
         s->escape = 2;
         return BZ_CALL_READ;
     }
@@ -258,10 +268,8 @@ static int string_is_word(uint8_t byte)
 
 static int string_may_close(const bz_call_leaf_string *s, const bz_call_form *f, const bz_call_node *node)
 {
-    const bz_call_pattern *p = string_pattern(s, f, node);
-    if (s->is_key)
-        return s->count > 0;
-    return s->count >= node->min_count && (p == NULL || bz_call_pattern_accepts(&s->pattern, p));
+    const bz_call_pattern *p = string_pattern(f, node);
+    return (s->is_key ? s->count > 0 : s->count >= node->min_count) && (p == NULL || bz_call_pattern_accepts(&s->pattern, p));
 }
 
 int bz_call_string_read(bz_call_leaf_string *s, const bz_call_form *f, const bz_call_node *node, uint8_t byte)

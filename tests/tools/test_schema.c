@@ -303,9 +303,8 @@ START_TEST(the_parts_of_an_allof_are_one_object)
     ck_assert_str_eq(apply(schema, "{\"days\":2}", 0), "missing_parameter");
     ck_assert_str_eq(apply(schema, "{\"days\":2,\"city\":\"Oslo\",\"unit\":\"k\"}", 0), "bad_enum");
     ck_assert_str_eq(apply(schema, "{\"days\":2,\"city\":\"Oslo\",\"more\":1}", 0), "unknown_parameter");
-    ck_assert_str_eq(warnings, "");
-    ck_assert_str_eq(apply_x("{\"allOf\":[{\"type\":\"integer\"},{\"minimum\":3}]}", "2", 0), "{\"x\":2}");
-    ck_assert_ptr_nonnull(strstr(warnings, "parameters.x/allOf: "));
+    ck_assert_ptr_nonnull(strstr(warnings, "parameters.city/allOf: no value meets all of it"));
+    ck_assert_str_eq(apply_x("{\"allOf\":[{\"type\":\"integer\"},{\"minimum\":3}]}", "2", 0), "out_of_range");
     ck_assert_str_eq(apply("{\"properties\":{\"a\":{\"type\":\"integer\"}},\"allOf\":[{\"$ref\":\"#\"}]}", "{\"a\":1}", 0), "{\"a\":1}");
 }
 END_TEST

@@ -84,8 +84,8 @@ typedef struct bezel_constraint_options {
 BEZEL_API void bezel_constraint_options_init(bezel_constraint_options *out);
 
 /* Compiles a constraint. The first one of a model also indexes its vocabulary, about 8 MB and 50 ms.
- * A keyword that cannot be kept while writing (a pattern outside of the subset, uniqueItems of texts) never refuses a
- * schema: it is a warning, and whoever validates afterwards checks it.
+ * A keyword that cannot be kept while writing (not, contains, a pattern outside of the subset) never refuses a schema: it is
+ * a warning, and whoever validates afterwards checks it. docs/schemas.md has the table.
  *   Owns     *out is the caller's, free with bezel_constraint_free before the model; the options may go at once
  *   Thread   any
  *   Errors   ARGUMENT for a kind, dialect or list that is missing or unknown, a choice that is empty, there twice or no

@@ -352,7 +352,7 @@ typedef struct bezel_parse_event {
     /* ERROR: name of the parameter, or NULL */
     const char *parameter;
     /* ERROR, static: unknown_function, unknown_parameter, missing_parameter, duplicate_parameter, too_many_arguments,
-     * bad_type, bad_enum, out_of_range, too_long, too_short, duplicate_item, pattern, nested_call, too_deep,
+     * bad_type, bad_enum, out_of_range, too_long, too_short, duplicate_item, pattern, bad_value, nested_call, too_deep,
      * too_many_calls, syntax, truncated */
     const char *code;
     /* CALL: a map, converted and with defaults */

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* Questions to a state of the machine (see call_machine.h): may it end, what has to come, is it inside of a string. */
+#include "generate/call_leaf.h"
+
+#include <string.h>
+
+static int call_thread_can_end(const bz_call_thread *t, const bz_call_form *f)
+{
+    if (t->leaf == LEAF_DONE)
+        return 1;
+    if (t->leaf == LEAF_NEXT_CALL)
+        return !t->in_list;
+    if (t->depth > 0)
+        return 0;
+    if (t->leaf == LEAF_NUMBER)
+        return bz_call_number_complete(&t->at.number, bz_call_node_at(f, t->node));
+    return t->leaf == LEAF_ENUM && t->at.text.at > 0 &&
+           f->texts[bz_call_node_at(f, t->node)->first_text + t->at.text.low].size == t->at.text.at;
+}
+
+int bz_call_can_end(const bz_call_state *s, const bz_call_form *f)
+{
+    for (uint32_t i = 0; i < s->n_threads; i++)
+        if (call_thread_can_end(&s->threads[i], f))
+            return 1;
+    return 0;
+}
+
+/* The least byte from `first` on that may come, 256 for none. */
+static uint32_t call_next_byte(const bz_call_state *s, const bz_call_form *f, uint32_t first)
+{
+    for (; first < 256; first++) {
+        bz_call_state next;
+        bz_call_copy(&next, s);
+        if (bz_call_feed(&next, f, (uint8_t)first))
+            break;
+    }
+    return first;
+}
+
+int bz_call_must_end(const bz_call_state *s, const bz_call_form *f)
+{
+    return bz_call_can_end(s, f) && call_next_byte(s, f, 0) == 256;
+}
+
+int bz_call_between(const bz_call_state *s, const bz_call_form *f)
+{
+    const bz_call_thread *t = &s->threads[0];
+    const size_t sep = strlen(f->dialect.call_sep);
+    return s->n_threads == 1 && t->leaf == LEAF_LITERAL && t->n_calls > 0 && !t->in_list && sep > 0 && t->at.text.at == sep &&
+           t->at.text.bytes == f->next_open.bytes;
+}
+
+int bz_call_forced_byte(const bz_call_state *s, const bz_call_form *f)
+{
+    if (s->n_threads == 1 && s->threads[0].leaf == LEAF_LITERAL)
+        return (uint8_t)s->threads[0].at.text.bytes[s->threads[0].at.text.at];
+    for (uint32_t i = 0; i < s->n_threads; i++)
+        if (s->threads[i].leaf == LEAF_STRING)
+            return -1;
+    if (bz_call_can_end(s, f))
+        return -1;
+    const uint32_t byte = call_next_byte(s, f, 0);
+    return byte < 256 && call_next_byte(s, f, byte + 1) == 256 ? (int)byte : -1;
+}
+
+int bz_call_in_string(const bz_call_state *s, const bz_call_form *f, uint32_t *out_room)
+{
+    const bz_call_thread *t = &s->threads[0];
+    if (s->n_threads != 1 || t->leaf != LEAF_STRING || t->at.string.need > 0 || t->at.string.escape > 0 || t->at.string.is_key)
+        return 0;
+    const bz_call_node *node = bz_call_node_at(f, t->node);
+    *out_room = node->max_count - t->at.string.count;
+    return node->pattern == BZ_CALL_NONE;
+}
