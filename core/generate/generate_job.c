@@ -115,6 +115,7 @@ static bezel_status generate_alloc(bz_generation *g, const bezel_generate_option
     }
     if (is_short)
         return bz_fail_memory(err, "generate", "the answer's tokens", (g->capacity + 1) * (n_top + 1) * 8);
+    g->is_greedy = o->sampling.temperature <= 0.0F;
     g->is_argmax = bz_sampler_is_argmax(g->sampler, g->forbidden, &g->n_forbidden) && n_top == 0;
     bz_lookup_init(&g->lookup, g->run == NULL && g->is_argmax && g->session->lookup);
     return BEZEL_OK;

@@ -158,6 +158,7 @@ bezel_status bz_generation_plan(bz_generation *g, const int32_t **out_rows, size
     bz_constraint_plan plan;
     *out_n = 0;
     g->may_end = 0;
+    g->is_masked = 0;
     if (g->run == NULL)
         return BEZEL_MORE;
     const bezel_status status = bz_constraint_run_plan(&plan, g->run, g->jump, err);
@@ -170,14 +171,21 @@ bezel_status bz_generation_plan(bz_generation *g, const int32_t **out_rows, size
     if (plan == BZ_PLAN_ROWS)
         *out_rows = bz_constraint_run_rows(g->run, out_n);
     g->may_end = plan == BZ_PLAN_NEXT;
+    g->is_masked = plan == BZ_PLAN_MASK;
     return BEZEL_MORE;
 }
 
-int bz_generation_is_argmax(const bz_generation *g, int screened)
+int bz_generation_is_argmax(const bz_generation *g)
 {
-    if (!g->is_argmax || g->run == NULL)
-        return g->is_argmax;
-    return screened && !g->wants_all && !bz_constraint_run_wants_gate(g->run);
+    return g->is_argmax && g->run == NULL;
+}
+
+/* Under a constraint the largest logit may be tried first; a draw is among the allowed ones only. */
+size_t bz_generation_needs(const bz_generation *g)
+{
+    if (g->n_top > 0 || g->wants_all || (g->run != NULL && bz_constraint_run_wants_gate(g->run)))
+        return 0;
+    return g->is_masked && !g->is_greedy ? 0 : bz_sampler_needs(g->sampler);
 }
 
 bezel_status bz_generation_picked(bz_generation *g, int32_t id, bezel_error *err)

@@ -29,6 +29,7 @@ struct bz_generation {
     bz_constraint_run *run; /* NULL: the answer is free */
     int jump;      /* text without a choice comes without the model */
     int may_end;   /* the next token is another call or the end */
+    int is_masked; /* the next token is one of many that a constraint allows */
     int wants_all; /* a screened token was refused: all logits are needed */
     size_t n_forced;
     bz_detokenizer detokenizer;
@@ -47,6 +48,7 @@ struct bz_generation {
     float *top_logprobs;
     bz_candidate *best;    /* [n_top] scratch */
     bz_lookup lookup;      /* off unless is_argmax */
+    int is_greedy;         /* never draws */
     int is_argmax;         /* the token is the largest logit of all but the forbidden ids */
     int32_t *forbidden;
     size_t n_forbidden;
@@ -60,8 +62,10 @@ bezel_status bz_generation_prompt(bz_generation *g, bezel_error *err);
 /* What a constraint leaves of the next token: BEZEL_MORE when the model decides (*out_rows, *out_n: among few, their logits
  * are enough; n 0: among all). BEZEL_TOKEN when tokens came without it, BEZEL_DONE or an error when it ended. */
 bezel_status bz_generation_plan(bz_generation *g, const int32_t **out_rows, size_t *out_n, bezel_error *err);
-/* 1 when the token is an argmax that may be looked for in slices, or with the screened head. */
-int bz_generation_is_argmax(const bz_generation *g, int screened);
+/* 1 when the token is an argmax that may be looked for in slices. */
+int bz_generation_is_argmax(const bz_generation *g);
+/* bz_sampler_needs for the next token; 0 when it takes all logits, also because of a constraint or logprobs. */
+size_t bz_generation_needs(const bz_generation *g);
 /* A token that was picked without looking at the constraint. BEZEL_ERR_BUSY when that refuses it: draw from all logits. */
 bezel_status bz_generation_picked(bz_generation *g, int32_t id, bezel_error *err);
 /* From the logits [V] of the last position, in session->logits: draws and takes the next token. */

@@ -182,6 +182,28 @@ size_t bz_logit_top_k(bz_candidate *out, const float *logits, size_t V, size_t k
     return n;
 }
 
+size_t bz_logit_keep(bz_candidate *list, size_t n, size_t k)
+{
+    if (k >= n)
+        return n;
+    bz_candidate *heap = list + n;
+    for (size_t i = 0; i < k; ++i)
+        heap[i] = list[i];
+    candidate_heapify(heap, k, 1);
+    for (size_t i = k; i < n; ++i) {
+        if (list[i].logit > heap[0].logit) {
+            heap[0] = list[i];
+            candidate_sift(heap, k, 0, 1);
+        }
+    }
+    const float least = heap[0].logit;
+    size_t kept = 0;
+    for (size_t i = 0; i < n; ++i)
+        if (list[i].logit >= least)
+            list[kept++] = list[i];
+    return kept;
+}
+
 size_t bz_logit_top_p(bz_candidate *list, size_t n, double p, double total)
 {
     candidate_heapify(list, n, 0);

@@ -29,6 +29,9 @@ size_t bz_logit_top(bz_candidate *out, const float *logits, size_t V, size_t k);
 /* All ids whose logit is at least that of the k-th best, so ties with it stay; -infinity never does. In order of ids.
  * out [V]. */
 size_t bz_logit_top_k(bz_candidate *out, const float *logits, size_t V, size_t k);
+/* The same of a list [n] in place: keeps those that are as good as the k-th, in their order; how many. list has room for k
+ * more. */
+size_t bz_logit_keep(bz_candidate *list, size_t n, size_t k);
 /* Moves the best candidates, until their weights sum to at least p * total, to the end of list [n]; returns how many. */
 size_t bz_logit_top_p(bz_candidate *list, size_t n, double p, double total);
 /* Sum of exp((l - best) * scale), best the largest logit; in double, in fixed blocks, so that it is the same for any number

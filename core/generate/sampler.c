@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "generate/logit_filter.h"
+#include "model/decoder.h"
 
 #include <math.h>
 #include <string.h>
@@ -214,10 +215,9 @@ static size_t sampler_gather(bz_sampler *s, const float *logits, float best, dou
     return n;
 }
 
-static int32_t sampler_draw(bz_sampler *s, const float *logits, float best)
+/* One of n candidates with weights whose sum is `total`. */
+static int32_t sampler_draw(bz_sampler *s, size_t n, double total)
 {
-    double total;
-    size_t n = sampler_gather(s, logits, best, &total);
     bz_candidate *list = s->candidates;
     if (s->options.top_p < 1.0F) {
         const size_t kept = bz_logit_top_p(list, n, (double)s->options.top_p, total);
@@ -265,7 +265,12 @@ bezel_status bz_sampler_pick(int32_t *out, bz_sampler *s, const float *logits, c
     const int32_t best = bz_logit_argmax(logits, s->V);
     if (best < 0)
         return bz_sampler_fail_forbidden(err);
-    *out = s->options.temperature > 0.0F ? sampler_draw(s, logits, logits[best]) : best;
+    *out = best;
+    if (s->options.temperature > 0.0F) {
+        double total;
+        const size_t n_kept = sampler_gather(s, logits, logits[best], &total);
+        *out = sampler_draw(s, n_kept, total);
+    }
     return BEZEL_OK;
 }
 
@@ -280,4 +285,95 @@ int bz_sampler_is_argmax(const bz_sampler *s, int32_t *out, size_t *out_n)
         out[(*out_n)++] = s->bias[i].id;
     }
     return 1;
+}
+
+/* --- From a few logits -------------------------------------------------------------------- */
+
+size_t bz_sampler_needs(const bz_sampler *s)
+{
+    const bezel_sampling *o = &s->options;
+    if (o->repetition_penalty < 1.0F)
+        return 0;
+    if (o->temperature <= 0.0F)
+        return 1;
+    if (o->top_k > 0 && o->top_k < s->V)
+        return o->top_k <= BZ_SCREEN_KEPT && o->top_k <= s->V / 8 ? o->top_k : 0;
+    return o->min_p > 0.0F && o->top_p >= 1.0F ? 1 : 0;
+}
+
+const bezel_logit_bias *bz_sampler_bias(const bz_sampler *s, size_t *out_n)
+{
+    *out_n = s->options.n_bias;
+    return s->bias;
+}
+
+/* The logits after bias and penalty, at the places of rows; elsewhere they mean nothing. */
+static const float *sampler_change_rows(bz_sampler *s, const float *logits, const int32_t *rows, size_t n, const int32_t *ids,
+                                        size_t n_ids)
+{
+    if (s->work == NULL)
+        return logits;
+    for (uint32_t i = 0; i < s->options.n_bias; ++i)
+        s->work[s->bias[i].id] = 0.0F;
+    for (size_t i = 0; s->seen != NULL && i < n_ids; ++i)
+        s->work[ids[i]] = 0.0F;
+    for (size_t i = 0; i < n; ++i)
+        s->work[rows[i]] = logits[rows[i]];
+    bz_logit_bias(s->work, s->bias, s->options.n_bias);
+    if (s->seen != NULL)
+        bz_logit_penalty(s->work, ids, n_ids, s->options.repetition_penalty, s->seen);
+    return s->work;
+}
+
+/* Lowest of the rows with the largest logit, -1 when there is none above -infinity. */
+static int32_t sampler_best_row(const float *logits, const int32_t *rows, size_t n)
+{
+    int32_t best = -1;
+    for (size_t i = 0; i < n; ++i)
+        if (logits[rows[i]] > (best < 0 ? -INFINITY : logits[best]))
+            best = rows[i];
+    return best;
+}
+
+/* Candidates of top-k among the rows, in order of ids if rows are. */
+static size_t sampler_keep_rows(bz_sampler *s, const float *logits, const int32_t *rows, size_t n)
+{
+    size_t n_kept = 0;
+    for (size_t i = 0; i < n; ++i)
+        if (logits[rows[i]] > -INFINITY)
+            s->candidates[n_kept++] = (bz_candidate){0.0, logits[rows[i]], rows[i]};
+    const uint32_t k = s->options.top_k;
+    return k > 0 && k < s->V ? bz_logit_keep(s->candidates, n_kept, k) : n_kept;
+}
+
+double bz_sampler_floor(bz_sampler *s, const float *logits, const int32_t *rows, size_t n, const int32_t *ids, size_t n_ids)
+{
+    const bezel_sampling *o = &s->options;
+    logits = sampler_change_rows(s, logits, rows, n, ids, n_ids);
+    const int32_t best = sampler_best_row(logits, rows, n);
+    if (best < 0)
+        return -(double)INFINITY;
+    if (o->temperature <= 0.0F)
+        return (double)logits[best];
+    if (o->top_k == 0 || o->top_k >= s->V) /* a weight is right to 1e-7, so its logit to as much */
+        return (double)logits[best] + (double)o->temperature * (log((double)o->min_p) - 1e-5);
+    const size_t n_kept = sampler_keep_rows(s, logits, rows, n);
+    if (n_kept < o->top_k)
+        return -(double)INFINITY;
+    float least = s->candidates[0].logit;
+    for (size_t i = 1; i < n_kept; ++i)
+        least = s->candidates[i].logit < least ? s->candidates[i].logit : least;
+    return (double)least;
+}
+
+int32_t bz_sampler_pick_rows(bz_sampler *s, const float *logits, const int32_t *rows, size_t n, const int32_t *ids,
+                             size_t n_ids)
+{
+    logits = sampler_change_rows(s, logits, rows, n, ids, n_ids);
+    const int32_t best = sampler_best_row(logits, rows, n);
+    if (s->options.temperature <= 0.0F)
+        return best;
+    const size_t n_kept = sampler_keep_rows(s, logits, rows, n);
+    const double scale = 1.0 / (double)s->options.temperature;
+    return sampler_draw(s, n_kept, sampler_weigh(s, n_kept, (double)logits[best], scale));
 }

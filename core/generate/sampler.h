@@ -26,4 +26,20 @@ bezel_status bz_sampler_fail_forbidden(bezel_error *err); /* every token is */
  * other bias. out [n_bias] gets these ids, *out_n their number; room for options->n_bias of them. */
 int bz_sampler_is_argmax(const bz_sampler *s, int32_t *out, size_t *out_n);
 
+/* --- From a few logits ----------------------------------------------------------------------
+ *
+ * Greedy, top-k, and min-p without top-p need only the logits from a floor upwards. Those are enough for the token that all
+ * logits would give, with the same random numbers: the lists of candidates are equal, element by element. */
+
+/* How many logits are needed to set the floor; 0 when the token depends on all: no top-k or min-p to cut with, more than
+ * BZ_SCREEN_KEPT of a top-k, or a penalty below 1, which raises logits. */
+size_t bz_sampler_needs(const bz_sampler *s);
+const bezel_logit_bias *bz_sampler_bias(const bz_sampler *s, size_t *out_n);
+/* A logit below this (before bias and penalty, of an id without bias) cannot matter. From rows [n], any of them, whose logits
+ * stand at their places; -INFINITY when they are too few. ids: the timeline. */
+double bz_sampler_floor(bz_sampler *s, const float *logits, const int32_t *rows, size_t n, const int32_t *ids, size_t n_ids);
+/* As bz_sampler_pick. rows [n], upwards: all that reach the floor, and those with a bias that is finite. */
+int32_t bz_sampler_pick_rows(bz_sampler *s, const float *logits, const int32_t *rows, size_t n, const int32_t *ids,
+                             size_t n_ids);
+
 #endif

@@ -120,15 +120,6 @@ static int scheduler_plan(bz_scheduler *s)
 
 /* --- Head --------------------------------------------------------------------------------- */
 
-/* The first token is not kept waiting: the copy of the output matrix is asked for with the second. */
-static const bz_screen *scheduler_screen(const bz_head *head)
-{
-    const bz_generation *g = head->g;
-    return bz_generation_is_argmax(g, 1) && g->session->head == BEZEL_HEAD_SCREENED
-               ? bz_head_copy_get(g->session->model->head_copy, g->first_ns != 0)
-               : NULL;
-}
-
 /* What a constraint decides without all logits: 1 when the member needs none of this pass any more. */
 static int scheduler_constrained(bz_scheduler *s, bz_generation *g, size_t row)
 {
@@ -151,12 +142,32 @@ static int scheduler_constrained(bz_scheduler *s, bz_generation *g, size_t row)
     return 1;
 }
 
-/* The positions of one member are scanned together; of several members the full matrix costs less. */
-static int scheduler_may_scan(const bz_scheduler *s)
+/* The first token is not kept waiting: the copy of the output matrix is asked for with the second. */
+static const bz_screen *scheduler_screen(const bz_generation *g)
 {
-    const bezel_session *session = s->n_heads > 0 ? s->heads[0].g->session : NULL;
-    return s->n_segments == 1 && s->n_heads > 0 && s->n_heads <= BZ_SCREEN_MOST &&
-           session->n_logits / s->n_heads >= bz_screen_blocks(s->decoder->config->V) * BZ_SCREEN_ROWS;
+    return bz_generation_needs(g) > 0 && g->session->head == BEZEL_HEAD_SCREENED
+               ? bz_head_copy_get(g->session->model->head_copy, g->first_ns != 0)
+               : NULL;
+}
+
+/* The coarse copy, when the heads of this pass can be looked for with it: all of them, in the logits of their sessions, one
+ * each or several guesses of one member. */
+static int scheduler_begin_screen(const bz_scheduler *s)
+{
+    const size_t size = bz_screen_blocks(s->decoder->config->V) * BZ_SCREEN_ROWS;
+    float *high[BZ_SCREEN_MOST];
+    const bz_screen *screen = NULL;
+    if (s->n_heads > BZ_SCREEN_MOST)
+        return 0;
+    for (size_t i = 0, place = 0; i < s->n_heads; ++i) {
+        const bz_generation *g = s->heads[i].g;
+        place = i > 0 && s->heads[i - 1].g == g ? place + size : 0;
+        screen = scheduler_screen(g);
+        if (screen == NULL || place + size > g->session->n_logits)
+            return 0;
+        high[i] = g->session->logits + place;
+    }
+    return bz_decoder_screen_begin(s->decoder, screen, high);
 }
 
 /* All layers are done: which rows need logits. */
@@ -186,7 +197,7 @@ static void scheduler_begin_heads(bz_scheduler *s)
     s->decoder->head_count = 0;
     for (size_t i = 0; i < s->n_heads; ++i)
         bz_decoder_head_add(s->decoder, s->heads[i].row);
-    if (scheduler_may_scan(s) && bz_decoder_screen_begin(s->decoder, scheduler_screen(s->heads)))
+    if (scheduler_begin_screen(s))
         s->phase = PASS_SCREEN;
 }
 
@@ -220,7 +231,7 @@ static void head_slice_rows(void *ctx, size_t begin, size_t end, unsigned worker
         bz_head *head = &slice->s->heads[i];
         bz_generation *g = head->g;
         float *logits = slice->s->scratch + i * slice->stride;
-        if (!bz_generation_is_argmax(g, 0)) {
+        if (!bz_generation_is_argmax(g)) {
             memcpy(g->session->logits + slice->first, logits, slice->n * sizeof *logits);
             continue;
         }
@@ -245,7 +256,7 @@ static void head_slice_rows(void *ctx, size_t begin, size_t end, unsigned worker
 static int scheduler_head_slice(bz_scheduler *s)
 {
     head_slice slice = {.s = s, .first = s->decoder->head_row};
-    if (s->n_heads == 1 && !bz_generation_is_argmax(s->heads[0].g, 0)) /* alone, and it wants them all: straight to where they belong */
+    if (s->n_heads == 1 && !bz_generation_is_argmax(s->heads[0].g)) /* alone, and it wants them all: straight to where they belong */
         return bz_decoder_head_slice(s->decoder, s->heads[0].g->session->logits, 0);
     slice.stride = s->n_scratch / s->n_heads;
     slice.n = bz_decoder_head_next(s->decoder, s->scratch, slice.stride, slice.stride);
@@ -256,7 +267,7 @@ static int scheduler_head_slice(bz_scheduler *s)
 static bezel_status scheduler_take_token(bz_head *head, bezel_error *err)
 {
     bz_generation *g = head->g;
-    if (!bz_generation_is_argmax(g, 0))
+    if (!bz_generation_is_argmax(g))
         return bz_generation_draw(g, err);
     if (head->bad >= 0)
         return bz_logit_fail(head->bad, isnan(head->best), err);
@@ -298,31 +309,74 @@ static void scheduler_take_tokens(bz_scheduler *s)
     }
 }
 
+/* The token of a head from the few rows that can matter, -1 when they are not few. */
+static int32_t scheduler_pick_screened(bz_scheduler *s, size_t i)
+{
+    bz_generation *g = s->heads[i].g;
+    bz_decoder *d = s->decoder;
+    const bezel_session *session = g->session;
+    const float *logits = d->screen_high[i];
+    const int32_t *rows;
+    size_t n_bias;
+    const bezel_logit_bias *bias = bz_sampler_bias(g->sampler, &n_bias);
+    for (size_t k = 0; k < n_bias; ++k)
+        if (bias[k].bias <= -INFINITY)
+            bz_decoder_screen_mark(d, i, bias[k].id, 0);
+    size_t n = bz_decoder_screen_seed(d, i, bz_generation_needs(g), &rows);
+    const double floor = bz_sampler_floor(g->sampler, logits, rows, n, session->ids, session->n_ids);
+    for (size_t k = 0; k < n_bias; ++k)
+        if (bias[k].bias > -INFINITY)
+            bz_decoder_screen_mark(d, i, bias[k].id, 1);
+    n = bz_decoder_screen_narrow(d, i, floor, &rows);
+    return n > 0 ? bz_sampler_pick_rows(g->sampler, logits, rows, n, session->ids, session->n_ids) : -1;
+}
+
+/* The guesses of one member: up to the first that was wrong, what follows it has no use. 0 = all rows are needed. */
+static int scheduler_screened_run(bz_scheduler *s)
+{
+    const bezel_session *session = s->heads[0].g->session;
+    for (size_t i = 0; i < s->n_heads; ++i) {
+        s->heads[i].id = scheduler_pick_screened(s, i);
+        if (s->heads[i].id < 0)
+            return 0;
+        if (i + 1 < s->n_heads && s->heads[i].id != session->ids[session->n_ids + i])
+            break;
+    }
+    scheduler_take_tokens(s);
+    return 1;
+}
+
+/* 0 = all rows are needed: too many are left, or a constraint refuses the token. */
+static int scheduler_screened_head(bz_scheduler *s, size_t i)
+{
+    bz_generation *g = s->heads[i].g;
+    bezel_error error = BEZEL_ERROR_INIT;
+    const int32_t id = scheduler_pick_screened(s, i);
+    const bezel_status status = id < 0 ? BEZEL_ERR_BUSY : bz_generation_picked(g, id, &error);
+    if (status == BEZEL_ERR_BUSY)
+        return 0;
+    scheduler_settle(g, status, &error);
+    return 1;
+}
+
 static void scheduler_screened(bz_scheduler *s)
 {
-    bz_generation *g = s->heads[0].g;
-    const size_t stride = g->session->n_logits / s->n_heads;
-    bezel_error error = BEZEL_ERROR_INIT;
-    if (bz_decoder_screen_slice(s->decoder, g->session->logits, stride))
+    bz_decoder *d = s->decoder;
+    if (bz_decoder_screen_slice(d))
         return;
-    s->phase = PASS_HEAD; /* too many rows are left, or a constraint refuses the token: all of them */
-    for (size_t i = 0; i < s->n_heads; ++i) {
-        bz_head *head = &s->heads[i];
-        head->id = bz_decoder_screen_pick(s->decoder, i, g->session->logits + i * stride, g->forbidden, g->n_forbidden);
-        if (head->id < 0)
-            return;
-        if (i + 1 < s->n_heads && head->id != g->session->ids[g->session->n_ids + i])
-            break; /* the guess was wrong: what follows it has no use */
+    size_t left = 0;
+    if (s->n_heads > 1 && s->heads[0].g == s->heads[1].g) {
+        left = scheduler_screened_run(s) ? 0 : s->n_heads;
+    } else {
+        for (size_t i = 0; i < s->n_heads; ++i)
+            if (!scheduler_screened_head(s, i))
+                s->heads[left++] = s->heads[i];
     }
-    if (g->run == NULL) {
-        scheduler_take_tokens(s);
-        return;
-    }
-    const bezel_status status = bz_generation_picked(g, s->heads[0].id, &error);
-    if (status == BEZEL_ERR_BUSY)
-        return;
-    s->phase = PASS_PLAN;
-    scheduler_settle(g, status, &error);
+    s->n_heads = left;
+    s->phase = left > 0 ? PASS_HEAD : PASS_PLAN;
+    d->head_count = 0;
+    for (size_t i = 0; i < left; ++i)
+        bz_decoder_head_add(d, s->heads[i].row);
 }
 
 /* --- Unit --------------------------------------------------------------------------------- */

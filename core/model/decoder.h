@@ -17,7 +17,8 @@
 #include "model/kv_cache.h"
 #include "model/model_impl.h"
 
-#define BZ_SCREEN_MOST 8 /* positions that one scan of the coarse output matrix serves */
+#define BZ_SCREEN_MOST 8   /* positions that one scan of the coarse output matrix serves */
+#define BZ_SCREEN_KEPT 256 /* rows that a floor may have to leave */
 
 /* What a session is when its options leave it open; bezel_model_plan counts with the same. */
 #define BZ_DEFAULT_CTX 4096U  /* positions, where the model has as many */
@@ -55,6 +56,8 @@ typedef struct bz_decoder {
 
     const bz_screen *screen;      /* of the screened head in progress */
     bz_screen_query screen_query[BZ_SCREEN_MOST];
+    float *screen_high[BZ_SCREEN_MOST]; /* of the caller */
+    size_t screen_seeds;          /* rows of bz_decoder_screen_seed */
     void *screen_block;           /* scratch of head_pass.c, NULL when no copy of the matrix can be made */
     uint32_t screen_wait;         /* tokens before the next try */
     uint32_t screen_penalty;      /* the last wait; 0 after a try that succeeded */
@@ -103,21 +106,30 @@ void bz_decoder_head_tokens(bz_decoder *d, float *logits, const int32_t *rows, s
 
 /* --- Screened head: head_pass.c ------------------------------------------------------------
  *
- *     if (bz_decoder_screen_begin(d, screen)) {
- *         while (bz_decoder_screen_slice(d, high, stride)) {}
- *         id = bz_decoder_screen_pick(d, t, high + t * stride, forbidden, n); ... for each position in turn
+ *     if (bz_decoder_screen_begin(d, screen, high)) {
+ *         while (bz_decoder_screen_slice(d)) {}
+ *         for each position t in turn:
+ *             n = bz_decoder_screen_seed(d, t, k, &rows);
+ *             floor = ... of the logits high[t][rows[0 .. n - 1]]
+ *             n = bz_decoder_screen_narrow(d, t, floor, &rows);
+ *             n > 0: the same of the new rows; 0: the full head
  *     }
- *     if (id < 0) ... the full head
  */
 
-/* After bz_decoder_head for up to BZ_SCREEN_MOST positions. 0 = take the full head: no copy (screen NULL), the scalar level, a hidden state
- * that is not finite, or tries before this one failed. */
-int bz_decoder_screen_begin(bz_decoder *d, const bz_screen *screen);
-/* high [head_count, stride], stride at least V rounded up to BZ_SCREEN_ROWS: as logits, but its numbers mean nothing to the
- * caller. 1 while rows are left. */
-int bz_decoder_screen_slice(bz_decoder *d, float *high, size_t stride);
-/* The id that the full pass and an argmax over all but the forbidden ids give, or -1: take the full head. */
-int32_t bz_decoder_screen_pick(bz_decoder *d, size_t t, float *high, const int32_t *forbidden, size_t n_forbidden);
+/* After bz_decoder_head for up to BZ_SCREEN_MOST positions. high: for each the caller's [V rounded up to BZ_SCREEN_ROWS],
+ * which holds bounds until its rows are computed. 0 = take the full head: no copy (screen NULL), the scalar level, a hidden
+ * state that is not finite, or tries before this one failed. */
+int bz_decoder_screen_begin(bz_decoder *d, const bz_screen *screen, float *const *high);
+/* 1 while rows are left. */
+int bz_decoder_screen_slice(bz_decoder *d);
+/* Exact logits of the rows of the highest bounds, enough for k of them to set a floor (k in 1..BZ_SCREEN_KEPT), at their
+ * places in high[t]; their number. *out_rows [n] is overwritten by the next call. */
+size_t bz_decoder_screen_seed(bz_decoder *d, size_t t, size_t k, const int32_t **out_rows);
+/* Puts an id out of the running (before the seeds), or on the list whatever its bound (after them). */
+void bz_decoder_screen_mark(bz_decoder *d, size_t t, int32_t id, int is_in);
+/* Exact logits of all rows whose logit may reach `floor`, upwards, at their places in high[t]; their number, 0 when they are
+ * too many: take the full head. */
+size_t bz_decoder_screen_narrow(bz_decoder *d, size_t t, double floor, const int32_t **out_rows);
 uint64_t bz_decoder_screen_bytes(size_t N, size_t K); /* of screen_block */
 
 /* --- Parts of the pass, one file each ------------------------------------------------------ */

@@ -153,6 +153,23 @@ static void fill_state(float *x, int kind)
         memset(x, 0, D * sizeof *x);
 }
 
+static int32_t pick_screened(const int32_t *forbidden, size_t n_forbidden)
+{
+    const int32_t *rows;
+    for (size_t i = 0; i < n_forbidden; i++)
+        bz_decoder_screen_mark(t.decoder, 0, forbidden[i], 0);
+    size_t n = bz_decoder_screen_seed(t.decoder, 0, 1, &rows);
+    float floor = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        floor = t.high[rows[i]] > floor ? t.high[rows[i]] : floor;
+    n = bz_decoder_screen_narrow(t.decoder, 0, (double)floor, &rows);
+    int32_t best = -1;
+    for (size_t i = 0; i < n; i++)
+        if (best < 0 || t.high[rows[i]] > t.high[best])
+            best = rows[i];
+    return best;
+}
+
 /* One state through both; forbids the winner of the full pass n_forbidden times over. */
 static void compare(int state, size_t n_forbidden)
 {
@@ -168,10 +185,10 @@ static void compare(int state, size_t n_forbidden)
     }
     bz_decoder_head(d, 1, 1);
     d->screen_wait = 0;
-    ck_assert_int_eq(bz_decoder_screen_begin(d, &t.file.screen), 1);
-    while (bz_decoder_screen_slice(d, t.high, 0)) {
+    ck_assert_int_eq(bz_decoder_screen_begin(d, &t.file.screen, &t.high), 1);
+    while (bz_decoder_screen_slice(d)) {
     }
-    id = bz_decoder_screen_pick(d, 0, t.high, forbidden, n_forbidden);
+    id = pick_screened(forbidden, n_forbidden);
     if (id < 0)
         return;
     ++t.n_screened;
@@ -197,20 +214,72 @@ START_TEST(the_token_is_the_full_pass_s_at_every_level_type_and_matrix)
 }
 END_TEST
 
+/* The list holds every row of the k largest logits and their ties, with the bits of the full pass. */
+static void compare_largest(int state, size_t k)
+{
+    const int32_t *rows;
+    bz_candidate best[BZ_SCREEN_KEPT];
+    bz_decoder *d = t.decoder;
+    fill_state(d->x + D, state);
+    bz_decoder_head(d, 1, 1);
+    while (bz_decoder_head_slice(d, t.full, V)) {
+    }
+    bz_decoder_head(d, 1, 1);
+    d->screen_wait = 0;
+    ck_assert_int_eq(bz_decoder_screen_begin(d, &t.file.screen, &t.high), 1);
+    while (bz_decoder_screen_slice(d)) {
+    }
+    size_t n = bz_decoder_screen_seed(d, 0, k, &rows);
+    ck_assert_uint_ge(n, k);
+    float list[BZ_SCREEN_KEPT * 4 + 8];
+    ck_assert_uint_le(n, sizeof list / sizeof *list);
+    for (size_t i = 0; i < n; i++)
+        list[i] = t.high[rows[i]];
+    ck_assert_uint_eq(bz_logit_top(best, list, n, k), k);
+    n = bz_decoder_screen_narrow(d, 0, (double)best[k - 1].logit, &rows);
+    if (n == 0)
+        return;
+    ++t.n_screened;
+    bz_logit_top(best, t.full, V, k);
+    size_t at = 0;
+    for (size_t row = 0; row < V; row++) {
+        const int is_on = at < n && (size_t)rows[at] == row;
+        at += (size_t)is_on;
+        ck_assert_msg(is_on || t.full[row] < best[k - 1].logit, "state %d: row %zu is missing", state, row);
+        ck_assert_msg(!is_on || memcmp(&t.full[row], &t.high[row], sizeof t.full[row]) == 0, "state %d: row %zu", state, row);
+    }
+}
+
+START_TEST(the_list_holds_the_largest_logits_and_their_ties)
+{
+    static const size_t counts[] = {1, 7, 64, BZ_SCREEN_KEPT};
+    const uint32_t isa = levels[_i % N_LEVELS];
+    if (!bz_kernel_has(isa))
+        return;
+    for (int kind = 0; kind < N_MATRICES; kind++) {
+        open_table(isa, 2, types[_i / N_LEVELS], kind, 1);
+        for (int state = 0; state < N_STATES / 4; state++)
+            compare_largest(state, counts[state / 5 % 4]);
+        close_table();
+    }
+    ck_assert_uint_gt(t.n_screened, N_STATES / 16);
+}
+END_TEST
+
 START_TEST(a_state_without_a_number_or_a_level_without_kernels_takes_the_full_pass)
 {
     open_table(BEZEL_ISA_AUTO, 1, BZ_DTYPE_Q8_0, MATRIX_PLAIN, 1);
     fill_state(t.decoder->x, 0);
     bz_decoder_head(t.decoder, 0, 1);
-    ck_assert_int_eq(bz_decoder_screen_begin(t.decoder, NULL), 0);
+    ck_assert_int_eq(bz_decoder_screen_begin(t.decoder, NULL, &t.high), 0);
     t.decoder->x[3] = NAN;
     bz_decoder_head(t.decoder, 0, 1);
-    ck_assert_int_eq(bz_decoder_screen_begin(t.decoder, &t.file.screen), 0);
+    ck_assert_int_eq(bz_decoder_screen_begin(t.decoder, &t.file.screen, &t.high), 0);
     close_table();
     open_table(BEZEL_ISA_SCALAR, 1, BZ_DTYPE_Q8_0, MATRIX_PLAIN, 1);
     fill_state(t.decoder->x, 0);
     bz_decoder_head(t.decoder, 0, 1);
-    ck_assert_int_eq(bz_decoder_screen_begin(t.decoder, &t.file.screen), 0);
+    ck_assert_int_eq(bz_decoder_screen_begin(t.decoder, &t.file.screen, &t.high), 0);
     close_table();
 }
 END_TEST
@@ -227,12 +296,12 @@ START_TEST(tries_that_fail_become_rarer_until_one_succeeds)
         memset(t.decoder->x, 0, D * sizeof(float)); /* all logits are equal */
         for (waits[i] = 0;; waits[i]++) {
             bz_decoder_head(t.decoder, 0, 1);
-            if (bz_decoder_screen_begin(t.decoder, &t.file.screen))
+            if (bz_decoder_screen_begin(t.decoder, &t.file.screen, &t.high))
                 break;
         }
-        while (bz_decoder_screen_slice(t.decoder, t.high, 0)) {
+        while (bz_decoder_screen_slice(t.decoder)) {
         }
-        ck_assert_int_eq(bz_decoder_screen_pick(t.decoder, 0, t.high, NULL, 0), -1);
+        ck_assert_int_eq(pick_screened(NULL, 0), -1);
     }
     static const unsigned want[9] = {0, 1, 2, 4, 8, 16, 32, 64, 64};
     ck_assert_mem_eq(waits, want, sizeof want);
@@ -252,9 +321,8 @@ typedef struct answer {
     uint64_t tries;
 } answer;
 
-static void generate(answer *out, bezel_model *m, uint32_t head, int on_worker, size_t n_bias)
+static void generate(answer *out, bezel_model *m, uint32_t head, int on_worker, const bezel_sampling *sampling)
 {
-    const bezel_logit_bias bias[3] = {{1, -INFINITY}, {6, -INFINITY}, {40, 0.0f}};
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_generation g = {.size = (uint32_t)sizeof g};
     bezel_session *s;
@@ -269,9 +337,7 @@ static void generate(answer *out, bezel_model *m, uint32_t head, int on_worker, 
     tiny_model_ids(prompt, 20, 9);
     ck_assert_int_eq(bezel_session_set(s, prompt, 20, NULL), BEZEL_OK);
     bezel_generate_options_init(&o);
-    bezel_sampling_greedy(&o.sampling);
-    o.sampling.bias = bias;
-    o.sampling.n_bias = (uint32_t)n_bias;
+    o.sampling = *sampling;
     o.max_tokens = 150;
     ck_assert_msg(bezel_generate(&job, s, &o, &err) == BEZEL_OK, "%s", err.text);
     if (on_worker) {
@@ -308,27 +374,65 @@ static bezel_model *open_model(bezel_engine **engine, char path[MODEL_MAKER_PATH
     return m;
 }
 
+static const bezel_logit_bias bias[4] = {{1, -INFINITY}, {6, -INFINITY}, {40, 3.0f}, {41, -0.5f}};
+
+static bezel_sampling greedy(uint32_t n_bias, float penalty)
+{
+    bezel_sampling o;
+    bezel_sampling_greedy(&o);
+    o.bias = bias;
+    o.n_bias = n_bias;
+    o.repetition_penalty = penalty;
+    return o;
+}
+
+static bezel_sampling drawn(float temperature, uint32_t top_k, float top_p, float min_p, float penalty)
+{
+    bezel_sampling o = greedy(penalty > 1.2f ? 4 : 0, penalty);
+    o.temperature = temperature;
+    o.top_k = top_k;
+    o.top_p = top_p;
+    o.min_p = min_p;
+    o.seed = 11;
+    return o;
+}
+
+/* Tokens screened and full; tries 1 = the copy must have been used, 0 = must not. */
+static void assert_same_answer(bezel_model *m, const bezel_sampling *o, int tries)
+{
+    answer full, screened;
+    generate(&full, m, BEZEL_HEAD_FULL, 0, o);
+    ck_assert_uint_eq(full.tries, 0);
+    for (int on_worker = 0; on_worker < 2; on_worker++) {
+        generate(&screened, m, BEZEL_HEAD_SCREENED, on_worker, o);
+        ck_assert_uint_eq(full.n, screened.n);
+        ck_assert_mem_eq(full.ids, screened.ids, full.n * sizeof *full.ids);
+        ck_assert_int_eq(screened.tries > 0, tries);
+    }
+}
+
 START_TEST(a_generation_gives_the_same_tokens_screened_and_full)
 {
     bezel_engine *engine;
     char path[MODEL_MAKER_PATH];
     answer full, screened;
     bezel_model *m = open_model(&engine, path);
-    generate(&full, m, BEZEL_HEAD_FULL, 0, 2);
-    ck_assert_uint_eq(full.tries, 0);
-    generate(&screened, m, BEZEL_HEAD_SCREENED, 0, 2); /* while the copy is made */
+    const bezel_sampling first = greedy(2, 1.0f);
+    generate(&full, m, BEZEL_HEAD_FULL, 0, &first);
+    generate(&screened, m, BEZEL_HEAD_SCREENED, 0, &first); /* while the copy is made */
     ck_assert_uint_eq(full.n, screened.n);
     ck_assert_mem_eq(full.ids, screened.ids, full.n * sizeof *full.ids);
     ck_assert_int_eq(bezel_model_prepare(m, NULL), BEZEL_OK);
-    for (int on_worker = 0; on_worker < 2; on_worker++) {
-        generate(&screened, m, BEZEL_HEAD_SCREENED, on_worker, 2);
-        ck_assert_uint_eq(full.n, screened.n);
-        ck_assert_mem_eq(full.ids, screened.ids, full.n * sizeof *full.ids);
-        if (bezel_engine_isa(engine) != BEZEL_ISA_SCALAR)
-            ck_assert_uint_gt(screened.tries, 0);
-    }
-    generate(&screened, m, BEZEL_HEAD_SCREENED, 0, 3); /* a bias that is a number needs all logits */
-    ck_assert_uint_eq(screened.tries, 0);
+    const int is_used = bezel_engine_isa(engine) != BEZEL_ISA_SCALAR;
+    const bezel_sampling few[] = {
+        first, greedy(4, 1.0f), greedy(4, 1.3f), drawn(1.0f, 8, 0.95f, 0.0f, 1.0f), drawn(0.5f, 1, 1.0f, 0.0f, 1.0f),
+        drawn(2.0f, 20, 1.0f, 0.1f, 1.0f), drawn(0.8f, 12, 0.9f, 0.02f, 1.5f), drawn(0.7f, 0, 1.0f, 0.3f, 1.0f)};
+    for (size_t i = 0; i < sizeof few / sizeof *few; i++)
+        assert_same_answer(m, &few[i], is_used);
+    const bezel_sampling all[] = {drawn(1.0f, 0, 1.0f, 0.0f, 1.0f), drawn(1.0f, 0, 0.9f, 0.1f, 1.0f),
+                                  drawn(1.0f, 5, 1.0f, 0.0f, 0.9f), greedy(0, 0.5f)};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        assert_same_answer(m, &all[i], 0);
     bezel_model_free(m);
     bezel_engine_free(engine);
     unlink(path);
@@ -346,7 +450,8 @@ START_TEST(the_environment_and_the_option_switch_it_off)
     bezel_model *m = open_model(&engine, path);
     ck_assert_int_eq(bezel_model_prepare(m, NULL), BEZEL_OK);
     setenv("BEZEL_HEAD", "full", 1);
-    generate(&a, m, BEZEL_HEAD_AUTO, 0, 0);
+    const bezel_sampling o = greedy(0, 1.0f);
+    generate(&a, m, BEZEL_HEAD_AUTO, 0, &o);
     ck_assert_uint_eq(a.tries, 0);
     setenv("BEZEL_HEAD", "half", 1);
     bezel_session_options_init(&so);
@@ -367,6 +472,7 @@ Suite *head_pass_suite(void)
     tcase_set_timeout(c, 180);
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_loop_test(c, the_token_is_the_full_pass_s_at_every_level_type_and_matrix, 0, N_LEVELS * N_TYPES * N_MATRICES);
+    tcase_add_loop_test(c, the_list_holds_the_largest_logits_and_their_ties, 0, N_LEVELS * N_TYPES);
     tcase_add_test(c, a_state_without_a_number_or_a_level_without_kernels_takes_the_full_pass);
     tcase_add_test(c, tries_that_fail_become_rarer_until_one_succeeds);
     tcase_add_test(c, a_generation_gives_the_same_tokens_screened_and_full);

@@ -131,6 +131,28 @@ START_TEST(temperature_divides_logits)
 }
 END_TEST
 
+START_TEST(a_list_keeps_what_top_k_keeps_of_all)
+{
+    float logits[600];
+    bz_candidate list[600], all[600];
+    bz_rng rng;
+    bz_rng_seed(&rng, 3);
+    for (size_t k = 1; k < 70; k += 4) {
+        size_t n = 0;
+        for (size_t i = 0; i < 600; ++i)
+            logits[i] = (float)(bz_rng_next(&rng) % 40); /* many ties */
+        for (size_t i = 0; i < 600; ++i)
+            if (logits[i] > 20.0F)
+                list[n++] = (bz_candidate){0.0, logits[i], (int32_t)i};
+        const size_t want = bz_logit_top_k(all, logits, 600, k);
+        n = bz_logit_keep(list, n, k);
+        ck_assert_uint_eq(n, want);
+        for (size_t i = 0; i < n; ++i)
+            ck_assert_int_eq(list[i].id, all[i].id);
+    }
+}
+END_TEST
+
 START_TEST(top_k_keeps_ties_with_the_last)
 {
     const float logits[6] = {1, 5, 3, 3, 2, 3};
@@ -480,6 +502,7 @@ Suite *sampler_suite(void)
     tcase_add_test(t, bias_comes_before_the_penalty);
     tcase_add_test(t, penalty_acts_on_the_logit_and_leaves_the_callers_logits_alone);
     tcase_add_test(t, temperature_divides_logits);
+    tcase_add_test(t, a_list_keeps_what_top_k_keeps_of_all);
     tcase_add_test(t, top_k_keeps_ties_with_the_last);
     tcase_add_test(t, top_p_keeps_the_smallest_prefix_that_reaches_the_mass);
     tcase_add_test(t, top_p_counts_mass_after_top_k);

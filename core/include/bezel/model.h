@@ -64,7 +64,7 @@ typedef struct bezel_model_options {
     uint64_t read_size;
     /* existing folder for files that are made from the model once and mapped from then on, or NULL (default): none are
      * made and none are used. Not with read. Beginnings of prompts (bezel_session_prefix), and one file, 105 MB for the 270M model: a coarse copy of the
-     * output matrix, by which greedy tokens are found with 60 % of the bytes read. A thread of low priority makes it, or
+     * output matrix, by which most tokens are found with 60 % of the bytes read (BEZEL_HEAD_...). A thread of low priority makes it, or
      * checks it, after the first token; the tokens are the same with it and without it. It is named after size, time and
      * identity of the model file and a sample of its bytes, and every byte of it is checked before use. Copied */
     const char *cache_folder;

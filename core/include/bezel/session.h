@@ -52,8 +52,10 @@ enum {
     BEZEL_KV_INT8 = 3
 };
 
-/* How greedy tokens are found; the tokens are the same. Generations that draw, that have a repetition penalty or a finite
- * bias, or that report logprobs need every logit and take the full head. */
+/* How tokens are found; they are the same, drawn ones with the same seed too. Screening serves what depends only on the
+ * largest logits: greedy, top-k (up to 256) with or without top-p and min-p, min-p without top-p; with a bias and a repetition
+ * penalty of 1 or more. Every other generation needs all logits and takes the full head: top-p without top-k, no cut at all, a
+ * penalty below 1, logprobs. Several sessions of a batch are screened together, up to 8. */
 enum {
     /* BEZEL_HEAD of the environment (auto, full or screened), else screened */
     BEZEL_HEAD_AUTO = 0,
