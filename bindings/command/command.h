@@ -26,9 +26,9 @@ typedef struct cmd_options {
     const char *data, *category, *dialect, *answers;
     const char *stops[CMD_MAX_STOPS];
     int n_stops;
-    int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit;
+    int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit, together, cache_mb;
     double temperature, top_p, min_p, repetition_penalty, call_bias;
-    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, lookup, all;
+    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, lookup, batch, all;
     uint32_t given; /* bits of CMD_GIVEN_... for options whose absence means something else than their default */
     const char *positional[CMD_MAX_POSITIONAL];
     int n_positional;
@@ -39,7 +39,7 @@ enum { CMD_GIVEN_TEMPERATURE = 1, CMD_GIVEN_MAX_TOKENS = 2, CMD_GIVEN_TOP = 4, C
 /* Reads argv after the subcommand. `allowed` lists its options ("model threads json"); anything else prints the usage.
  * Returns CMD_OK or CMD_USAGE. Texts are borrowed from argv. */
 int cmd_options_read(cmd_options *out, int argc, char **argv, const char *allowed);
-#define CMD_ENGINE_OPTIONS "model threads affinity isa kind quiet no-cache"
+#define CMD_ENGINE_OPTIONS "model threads affinity isa kind quiet no-cache cache-mb"
 #define CMD_SESSION_OPTIONS "activations kv head chunk n-ctx"
 #define CMD_SAMPLING_OPTIONS "max-tokens temperature top-k top-p min-p repetition-penalty seed stop"
 
@@ -115,6 +115,13 @@ int cmd_talk_agent(bezel_agent **out, cmd_host *host, const cmd_options *o, cons
 int cmd_talk_resume(bezel_agent *agent, cmd_host *host, const char *conversation); /* appends the stored messages */
 /* One turn, Ctrl-C cancels it; show 1 prints text to standard output, calls and notes to standard error. */
 bezel_status cmd_talk_turn(cmd_host *host, bezel_agent *agent, const char *text, size_t size, int show);
+
+/* --- command_complete.c, command_complete_batch.c ------------------------------------------ */
+
+bezel_value *cmd_complete_value(bezel_tree *tree, const bezel_generation *g); /* what `complete` prints */
+/* Each line of text is a prompt; prints a line of JSON for each, in order. Returns the exit status. */
+int cmd_complete_batch(cmd_host *host, const cmd_options *o, const bezel_session_options *session_options,
+                       const bezel_generate_options *options, const char *text, size_t size);
 
 /* --- subcommands, one file each: return the exit status ----------------------------------- */
 

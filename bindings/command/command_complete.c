@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* bezel complete: continues a raw text, {"text","ids","stop_reason","timings"}. Greedy unless a temperature is given. */
+/* bezel complete: continues a raw text, {"text","ids","stop_reason","timings"}. Greedy unless a temperature is given.
+ * --batch: a text a line, answered together (command_complete_batch.c). */
 #include "command.h"
 
 #include <stdlib.h>
 
-static int complete_print(cmd_host *host, const bezel_generation *g) {
-    bezel_tree *tree;
-    if (bezel_tree_new(&tree, host->engine, &host->error) != BEZEL_OK) return cmd_host_fail(host);
+bezel_value *cmd_complete_value(bezel_tree *tree, const bezel_generation *g) {
     bezel_value *map = bezel_tree_map(tree), *ids = bezel_tree_list(tree), *timings = bezel_tree_map(tree);
     for (size_t i = 0; i < g->n_ids; i++) bezel_value_append(tree, ids, bezel_tree_integer(tree, g->ids[i]));
     int64_t decode_us = g->total_us - g->first_token_us;
@@ -25,7 +24,13 @@ static int complete_print(cmd_host *host, const bezel_generation *g) {
     cmd_set_number(tree, timings, "tokens_per_second",
                    g->n_ids > 1 && decode_us > 0 ? (double)(g->n_ids - 1) * 1e6 / (double)decode_us : 0);
     bezel_value_set(tree, map, "timings", timings);
-    int status = cmd_print_json(host, map);
+    return map;
+}
+
+static int complete_print(cmd_host *host, const bezel_generation *g) {
+    bezel_tree *tree;
+    if (bezel_tree_new(&tree, host->engine, &host->error) != BEZEL_OK) return cmd_host_fail(host);
+    int status = cmd_print_json(host, cmd_complete_value(tree, g));
     bezel_tree_free(tree);
     return status;
 }
@@ -59,7 +64,7 @@ static int complete_constraint(bezel_constraint **out, cmd_host *host, const cmd
 }
 
 int cmd_complete(int argc, char **argv) {
-    cmd_options o = {.subcommand = "complete", .usage = "complete [--max-tokens N] [--temperature X] [--stop S] [--schema FILE] [text]"};
+    cmd_options o = {.subcommand = "complete", .usage = "complete [--max-tokens N] [--temperature X] [--stop S] [--schema FILE] [--batch] [text]"};
     cmd_host host = {0};
     bezel_session_options session_options;
     bezel_session *session = NULL;
@@ -70,7 +75,7 @@ int cmd_complete(int argc, char **argv) {
     char *text = NULL;
     size_t size = 0;
     int status =
-        cmd_options_read(&o, argc, argv, CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS " plain lookup json schema");
+        cmd_options_read(&o, argc, argv, CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS " plain lookup json schema batch together");
     if (status != CMD_OK) return status;
     bezel_generate_options_init(&options);
     bezel_sampling_greedy(&options.sampling);
@@ -82,6 +87,10 @@ int cmd_complete(int argc, char **argv) {
     if ((status = complete_constraint(&constraint, &host, &o)) != CMD_OK) goto done;
     options.constraint = constraint;
     cmd_interrupt_watch();
+    if (o.batch) {
+        status = cmd_complete_batch(&host, &o, &session_options, &options, text, size);
+        goto done;
+    }
     uint32_t flags = BEZEL_TOKENIZE_BOS | (o.plain ? 0u : BEZEL_TOKENIZE_SPECIAL);
     if (bezel_session_new(&session, host.model, &session_options, &host.error) != BEZEL_OK ||
         bezel_session_append_text(session, text, size, flags, &host.error) != BEZEL_OK ||

@@ -28,8 +28,9 @@ static const option_row option_rows[] = {
     {"isa", KIND_TEXT, AT(isa), 0, 0, 0, "NAME", "auto, scalar, avx2, avx512, neon, amx; else BEZEL_ISA"},
     {"activations", KIND_TEXT, AT(activations), 0, 0, 0, "NAME", "auto, f32, q8"},
     {"kv", KIND_TEXT, AT(kv), 0, 0, 0, "NAME", "auto, f32, f16, int8: how keys and values are kept"},
-    {"head", KIND_TEXT, AT(head), 0, 0, 0, "NAME", "auto, full, screened: how greedy tokens are found; else BEZEL_HEAD"},
+    {"head", KIND_TEXT, AT(head), 0, 0, 0, "NAME", "auto, full, screened: how tokens are found; else BEZEL_HEAD"},
     {"no-cache", KIND_FLAG, AT(no_cache), 0, 0, 0, "", "make and use no files beside the model's in the cache folder"},
+    {"cache-mb", KIND_INTEGER, AT(cache_mb), 0, 1 << 30, 0, "N", "most MiB of kept beginnings of prompts in the cache folder; 0 = none"},
     {"kind", KIND_TEXT, AT(kind), 0, 0, 0, "NAME", "auto, pretrained, instruct"},
     {"profile", KIND_TEXT, AT(profile), 0, 0, 0, "NAME", "form of the prompt: gemma3, gemma2, transcript"},
     {"system", KIND_TEXT, AT(system), 0, 0, 0, "TEXT", "system text"},
@@ -60,6 +61,7 @@ static const option_row option_rows[] = {
     {"prompt", KIND_TEXT, AT(prompts), 0, 0, 0, "LIST", "prompt tokens, such as 32,512"},
     {"generate", KIND_INTEGER, AT(generate), 1, 1 << 20, 0, "N", "answer tokens"},
     {"sessions", KIND_TEXT, AT(sessions), 0, 0, 0, "LIST", "how many are answered together, such as 16,32"},
+    {"together", KIND_INTEGER, AT(together), 0, 1024, 0, "N", "lines of --batch that are answered at once; 0 = 16"},
     {"tests", KIND_TEXT, AT(tests), 0, 0, 0, "LIST", "what to measure; all when not given"},
     {"limit", KIND_INTEGER, AT(limit), 1, 100000, CMD_GIVEN_LIMIT, "N", "rows to show; of bench calls: entries of a category"},
     {"data", KIND_TEXT, AT(data), 0, 0, 0, "DIR", "folder of files CATEGORY.jsonl in the form of BFCL"},
@@ -73,6 +75,7 @@ static const option_row option_rows[] = {
     {"top-p", KIND_NUMBER, AT(top_p), 0, 1, 0, "X", "1 = off"},
     {"min-p", KIND_NUMBER, AT(min_p), 0, 1, 0, "X", "0 = off"},
     {"repetition-penalty", KIND_NUMBER, AT(repetition_penalty), 0.01, 100, 0, "X", "1 = off"},
+    {"batch", KIND_FLAG, AT(batch), 0, 0, 0, "", "each line is a prompt: a text, or JSON; a line of JSON for each, in order"},
     {"lookup", KIND_FLAG, AT(lookup), 0, 0, 0, "", "guess greedy tokens from repetitions; the same answer"},
     {"json", KIND_FLAG, AT(json), 0, 0, 0, "", "JSON on standard output"},
     {"special", KIND_FLAG, AT(special), 0, 0, 0, "", "the text may spell control tokens"},
@@ -155,6 +158,7 @@ static void options_defaults(cmd_options *out, const cmd_options *named) {
     out->rounds = 3;
     out->generate = 128;
     out->limit = 20;
+    out->cache_mb = 512;
 }
 
 /* One argument that begins with --. Moves *i over its value. */

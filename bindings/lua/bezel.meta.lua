@@ -35,6 +35,7 @@ function bezel.list(t) end
 ---@field kind? "auto"|"pretrained"|"instruct"
 ---@field map? boolean weights mapped (default) or read into memory
 ---@field check? boolean look at every weight
+---@field cache_mb? integer most MiB of kept beginnings of prompts in it, 512 unless given; 0 = keep none
 ---@field cache? string|false folder for files made from the model (default: the cache folder, XDG); false = none
 
 ---@param path? string model file; default: BEZEL_MODEL
@@ -58,7 +59,7 @@ function bezel.load(path, options) end
 ---@field activations? "auto"|"f32"|"q8"
 ---@field lookup? boolean greedy answers guess from repetitions, the same tokens; default false
 ---@field kv? "auto"|"f32"|"f16"|"int8" how keys and values are kept; int8 halves the memory and costs some accuracy
----@field head? "auto"|"full"|"screened" how greedy tokens are found; they are the same
+---@field head? "auto"|"full"|"screened" how tokens are found; they are the same
 
 ---@class bezel.model
 local model = {}

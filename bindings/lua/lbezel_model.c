@@ -60,10 +60,10 @@ static bezel_status load_run(lua_State *L, bezel_job *job, int progress, bezel_e
     return st == BEZEL_DONE ? BEZEL_OK : st;
 }
 
-/* bezel.load([path], {progress=, kind=, map=, check=, cache=}) -> model | nil, message, code.
+/* bezel.load([path], {progress=, kind=, map=, check=, cache=, cache_mb=}) -> model | nil, message, code.
  * Without a path: BEZEL_MODEL of the environment. */
 static int model_load(lua_State *L) {
-    static const char *const known[] = {"progress", "kind", "map", "check", "cache", NULL};
+    static const char *const known[] = {"progress", "kind", "map", "check", "cache", "cache_mb", NULL};
     const char *path = lua_isnoneornil(L, 1) ? getenv("BEZEL_MODEL") : lbezel_check_cstring(L, 1);
     bezel_error err = BEZEL_ERROR_INIT;
     lua_settop(L, 2);
@@ -80,6 +80,8 @@ static int model_load(lua_State *L) {
     options.map = lbezel_option_bool(L, 2, "map", 1);
     options.check_weights = lbezel_option_bool(L, 2, "check", 0);
     options.cache_folder = option_cache(L, 2);
+    lua_Integer mb = lbezel_option_integer(L, 2, "cache_mb", 512, 0, 1 << 30);
+    options.cache_limit = mb > 0 ? (uint64_t)mb << 20 : 1; /* 1 byte: none is kept */
     int progress = 0;
     if (lbezel_option_push(L, 2, "progress") != LUA_TNIL) {
         if (!lua_isfunction(L, -1)) return luaL_error(L, "option progress: function expected, got %s", luaL_typename(L, -1));

@@ -219,6 +219,30 @@ test("complete gives text, ids without the end token, why it stopped and timings
   eq(a.text, b.text)
 end)
 
+test("complete --batch answers lines in order, each as alone, and tells which failed", function()
+  local lines = { '"Result: probe = 1\\nAssistant:"', '{"prompt":"forever:","max_tokens":3}', '', '{"prompt":"x","top_q":1}', 'no json',
+    '{"prompt":"forever:","max_tokens":6,"temperature":2,"top_k":4,"seed":3}', '17' }
+  for _, together in ipairs { "1", "2", "16" } do
+    local out, status = run({ "complete", "--batch", "--together", together, "--model", P, "--max-tokens", "20" },
+      table.concat(lines, "\n"))
+    eq(status, 1)
+    local results = {}
+    for line in out:gmatch "[^\n]+" do results[#results + 1] = json.decode(line) end
+    eq(#results, 6)
+    eq(results[1].text, " The answer is forty-two.")
+    eq(keys(results[1]), "ids stop_reason text timings")
+    eq(results[2].text, " and and and")
+    match(results[3].error.message, "top_q")
+    eq(results[3].error.code, "argument")
+    assert(results[4].error.code and results[6].error.code)
+    eq(results[5].text, object { "complete", "--model", P, "--max-tokens", "6", "--temperature", "2", "--top-k", "4", "--seed", "3",
+      "forever:" }.text)
+  end
+  local _, status = run({ "complete", "--batch", "--model", P, "--max-tokens", "2" }, '"a"\n"b"\n')
+  eq(status, 0)
+  eq(run({ "complete", "--batch", "--model", P }, "\n"), "")
+end)
+
 test("bench has a row a measurement, the product default first, and the memory beside it", function()
   local r = object { "bench", "--json", "--model", tiny, "--prompt", "20,9", "--context", "8,40", "--generate", "5", "--rounds", "2",
     "--threads", "1", "--seed", "3", "--sessions", "2,3" }

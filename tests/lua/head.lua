@@ -3,8 +3,8 @@
 local t = ...
 local bezel = require "bezel"
 
-local function answer(cache, head)
-  local model = assert(bezel.load("tests/golden/tiny_gemma3.gguf", { cache = cache }))
+local function answer(cache, head, cache_mb)
+  local model = assert(bezel.load("tests/golden/tiny_gemma3.gguf", { cache = cache, cache_mb = cache_mb }))
   return assert(model:complete("hello", { max_tokens = 24, temperature = 0, head = head })).text
 end
 
@@ -19,5 +19,7 @@ end)
 t.test("head and cache are checked", function()
   t.raises("half", answer, false, "half")
   t.raises("cache", answer, 3)
+  t.raises("cache_mb", answer, false, "full", -1)
+  t.eq(answer(false, "full", 0), answer(false, "full", 64))
   t.raises("cache", answer, true)
 end)
