@@ -46,7 +46,7 @@ local folders = {
   { name = "compute", files = { "core/compute/*.c" }, without = { kernels2, kernels512 }, level = "-O3", flags = blas },
   { name = "avx2", files = { kernels2 }, level = "-O3", flags = avx2, skip = not is_x86 },
   { name = "avx512", files = { kernels512 }, level = "-O3", flags = avx512, skip = not is_x86 },
-  { name = "tools", files = { "tools/*.c" } },
+  { name = "tools", files = { "tools/*.c", "tools/mcp/*.c" } },
   { name = "agents", files = { "agents/*.c" } },
   { name = "store", files = { "store/*.c" } },
 }

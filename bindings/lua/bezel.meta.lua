@@ -15,7 +15,7 @@ local bezel = {}
 ---@param options {threads?: integer, affinity?: string, isa?: "auto"|"scalar"|"avx2"|"avx512"|"neon"|"amx"}
 function bezel.setup(options) end
 
----Whether this build has a part: "http", "store", "agents", "blas", "avx2", "avx512".
+---Whether this build has a part: "http", "mcp", "store", "agents", "blas", "avx2", "avx512".
 ---@param part string
 ---@return boolean
 function bezel.has(part) end
@@ -137,7 +137,7 @@ function model:chat(options) end
 ---@class bezel.chat_options: bezel.generate_options
 ---@field system? string
 ---@field context? string
----@field tools? bezel.tool[]|bezel.tools
+---@field tools? (bezel.tool|bezel.mcp)[]|bezel.tools
 ---@field store? bezel.store
 ---@field conversation? string id from store:begin
 ---@field user? string
@@ -229,7 +229,7 @@ function chat:clear() end
 ---@return bezel.code? code
 function chat:prompt(text) end
 
----@param tools bezel.tool[]
+---@param tools (bezel.tool|bezel.mcp)[]
 ---@return bezel.tools
 function bezel.tools(tools) end
 ---@class bezel.tools
@@ -304,6 +304,56 @@ function store:delete(id) end
 ---@return string? message
 ---@return bezel.code? code
 function store:backup(path) end
+
+---@class bezel.mcp_options
+---@field command string[] the program and its arguments; no shell reads them
+---@field name? string tools are called NAME__tool; default: as the server calls them
+---@field only? string[] names of the tools to take, as the server calls them; default: all
+---@field environment? table<string, string> added to HOME, LANG, LC_ALL, LOGNAME, PATH, SHELL, TERM, TMPDIR, TZ and USER
+---@field folder? string where it works
+---@field permission? "pure"|"read"|"write"|"network" of its tools; default "network"
+---@field trust_hints? boolean tools that the server calls read-only are "read", those it calls local "write"; default false
+---@field protocol? string version; default: found out
+---@field timeout_ms? integer of a call; default 30000
+---@field start_timeout_ms? integer default 30000
+---@field max_restarts? integer starts anew without an answered call between them; default 3
+---@field max_message? integer bytes; default 16 MiB
+
+---Starts an MCP server; its tools go into a chat or a toolset as an item of the list. Absent in a build without the part "mcp".
+---@param options bezel.mcp_options
+---@return bezel.mcp? server
+---@return string? message
+---@return bezel.code? code
+function bezel.mcp(options) end
+---@class bezel.mcp
+local mcp = {}
+---Ends the server; its tools fail from then on.
+function mcp:close() end
+---Calls a tool for the script itself, by the server's own name.
+---@param name string
+---@param arguments? table
+---@return any value
+---@return string? message
+---@return bezel.code? code
+function mcp:call(name, arguments) end
+---@return {name: string, description?: string, parameters?: table, read_only?: boolean, local?: boolean}[]
+function mcp:tools() end
+---@return {name: string, version: string, protocol: string, pid: integer, starts: integer}
+function mcp:info() end
+---Reads what has arrived, and never blocks.
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function mcp:poll() end
+---Whether the server has said that its tools are others now: what is made from it next (a chat, bezel.tools) has the new ones.
+---@return boolean
+function mcp:changed() end
+---@return integer? fd readable when poll has something; nil while no process runs
+function mcp:fd() end
+---@return string[] about tools that were left out and messages that made no sense
+function mcp:warnings() end
+---@return string text the end of what it wrote to its standard error
+function mcp:stderr() end
 
 ---@class bezel.json
 local json = {}

@@ -13,6 +13,13 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+/* A part that may be left out with its folder. */
+#if __has_include("../../tools/mcp/mcp.c")
+#define LBEZEL_HAS_MCP 1
+#else
+#define LBEZEL_HAS_MCP 0
+#endif
+
 /* --- lbezel_object.c ---------------------------------------------------------------------- */
 
 typedef struct lbezel_object lbezel_object;
@@ -46,6 +53,7 @@ void lbezel_object_type(lua_State *L, const char *type, const luaL_Reg *methods)
 #define LBEZEL_CHAT "bezel.chat"
 #define LBEZEL_TOOLS "bezel.tools"
 #define LBEZEL_STORE "bezel.store"
+#define LBEZEL_MCP "bezel.mcp"
 #define LBEZEL_TREE "bezel.tree"
 #define LBEZEL_JOB "bezel.job"
 #define LBEZEL_SESSION "bezel.session"
@@ -88,6 +96,8 @@ int lbezel_option_bool(lua_State *L, int i, const char *name, int fallback);
 const char *lbezel_option_text(lua_State *L, int i, const char *name);
 /* The same with any bytes. */
 const char *lbezel_option_bytes(lua_State *L, int i, const char *name, size_t *out_size);
+/* NULL-terminated array of a list of at most `most` strings, NULL when absent; pushes what holds it. */
+const char *const *lbezel_option_strings(lua_State *L, int i, const char *name, size_t most);
 /* Pushes the field as it stands in the table (no metamethods), nil when there is no table; its type. */
 int lbezel_option_push(lua_State *L, int i, const char *name);
 
@@ -141,6 +151,7 @@ void lbezel_chat_open(lua_State *L);
 void lbezel_store_open(lua_State *L);
 void lbezel_json_open(lua_State *L);
 void lbezel_http_open(lua_State *L);
+void lbezel_mcp_open(lua_State *L); /* nothing where the part is left out */
 
 /* Sampling and generation options of the table at index i; stop strings are anchored by a table that is pushed. */
 void lbezel_generate_options(lua_State *L, int i, bezel_generate_options *out);
@@ -154,6 +165,10 @@ void lbezel_completion_push(lua_State *L, const bezel_generation *g);
 /* The list of {role=, text=} at index i as messages, whose texts stay the tables'; pushes what holds them. Raises. */
 bezel_message *lbezel_messages_get(lua_State *L, int i, size_t *out_n);
 
+/* The option permission as BEZEL_TOOL_..., 0 when absent; raises. */
+uint32_t lbezel_option_permission(lua_State *L, int i);
+/* Adds the tools of the server at index i; 0 when no server is there. Raises. */
+int lbezel_mcp_add(lua_State *L, int i, bezel_toolset *tools);
 /* Toolset object from a list of tools (or a tools object) at index i; pushes it. */
 lbezel_toolset *lbezel_tools_push(lua_State *L, int i);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bezel.tools{...}: a toolset of plain Lua functions.
+/* bezel.tools{...}: a toolset of plain Lua functions, and of MCP servers (lbezel_mcp.c).
  *
  *     { name = "get_weather", description = "...", permission = "read",
  *       parameters = { {name = "city", type = "string"}, {name = "days", type = "integer", optional = true} },
@@ -15,7 +15,7 @@
 
 static void tools_release(void *handle) { bezel_toolset_free(handle); }
 
-static uint32_t tool_permission(lua_State *L, int i) {
+uint32_t lbezel_option_permission(lua_State *L, int i) {
     static const char *const names[] = {"pure", "read", "write", "network"};
     const char *name = lbezel_option_text(L, i, "permission");
     if (!name) return 0;
@@ -79,22 +79,6 @@ static const bezel_value *tool_schema_get(lua_State *L, int i, bezel_tree *tree)
     return schema;
 }
 
-/* NULL-terminated array of the strings of the field `examples`; pushes what keeps it alive (or nil). */
-static const char *const *tool_examples(lua_State *L, int i) {
-    if (lbezel_option_push(L, i, "examples") == LUA_TNIL) return NULL;
-    if (!lua_istable(L, -1)) luaL_error(L, "option examples: list of strings expected, got %s", luaL_typename(L, -1));
-    size_t n = lua_rawlen(L, -1);
-    if (n > 256) luaL_error(L, "examples: at most 256 lines");
-    const char **lines = lua_newuserdatauv(L, (n + 1) * sizeof *lines, 0);
-    for (size_t k = 0; k < n; k++) {
-        if (lua_rawgeti(L, -2, (lua_Integer)(k + 1)) != LUA_TSTRING) luaL_error(L, "option examples: strings expected");
-        lines[k] = lua_tostring(L, -1); /* held by the examples table */
-        lua_pop(L, 1);
-    }
-    lines[n] = NULL; /* examples, lines: both stay */
-    return lines;
-}
-
 /* Adds the tool table at index i to set; anchor is the list of the set's userdata: function, struct, function, ... */
 static void tools_add(lua_State *L, int i, lbezel_toolset *set, int anchor) {
     static const char *const known[] = {"name", "description", "parameters", "run", "permission", "examples",
@@ -105,11 +89,11 @@ static void tools_add(lua_State *L, int i, lbezel_toolset *set, int anchor) {
     bezel_tool spec = BEZEL_TOOL_INIT;
     spec.name = lbezel_option_text(L, i, "name");
     spec.description = lbezel_option_text(L, i, "description");
-    spec.permission = tool_permission(L, i);
+    spec.permission = lbezel_option_permission(L, i);
     if (!spec.name) luaL_error(L, "tool: a name is missing");
     lbezel_object *tree = lbezel_tree_push(L);
     spec.parameters = tool_schema_get(L, i, tree->handle);
-    spec.examples = tool_examples(L, i);
+    spec.examples = lbezel_option_strings(L, i, "examples", 256);
     lbezel_tool *tool = lua_newuserdatauv(L, sizeof *tool, 0);
     tool->owner = set;
     tool->index = (lua_Integer)lua_rawlen(L, anchor) + 1;
@@ -159,6 +143,10 @@ lbezel_toolset *lbezel_tools_push(lua_State *L, int i) {
     lua_Integer n = (lua_Integer)lua_rawlen(L, i);
     for (lua_Integer k = 1; k <= n; k++) {
         lua_rawgeti(L, i, k);
+        if (lbezel_mcp_add(L, -1, handle)) { /* lives as long as the set */
+            lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+            continue;
+        }
         if (!lua_istable(L, -1)) luaL_error(L, "tools: item %d is a %s, no table", (int)k, luaL_typename(L, -1));
         tools_add(L, lua_gettop(L), set, lua_gettop(L) - 1);
         lua_pop(L, 1);

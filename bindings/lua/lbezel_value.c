@@ -282,6 +282,22 @@ const char *lbezel_option_text(lua_State *L, int i, const char *name) {
     return text;
 }
 
+const char *const *lbezel_option_strings(lua_State *L, int i, const char *name, size_t most) {
+    if (lbezel_option_push(L, i, name) == LUA_TNIL) return NULL;
+    if (!lua_istable(L, -1)) luaL_error(L, "option %s: list of strings expected, got %s", name, luaL_typename(L, -1));
+    size_t n = lua_rawlen(L, -1);
+    if (n > most) luaL_error(L, "option %s: at most %d strings", name, (int)most);
+    const char **strings = lua_newuserdatauv(L, (n + 1) * sizeof *strings, 0);
+    for (size_t k = 0; k < n; k++) {
+        if (lua_rawgeti(L, -2, (lua_Integer)(k + 1)) != LUA_TSTRING) luaL_error(L, "option %s: strings expected", name);
+        strings[k] = lua_tostring(L, -1); /* held by the list */
+        if (strlen(strings[k]) != lua_rawlen(L, -1)) luaL_error(L, "option %s: a string contains a NUL byte", name);
+        lua_pop(L, 1);
+    }
+    strings[n] = NULL; /* list, strings: both stay */
+    return strings;
+}
+
 /* --- Module ------------------------------------------------------------------------------- */
 
 /* bezel.list(t): marks t as a list, so that an empty one is written as [] and not as {}. */

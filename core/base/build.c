@@ -30,6 +30,14 @@
 #endif
 #endif
 
+#ifndef BZ_HAS_MCP
+#if __has_include("../tools/mcp/mcp.c")
+#define BZ_HAS_MCP 1
+#else
+#define BZ_HAS_MCP 0
+#endif
+#endif
+
 #ifndef BZ_HAS_STORE
 #if __has_include("../store/include/bezel/store.h")
 #define BZ_HAS_STORE 1
@@ -71,8 +79,8 @@ int32_t bezel_has(const char *part)
         const char *name;
         int32_t has;
     } parts[] = {
-        {"http", BZ_HAS_HTTP}, {"store", BZ_HAS_STORE}, {"agents", BZ_HAS_AGENTS}, {"lua", BZ_HAS_LUA},
-        {"blas", BZ_HAS_BLAS}, {"avx2", BZ_HAS_AVX2},   {"avx512", BZ_HAS_AVX512}, {"neon", BZ_HAS_NEON},
+        {"http", BZ_HAS_HTTP}, {"mcp", BZ_HAS_MCP},   {"store", BZ_HAS_STORE},   {"agents", BZ_HAS_AGENTS}, {"lua", BZ_HAS_LUA},
+        {"blas", BZ_HAS_BLAS}, {"avx2", BZ_HAS_AVX2}, {"avx512", BZ_HAS_AVX512}, {"neon", BZ_HAS_NEON},
     };
     for (size_t i = 0; part != NULL && i < sizeof parts / sizeof parts[0]; i++) {
         if (strcmp(parts[i].name, part) == 0)

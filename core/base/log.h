@@ -5,7 +5,11 @@
 
 #include "base/status.h"
 
+#include <bezel/engine.h>
+
 typedef struct bz_log bz_log;
+
+bz_log *bz_engine_log(const bezel_engine *engine); /* in engine.c: for parts that do not see what is inside of an engine */
 
 bezel_status bz_log_new(bz_log **out, const bezel_world *w, uint32_t level, bezel_log_fn fn, void *ud, bezel_error *err);
 void bz_log_free(bz_log *log);

@@ -28,6 +28,8 @@ int bz_cond_wait_ms(bz_cond *c, bz_mutex *m, int64_t timeout_ms); /* 0 on timeou
 void bz_cond_signal(bz_cond *c);
 void bz_cond_broadcast(bz_cond *c);
 
+/* Moves a descriptor away from the standard streams, which a host may have closed: 3 or more, close-on-exec; -1 stays -1. */
+int bz_os_fd_high(int fd);
 /* A descriptor that is readable while the flag is set, close-on-exec. -1 on failure. */
 int bz_os_flag_open(void);
 void bz_os_flag_set(int fd);

@@ -122,8 +122,7 @@ static int os_fd(const bezel_file *file)
     return (int)(intptr_t)file;
 }
 
-/* Moves a descriptor away from the standard streams, which a host may have closed. */
-static int os_fd_high(int fd)
+int bz_os_fd_high(int fd)
 {
     int high;
     if (fd < 0 || fd >= BZ_OS_LOWEST_FD)
@@ -162,7 +161,7 @@ static bezel_status os_file_open(void *ud, bezel_file **out, const char *path, u
         return BEZEL_ERR_ARGUMENT;
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return BEZEL_ERR_IO;
-    fd = os_fd_high(open(path, flags | (create ? O_RDWR | O_CREAT | O_NOFOLLOW : O_RDONLY), 0600));
+    fd = bz_os_fd_high(open(path, flags | (create ? O_RDWR | O_CREAT | O_NOFOLLOW : O_RDONLY), 0600));
     if (fd < 0)
         return os_failed(saved);
     if (fstat(fd, &info) != 0 || (create && S_ISREG(info.st_mode) && ftruncate(fd, 0) != 0)) {
@@ -300,7 +299,7 @@ static void os_sync_directory(const char *path)
     folder[size] = '\0';
     if (size == 0)
         memcpy(folder, slash == NULL ? "." : "/", 2);
-    fd = os_fd_high(open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    fd = bz_os_fd_high(open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0)
         return;
     fsync(fd);
@@ -506,7 +505,7 @@ static uint64_t os_status_line(const char *name)
 {
     char text[4096];
     int saved = errno;
-    int fd = os_fd_high(open("/proc/self/status", O_RDONLY | O_CLOEXEC));
+    int fd = bz_os_fd_high(open("/proc/self/status", O_RDONLY | O_CLOEXEC));
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     const char *line;
     if (fd >= 0)
@@ -635,7 +634,7 @@ int bz_os_flag_open(void)
 {
 #if defined(__linux__)
     int saved = errno;
-    int fd = os_fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    int fd = bz_os_fd_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     errno = saved;
     return fd;
 #else

@@ -371,6 +371,11 @@ const bezel_world *bezel_engine_world(const bezel_engine *engine)
     return &engine->world;
 }
 
+bz_log *bz_engine_log(const bezel_engine *engine)
+{
+    return engine->log;
+}
+
 uint32_t bezel_engine_isa(const bezel_engine *engine)
 {
     return engine->isa;

@@ -70,6 +70,18 @@ t.test("the usage report reads that store", function()
   t.match(text, 'messages with "rain"\n  ')
 end)
 
+t.test("the MCP example asks a server", function()
+  local model = t.model("instruct", 'echo(text="hi")', "It said hi.")
+  local text, ok = run(here .. "mcp.lua", { BEZEL_MODEL = model, BEZEL_MCP_ONLY = "echo count" },
+    "'Say hi.' lua5.4 tests/support/mcp_server.lua modern")
+  t.ok(ok, text)
+  t.match(text, "^fake 2, protocol 2026%-07%-28, offers:\n  count +Does count\n  echo +Does echo\n")
+  t.match(text, 'call:   echo{"text":"hi"}\n  result: "hi"\nAnswer: It said hi%.')
+  text, ok = run(here .. "mcp.lua", {}, "'Say hi.' no-such-program-here")
+  t.ok(not ok)
+  t.match(text, "the server does not start: no%-such%-program%-here cannot be started")
+end)
+
 t.test("every example has at most 120 lines", function()
   local pipe = io.popen "wc -l examples/*.c examples/lua/*.lua"
   for count, name in pipe:read "a":gmatch "(%d+) ([%w_/.]+%.%l+)" do

@@ -46,6 +46,13 @@ for program in "$out"/examples/*; do
 done
 try "Lua's allocations failing" env XDG_CACHE_HOME="$scratch" "$out/tests/lua_memory" "$scripted" "$scratch"
 
+# Real MCP servers; without Python or network the tests of them are left out, but not in CI.
+if BEZEL_TEST_MCP=$(sh tests/make/fetch_mcp.sh); then
+    export BEZEL_TEST_MCP
+else
+    unset BEZEL_TEST_MCP
+    [ -z "${CI:-}" ] || { echo "FAILED: no real MCP servers (above)"; failed=$((failed + 1)); }
+fi
 if XDG_CACHE_HOME=$scratch lua5.4 tests/lua/run.lua "$out"; then # nothing of the user's is used or made
     echo "good: Lua scripts"
 else
