@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Screened output layer on the real model: tokens equal to the full pass's, token by token, greedy and drawn with the same
  * seed, over texts of several kinds and the golden prompts; few rows are left to compute, which is why it is done.
- * BEZEL_SCREEN_TOKENS=N (and BEZEL_SCREEN_SEED=S, another stretch of texts each) compares N tokens in place of some hundred. */
+ * BEZEL_SCREEN_TOKENS=N (and BEZEL_SCREEN_SEED=S, another stretch of texts each) compares N tokens in place of some hundred;
+ * with CK_RUN_CASE=many nothing else runs. */
 #include "base/rng.h"
 #include "generate/session_impl.h"
 #include "support/real_model.h"
@@ -247,10 +248,13 @@ Suite *real_screen_suite(void)
     if (!real_model_path(path, sizeof path))
         return s;
     TCase *c = tcase_create("screen");
-    tcase_set_timeout(c, 1800);
+    tcase_set_timeout(c, 900);
     tcase_add_test(c, greedy_text_is_the_same_screened_and_full);
     tcase_add_test(c, the_golden_prompts_go_on_the_same_screened_and_full);
     tcase_add_test(c, drawn_tokens_are_the_same_screened_and_full);
+    suite_add_tcase(s, c);
+    c = tcase_create("many");
+    tcase_set_timeout(c, 7200);
     tcase_add_test(c, many_tokens_are_the_same_screened_and_full);
     suite_add_tcase(s, c);
     return s;
