@@ -244,6 +244,7 @@ static bezel_status mcp_start_process(bezel_mcp *s, int64_t end_ns, bezel_error 
         st = bz_mcp_hello(s, &process, end_ns, err);
     if (st == BEZEL_OK)
         return BEZEL_OK;
+    s->is_known = 0; /* it may be another one by now */
     bz_fail(&why, BEZEL_ERR_IO, BZ_MCP_ORIGIN, "the server %s was stopped", s->wire.label);
     bz_mcp_wire_stop(&s->wire, 0, &why);
     return st;

@@ -133,6 +133,7 @@ bezel_status bz_mcp_list(bezel_mcp *s, int64_t end_ns, bezel_error *err)
         st = tools_check(s, list, err);
     bz_mcp_request_free(&s->wire, page);
     if (st != BEZEL_OK) {
+        s->wire.changed = 1; /* still to be read */
         bezel_tree_free(tree);
         return st;
     }
