@@ -2,8 +2,12 @@
 /* bezel doctor: what works here and what to do about the rest. Exit status 1 when something is missing. */
 #include "command.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void report(int ok, const char *what, const char *detail) {
@@ -56,6 +60,30 @@ static int doctor_model(const cmd_options *o) {
     return ok ? CMD_OK : CMD_ERROR;
 }
 
+/* What was made from models and is mapped by later loads; all of it may be deleted. */
+static void doctor_side_files(void) {
+    static const char *const kinds[] = {".vocab", ".head", ".prefix", NULL}; /* the last: half-written */
+    long long count[4] = {0}, bytes[4] = {0};
+    char *folder = cmd_cache_folder(), text[768];
+    DIR *dir = folder ? opendir(folder) : NULL;
+    for (const struct dirent *e; dir && (e = readdir(dir)) != NULL;) {
+        struct stat info;
+        const char *dot = strchr(e->d_name, '.');
+        size_t kind = 0;
+        while (dot && kinds[kind] && strcmp(dot, kinds[kind]) != 0) kind++;
+        if (!dot || (!kinds[kind] && !strstr(dot, ".new-")) || fstatat(dirfd(dir), e->d_name, &info, 0) != 0) continue;
+        count[kind]++;
+        bytes[kind] += (long long)info.st_size;
+    }
+    if (dir) closedir(dir);
+    snprintf(text, sizeof text,
+             "%lld .vocab (%.1f MB), %lld .head (%.1f MB), %lld .prefix (%.1f MB), %lld half-written in %s; may be deleted",
+             count[0], (double)bytes[0] / 1e6, count[1], (double)bytes[1] / 1e6, count[2], (double)bytes[2] / 1e6, count[3],
+             folder ? folder : "no folder");
+    report(1, "side files", text);
+    free(folder);
+}
+
 static int doctor_store(cmd_host *host, const cmd_options *o) {
     char *path = cmd_store_path(o);
     bezel_store *store = NULL;
@@ -75,6 +103,7 @@ int cmd_doctor(int argc, char **argv) {
     status = doctor_machine(&host, &o);
     doctor_parts();
     if (doctor_model(&o) != CMD_OK) status = CMD_ERROR;
+    doctor_side_files();
     if (host.engine && doctor_store(&host, &o) != CMD_OK) status = CMD_ERROR;
     cmd_host_free(&host);
     return status;

@@ -31,18 +31,6 @@ static const char session_file_magic[8] = {'B', 'Z', 'L', 'S', 'E', 'S', 'S', '\
 
 /* --- Header ------------------------------------------------------------------------------- */
 
-static void session_put_u32(uint8_t *p, uint32_t x)
-{
-    for (int i = 0; i < 4; ++i)
-        p[i] = (uint8_t)(x >> (8 * i));
-}
-
-static void session_put_u64(uint8_t *p, uint64_t x)
-{
-    session_put_u32(p, (uint32_t)x);
-    session_put_u32(p + 4, (uint32_t)(x >> 32));
-}
-
 /* First position of a layer's rows for a cache of n positions whose local layers begin at low. */
 static uint64_t session_file_first(const bz_kv_cache *c, uint32_t layer, uint64_t low)
 {
@@ -65,20 +53,20 @@ static void session_file_header(uint8_t h[SESSION_FILE_HEADER], const bezel_sess
     const uint64_t low = s->cache->low < s->cache->n ? s->cache->low : s->cache->n;
     memset(h, 0, SESSION_FILE_HEADER);
     memcpy(h, session_file_magic, sizeof session_file_magic);
-    session_put_u32(h + 8, SESSION_FILE_VERSION);
+    bz_store_u32(h + 8, SESSION_FILE_VERSION);
     memcpy(h + 12, &order, sizeof order);
     memcpy(h + 16, s->model->fingerprint, 16);
-    session_put_u32(h + 32, s->n_ctx);
-    session_put_u32(h + 36, s->activations);
-    session_put_u32(h + 40, c->n_layers);
-    session_put_u32(h + 44, c->Hkv);
-    session_put_u32(h + 48, c->Dh);
-    session_put_u32(h + 52, c->window);
-    session_put_u64(h + 56, s->n_ids);
-    session_put_u64(h + 64, s->cache->n);
-    session_put_u64(h + 72, low);
-    session_put_u32(h + 88, s->kv);
-    session_put_u64(h + 80, session_file_size(s->cache, s->n_ids, s->cache->n, low));
+    bz_store_u32(h + 32, s->n_ctx);
+    bz_store_u32(h + 36, s->activations);
+    bz_store_u32(h + 40, c->n_layers);
+    bz_store_u32(h + 44, c->Hkv);
+    bz_store_u32(h + 48, c->Dh);
+    bz_store_u32(h + 52, c->window);
+    bz_store_u64(h + 56, s->n_ids);
+    bz_store_u64(h + 64, s->cache->n);
+    bz_store_u64(h + 72, low);
+    bz_store_u32(h + 88, s->kv);
+    bz_store_u64(h + 80, session_file_size(s->cache, s->n_ids, s->cache->n, low));
 }
 
 /* --- Moving bytes ------------------------------------------------------------------------- */

@@ -12,13 +12,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#define COPY_SUFFIX ".head"
+#define COPY_LIMIT ((uint64_t)2 << 30) /* bytes of the copies of all models */
+
 enum { COPY_IDLE, COPY_BUSY, COPY_READY, COPY_FAILED };
 
 struct bz_head_copy {
     const bezel_model *model;
     const bezel_world *world;
     bz_head_plan plan;
-    char *path, *temp;
+    char *path, *folder;
     double *weight; /* [K] */
     bz_mutex *mutex;
     bz_cond *cond; /* state left busy */
@@ -52,19 +55,18 @@ static int copy_is_possible(const bezel_model *m)
     return m->config.final_softcap <= 0.0F && !bz_quant_has_min(t->dtype) && t->N == m->config.V && bz_screen_fits(t->N, t->K);
 }
 
-/* folder/<32 hex digits of the key>.head */
+/* folder/<32 hex digits of the key>.head: a file of another version has the same name and is replaced. */
 static int copy_name(bz_head_copy *c, const char *folder)
 {
     char hex[33];
     const size_t size = strlen(folder) + sizeof hex + 16;
     for (int i = 0; i < 16; i++)
         snprintf(hex + 2 * i, 3, "%02x", c->plan.key[i]);
+    c->folder = bz_text_dup(c->world, folder, SIZE_MAX);
     c->path = bz_alloc(c->world, size);
-    c->temp = bz_alloc(c->world, size);
-    if (c->path == NULL || c->temp == NULL)
+    if (c->path == NULL || c->folder == NULL)
         return 0;
-    snprintf(c->path, size, "%s/%s.head", folder, hex);
-    snprintf(c->temp, size, "%s/%s.head.new", folder, hex);
+    snprintf(c->path, size, "%s/%s" COPY_SUFFIX, folder, hex);
     return 1;
 }
 
@@ -102,7 +104,6 @@ bezel_status bz_head_copy_new(bz_head_copy **out, const bezel_model *model, cons
     c->plan.matrix = &model->weights.output;
     c->plan.weight = c->weight;
     c->plan.path = c->path;
-    c->plan.temp = c->temp;
     c->plan.cancel = &c->cancel;
     *out = c;
     return BEZEL_OK;
@@ -120,7 +121,7 @@ void bz_head_copy_free(bz_head_copy *c)
     bz_mutex_free(w, c->mutex);
     bz_cond_free(w, c->cond);
     bz_free(w, c->path);
-    bz_free(w, c->temp);
+    bz_free(w, c->folder);
     bz_free(w, c->weight);
     bz_free(w, c);
 }
@@ -145,14 +146,19 @@ static void copy_run(void *arg)
     if (status < 0 && status != BEZEL_ERR_CANCELLED) {
         if (status != BEZEL_ERR_MISSING)
             bz_log_write(log, BEZEL_LOG_INFO, "head", "%s; it is made again", c->error.text);
+        const bz_tensor *matrix = c->plan.matrix;
+        bz_side_clean(c->world, c->folder, COPY_SUFFIX, c->path, bz_head_file_size(matrix->N, matrix->K), COPY_LIMIT,
+                      BZ_SIDE_MAX_AGE_MS);
         status = bz_head_file_make(&c->plan, &c->error);
         if (status == BEZEL_OK)
             status = bz_head_file_open(&c->file, &c->plan, &c->error);
     }
-    if (status == BEZEL_OK)
+    if (status == BEZEL_OK) {
+        bz_side_touch(c->world, c->path);
         bz_log_write(log, BEZEL_LOG_INFO, "head", "greedy tokens are screened with %s", c->path);
-    else if (status != BEZEL_ERR_CANCELLED)
+    } else if (status != BEZEL_ERR_CANCELLED) {
         bz_log_write(log, BEZEL_LOG_INFO, "head", "no screening: %s", c->error.text);
+    }
     copy_finish(c, status);
 }
 

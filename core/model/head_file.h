@@ -1,26 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Side file that holds the coarse copy of the output matrix (compute/screen.h): made once, mapped from then on.
+/* Side file (side_file.h) that holds the coarse copy of the output matrix (compute/screen.h): made once, mapped from then on.
  *
- *     0     "BZHEAD\r\n", u32 version, u32 heavy dimensions, u64 file size, u64 N, u64 K, key [16]
- *     56    f64 norm, rest, heavy of bz_screen
- *     128   order u32 [K], mean f32 [K], a hash [16] for each 2 MiB of blocks, hash [16] of all before
- *     4096x blocks
+ *     0     "BZHEAD\r\n", u32 version, u32 heavy dimensions, u64 N, u64 K, key [16]
+ *     48    f64 norm, rest, heavy of bz_screen
+ *     128   order u32 [K], mean f32 [K]
+ *     data  blocks
  *
- * Little-endian, the same bytes on every level. It is written under another name, header last, synced and renamed: a reader
- * finds a whole file or none; two makers at once write the same bytes. Does not: say which file belongs to a model
- * (head_copy). */
+ * Little-endian, the same bytes on every level: makers at once make the same file. Does not: say which file belongs to a
+ * model (head_copy). */
 #ifndef BZ_HEAD_FILE_H
 #define BZ_HEAD_FILE_H
 
 #include "compute/matmul.h"
 #include "compute/screen.h"
-
-#include <stdatomic.h>
+#include "model/side_file.h"
 
 typedef struct bz_head_file {
     bz_screen screen;
-    const void *map;
-    uint64_t size;
+    bz_side_map map;
     void *arrays; /* order and mean, copied */
 } bz_head_file;
 
@@ -30,7 +27,7 @@ typedef struct bz_head_plan {
     const bz_kernel *kernel;
     const bz_tensor *matrix;
     const double *weight;     /* [K] how large hidden states are in a dimension; any numbers do */
-    const char *path, *temp;  /* final name, name while it is written */
+    const char *path;
     uint8_t key[16];          /* of the model file */
     const atomic_int *cancel; /* looked at every few milliseconds */
 } bz_head_plan;

@@ -124,6 +124,7 @@ void bezel_model_free(bezel_model *model)
     bz_vocab_trie_free(model->trie);
     bz_mutex_free(w, model->trie_mutex);
     bz_vocab_free(model->vocab);
+    bz_side_close(&model->vocab_map, w);
     bz_weight_source_free(model->source); /* after the vocabulary, whose texts lie in it */
     bz_notes_free(&model->notes);
     bz_free(w, model->path);

@@ -10,6 +10,7 @@
 #include "compute/engine_impl.h"
 #include "format/weight_source.h"
 #include "model/config.h"
+#include "model/side_file.h"
 #include "model/weights.h"
 #include "text/vocab_trie.h"
 
@@ -24,6 +25,7 @@ struct bezel_model {
     bz_config config;
     bz_weights weights;
     bz_vocab *vocab;
+    bz_side_map vocab_map;     /* its tables, when they come from a side file */
     uint32_t kind;             /* BEZEL_KIND_PRETRAINED or _INSTRUCT */
     const char *chat_template; /* the file's Jinja text, NULL when it has none; lives in source */
     size_t chat_template_size;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Opens a model stage by stage: header and numbers, vocabulary, tensor table, data (mapped, or read in slices), binding,
- * values on request, fingerprint. Invariant: a stage either completes or reports an error with the lowest cause, and the
+/* Opens a model stage by stage: header and numbers, vocabulary (mapped from its side file, or built and kept), tensor table,
+ * data (mapped, or read in slices), binding, values on request, fingerprint. Invariant: a stage either completes or reports an error with the lowest cause, and the
  * half-built model can be freed after any of them. The forward pass is not touched here. */
 #include "model/model_load.h"
 
@@ -21,7 +21,18 @@
 #define LOAD_SAMPLE_SIZE 64u
 #define LOAD_HASH_PIECE ((size_t)1 << 18)
 
-enum { LOAD_HEADER, LOAD_VOCABULARY, LOAD_TABLE, LOAD_DATA, LOAD_BIND, LOAD_VALUES, LOAD_FINISH, LOAD_DONE };
+enum {
+    LOAD_HEADER,
+    LOAD_TOKENS,
+    LOAD_VOCABULARY,
+    LOAD_KEEP_VOCABULARY,
+    LOAD_TABLE,
+    LOAD_DATA,
+    LOAD_BIND,
+    LOAD_VALUES,
+    LOAD_FINISH,
+    LOAD_DONE
+};
 
 /* --- Options ------------------------------------------------------------------------------ */
 
@@ -121,6 +132,92 @@ static bezel_status load_header(bz_model_loader *l, bezel_error *err)
     return status;
 }
 
+/* --- Vocabulary --------------------------------------------------------------------------- */
+
+/* Of the header's pieces a hash each, made by the pool; then of these and of sampled bytes of the tensors. */
+typedef struct load_pieces {
+    const bz_gguf *g;
+    uint8_t *hashes; /* [n, 16] */
+} load_pieces;
+
+static void load_hash_pieces(void *ctx, size_t begin, size_t end, unsigned worker)
+{
+    const load_pieces *p = ctx;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const size_t at = i * LOAD_HASH_PIECE, left = (size_t)p->g->header_size - at;
+        bz_hash h;
+        bz_hash_init(&h);
+        bz_hash_add(&h, p->g->header + at, left < LOAD_HASH_PIECE ? left : LOAD_HASH_PIECE);
+        bz_hash_finish(&h, p->hashes + 16 * i);
+    }
+}
+
+static bezel_status load_hash_header(bz_model_loader *l, bezel_error *err)
+{
+    const bezel_world *w = &l->engine->world;
+    load_pieces pieces = {bz_weight_source_metadata(l->model->source), NULL};
+    const size_t n = ((size_t)pieces.g->header_size + LOAD_HASH_PIECE - 1) / LOAD_HASH_PIECE;
+    pieces.hashes = bz_zalloc_array(w, n, 16);
+    if (!pieces.hashes)
+        return bz_fail_memory(err, "model", "fingerprint", n * 16);
+    bz_thread_pool_run(l->engine->pool, n, 1, load_hash_pieces, &pieces);
+    bz_hash_init(&l->hash);
+    bz_hash_add(&l->hash, pieces.hashes, n * 16);
+    bz_free(w, pieces.hashes);
+    return BEZEL_OK;
+}
+
+/* The vocabulary from its side file; the model has none afterwards when there is no good one. */
+static bezel_status load_kept_vocabulary(bz_model_loader *l, bezel_error *err)
+{
+    bezel_model *m = l->model;
+    const bezel_world *w = &l->engine->world;
+    bz_vocab_tables tables;
+    bz_hash h = l->hash;
+    uint8_t key[16];
+    bezel_error why = BEZEL_ERROR_INIT;
+    if (!l->cache_folder || l->options.read)
+        return BEZEL_OK;
+    bz_weight_source_identify(m->source, &h);
+    bz_hash_finish(&h, key);
+    bezel_status status = bz_vocab_file_init(&l->vocab_file, w, l->engine->pool, l->cache_folder, key, l->tokens.facts.n_tokens, err);
+    if (status != BEZEL_OK)
+        return status;
+    status = bz_vocab_file_open(&tables, &m->vocab_map, &l->vocab_file, &why);
+    if (status == BEZEL_OK)
+        status = bz_vocab_from_tables(&m->vocab, w, &l->tokens.facts, &tables, l->engine->log, &why);
+    if (status == BEZEL_OK)
+        return BEZEL_OK;
+    bz_side_close(&m->vocab_map, w);
+    if (status == BEZEL_ERR_MEMORY)
+        return bz_error_copy(err, &why);
+    if (status != BEZEL_ERR_MISSING)
+        bz_log_write(l->engine->log, BEZEL_LOG_INFO, "vocab", "%s; it is made again", why.text);
+    return BEZEL_OK;
+}
+
+static bezel_status load_tokens(bz_model_loader *l, bezel_error *err)
+{
+    bezel_status status = bz_token_source_begin(&l->tokens, &l->model->special, bz_weight_source_metadata(l->model->source), err);
+    if (status == BEZEL_OK)
+        status = load_hash_header(l, err);
+    return status == BEZEL_OK ? load_kept_vocabulary(l, err) : status;
+}
+
+static bezel_status load_keep_vocabulary(bz_model_loader *l, bezel_error *err)
+{
+    bezel_error why = BEZEL_ERROR_INIT;
+    if (!l->vocab_file.path || l->model->vocab_map.map)
+        return BEZEL_OK;
+    const bezel_status status = bz_vocab_file_unit(&l->vocab_file, l->model->vocab, &why);
+    if (status == BEZEL_ERR_MEMORY)
+        return bz_error_copy(err, &why);
+    if (status < 0)
+        bz_log_write(l->engine->log, BEZEL_LOG_INFO, "vocab", "the vocabulary is not kept: %s", why.text);
+    return status == BEZEL_MORE ? BEZEL_MORE : BEZEL_OK;
+}
+
 /* --- Values ------------------------------------------------------------------------------- */
 
 static bezel_status load_bad_value(const bz_weight_entry *e, uint64_t row, bezel_error *err)
@@ -168,40 +265,11 @@ static bezel_status load_values(bz_model_loader *l, bezel_error *err)
 
 /* --- End ---------------------------------------------------------------------------------- */
 
-/* Of the header's pieces a hash each, made by the pool; then of these and of sampled bytes of the tensors. */
-typedef struct load_pieces {
-    const bz_gguf *g;
-    uint8_t *hashes; /* [n, 16] */
-} load_pieces;
-
-static void load_hash_pieces(void *ctx, size_t begin, size_t end, unsigned worker)
+static void load_fingerprint(bz_model_loader *l)
 {
-    const load_pieces *p = ctx;
-    (void)worker;
-    for (size_t i = begin; i < end; i++) {
-        const size_t at = i * LOAD_HASH_PIECE, left = (size_t)p->g->header_size - at;
-        bz_hash h;
-        bz_hash_init(&h);
-        bz_hash_add(&h, p->g->header + at, left < LOAD_HASH_PIECE ? left : LOAD_HASH_PIECE);
-        bz_hash_finish(&h, p->hashes + 16 * i);
-    }
-}
-
-static bezel_status load_fingerprint(bz_model_loader *l, bezel_error *err)
-{
-    bezel_model *m = l->model;
-    const bz_weight_source *s = m->source;
-    load_pieces pieces = {bz_weight_source_metadata(s), NULL};
-    const size_t n_pieces = ((size_t)pieces.g->header_size + LOAD_HASH_PIECE - 1) / LOAD_HASH_PIECE;
-    uint32_t n = bz_weight_source_count(s), step = n / LOAD_SAMPLES + 1;
-    bz_hash h;
-    pieces.hashes = bz_zalloc_array(&l->engine->world, n_pieces, 16);
-    if (!pieces.hashes)
-        return bz_fail_memory(err, "model", "fingerprint", n_pieces * 16);
-    bz_thread_pool_run(l->engine->pool, n_pieces, 1, load_hash_pieces, &pieces);
-    bz_hash_init(&h);
-    bz_hash_add(&h, pieces.hashes, n_pieces * 16);
-    bz_free(&l->engine->world, pieces.hashes);
+    const bz_weight_source *s = l->model->source;
+    const uint32_t n = bz_weight_source_count(s), step = n / LOAD_SAMPLES + 1;
+    bz_hash h = l->hash;
     for (uint32_t i = 0; i < n; i += step) {
         bz_weight_entry e = bz_weight_source_at(s, i);
         const uint8_t *data = bz_weight_source_data(s, e);
@@ -209,8 +277,7 @@ static bezel_status load_fingerprint(bz_model_loader *l, bezel_error *err)
         bz_hash_add(&h, data, part);
         bz_hash_add(&h, data + size - part, part);
     }
-    bz_hash_finish(&h, m->fingerprint);
-    return BEZEL_OK;
+    bz_hash_finish(&h, l->model->fingerprint);
 }
 
 static bezel_status load_data(bz_model_loader *l, bezel_error *err)
@@ -223,9 +290,8 @@ static bezel_status load_data(bz_model_loader *l, bezel_error *err)
 static bezel_status load_finish(bz_model_loader *l, bezel_error *err)
 {
     bezel_model *m = l->model;
-    bezel_status status = load_fingerprint(l, err);
-    if (status == BEZEL_OK)
-        status = bz_weight_source_verify(m->source, err);
+    load_fingerprint(l);
+    bezel_status status = bz_weight_source_verify(m->source, err);
     if (status == BEZEL_OK && l->cache_folder && !l->options.read)
         status = bz_head_copy_new(&m->head_copy, m, l->cache_folder, err);
     if (status == BEZEL_OK && l->cache_folder && !l->options.read)
@@ -236,7 +302,7 @@ static bezel_status load_finish(bz_model_loader *l, bezel_error *err)
 /* Share of the whole that is done: reading and checking take as long as their bytes, the rest is short. */
 static double load_progress(const bz_model_loader *l)
 {
-    static const double before[] = {0.0, 0.02, 0.08, 0.1, 0.8, 0.8, 1.0, 1.0};
+    static const double before[] = {0.0, 0.02, 0.03, 0.07, 0.08, 0.1, 0.8, 0.8, 1.0, 1.0};
     double share = 0.0;
     if (l->stage == LOAD_DATA && !l->model->is_mapped)
         share = 0.7 * bz_weight_source_progress(l->model->source);
@@ -281,8 +347,10 @@ bezel_status bz_model_loader_init(bz_model_loader *l, bezel_engine *engine, cons
 
 void bz_model_loader_free(bz_model_loader *l)
 {
-    if (l->engine)
+    if (l->engine) {
+        bz_vocab_file_free(&l->vocab_file, &l->engine->world);
         bz_free(&l->engine->world, l->cache_folder);
+    }
     l->cache_folder = NULL;
     bezel_model_free(l->model);
     l->model = NULL;
@@ -295,9 +363,12 @@ bezel_status bz_model_loader_unit(bz_model_loader *l, bezel_error *err)
     bezel_status status = BEZEL_OK;
     switch (l->stage) {
     case LOAD_HEADER: status = load_header(l, err); break;
+    case LOAD_TOKENS: status = load_tokens(l, err); break;
     case LOAD_VOCABULARY:
-        status = bz_token_source_unit(&l->tokens, &m->vocab, &m->special, l->engine, bz_weight_source_metadata(m->source), err);
+        if (!m->vocab_map.map)
+            status = bz_token_source_unit(&l->tokens, &m->vocab, l->engine, bz_weight_source_metadata(m->source), err);
         break;
+    case LOAD_KEEP_VOCABULARY: status = load_keep_vocabulary(l, err); break;
     case LOAD_TABLE: status = bz_weights_check(&m->config, m->source, &m->notes, err); break;
     case LOAD_DATA: status = load_data(l, err); break;
     case LOAD_BIND: status = bz_weights_bind(&m->weights, w, &m->config, m->source, err); break;

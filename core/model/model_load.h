@@ -3,7 +3,9 @@
 #ifndef BZ_MODEL_LOAD_H
 #define BZ_MODEL_LOAD_H
 
+#include "base/hash.h"
 #include "model/token_source.h"
+#include "model/vocab_file.h"
 
 typedef struct bz_model_loader {
     bezel_engine *engine;
@@ -12,7 +14,9 @@ typedef struct bz_model_loader {
     char *cache_folder; /* copied, NULL = none */
     uint32_t stage;
     double progress;    /* 0..1 */
+    bz_hash hash;           /* of the header */
     bz_token_source tokens; /* of the vocabulary */
+    bz_vocab_file vocab_file;
     uint32_t tensor;    /* of the check of the weights */
     uint64_t row;
     uint64_t checked;   /* bytes */

@@ -13,7 +13,6 @@
 
 #define PREFIX_MAGIC "BZPREFIX"
 #define PREFIX_VERSION 1u /* to be raised with every change of the numbers that a pass computes */
-#define PREFIX_MAX_AGE_MS ((int64_t)90 * 24 * 3600 * 1000)
 
 enum { PREFIX_AT_IDS = 64, PREFIX_KEY = 16, PREFIX_MOST_UNUSED = 8 };
 
@@ -47,12 +46,6 @@ struct bz_prefix_folder {
 };
 
 /* --- Names -------------------------------------------------------------------------------- */
-
-static void prefix_put(uint8_t *at, uint64_t value, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        at[i] = (uint8_t)(value >> (8 * i));
-}
 
 /* Everything that the rows depend on. The level counts: float passes differ in the last bits. */
 static void prefix_key(uint8_t key[PREFIX_KEY], const bezel_model *m, const bz_prefix *p)
@@ -100,14 +93,14 @@ static int prefix_work_init(prefix_work *k, bz_kv_base *base, const bz_prefix_fo
         snprintf(hex + 2 * i, 3, "%02x", key[i]);
     snprintf(k->path, path_size, "%s/%s.prefix", f->path, hex);
     memcpy(k->names, PREFIX_MAGIC, 8);
-    prefix_put(k->names + 8, PREFIX_VERSION, 4);
-    prefix_put(k->names + 12, p->dtype, 4);
-    prefix_put(k->names + 16, p->row_size, 8);
-    prefix_put(k->names + 24, p->n, 8);
-    prefix_put(k->names + 32, base->low, 8);
+    bz_store_u32(k->names + 8, PREFIX_VERSION);
+    bz_store_u32(k->names + 12, p->dtype);
+    bz_store_u64(k->names + 16, p->row_size);
+    bz_store_u64(k->names + 24, p->n);
+    bz_store_u64(k->names + 32, base->low);
     memcpy(k->names + 40, key, PREFIX_KEY);
     for (size_t i = 0; i < p->n; i++)
-        prefix_put(k->names + PREFIX_AT_IDS + 4 * i, (uint32_t)p->ids[i], 4);
+        bz_store_u32(k->names + PREFIX_AT_IDS + 4 * i, (uint32_t)p->ids[i]);
     k->plan = (bz_side_plan){.world = w,
                              .origin = "prefix",
                              .path = k->path,
@@ -254,7 +247,7 @@ static void prefix_run(void *arg)
     bezel_error err = BEZEL_ERROR_INIT;
     bz_side_writer writer;
     const uint64_t size = bz_side_size(k->plan.head_size, k->plan.data_size);
-    bz_side_clean(f->world, f->path, ".prefix", k->path, size, f->limit, PREFIX_MAX_AGE_MS);
+    bz_side_clean(f->world, f->path, ".prefix", k->path, size, f->limit, BZ_SIDE_MAX_AGE_MS);
     bezel_status status = bz_side_begin(&writer, &k->plan, &err);
     if (status == BEZEL_OK) {
         status = bz_side_add(&writer, k->data, (size_t)k->plan.data_size, &err);

@@ -6,7 +6,7 @@
  *     4096x    data
  *
  * It is written under a name of its own, header last, then renamed: a reader finds a whole file or none, and a file is never
- * written to once it has its name. Does not: know what the data is (head_file, prefix_file). */
+ * written to once it has its name. Does not: know what the data is (head_file, vocab_file, prefix_folder). */
 #ifndef BZ_SIDE_FILE_H
 #define BZ_SIDE_FILE_H
 
@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #define BZ_SIDE_PIECE ((size_t)256 << 10)
+#define BZ_SIDE_MAX_AGE_MS ((int64_t)90 * 24 * 3600 * 1000) /* what nobody used for so long is removed */
 
 typedef struct bz_side_plan {
     const bezel_world *world;

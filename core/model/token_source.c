@@ -100,34 +100,33 @@ static bezel_status tokens_flag(int *out, const bz_gguf *g, const char *key, bez
     return v ? bz_gguf_bool(out, g, v, err) : BEZEL_OK;
 }
 
-static bezel_status tokens_begin(bz_token_source *t, bz_vocab **out, bz_special_ids *out_special, const bz_gguf *g,
-                                 bezel_engine *engine, bezel_error *err)
+bezel_status bz_token_source_begin(bz_token_source *t, bz_special_ids *out_special, const bz_gguf *g, bezel_error *err)
 {
-    bz_vocab_facts facts = {0};
+    bz_vocab_facts *facts = &t->facts;
     bezel_status status = tokens_check_model(g, err);
     if (status == BEZEL_OK)
         status = tokens_texts(t, g, err);
     if (status != BEZEL_OK)
         return status;
-    const size_t n = facts.n_tokens = (size_t)t->texts->count;
+    const size_t n = facts->n_tokens = (size_t)t->texts->count;
     status = tokens_numbers(&t->scores, g, "tokenizer.ggml.scores", BZ_GGUF_F32, n, err);
     if (status == BEZEL_OK)
         status = tokens_numbers(&t->types, g, "tokenizer.ggml.token_type", BZ_GGUF_I32, n, err);
     if (status == BEZEL_OK)
         status = tokens_special(out_special, g, n, err);
     if (status == BEZEL_OK)
-        status = tokens_flag(&facts.add_bos, g, "tokenizer.ggml.add_bos_token", err);
+        status = tokens_flag(&facts->add_bos, g, "tokenizer.ggml.add_bos_token", err);
     if (status == BEZEL_OK)
-        status = tokens_flag(&facts.add_space_prefix, g, "tokenizer.ggml.add_space_prefix", err);
-    if (status != BEZEL_OK)
-        return status;
-    facts.has_types = t->types != NULL;
-    facts.bos = out_special->bos;
-    facts.eos = out_special->eos;
-    facts.unk = out_special->unk;
-    facts.pad = out_special->pad;
-    facts.eot = out_special->eot;
-    return bz_vocab_begin(out, &engine->world, &facts, err);
+        status = tokens_flag(&facts->add_space_prefix, g, "tokenizer.ggml.add_space_prefix", err);
+    facts->has_types = t->types != NULL;
+    facts->bos = out_special->bos;
+    facts->eos = out_special->eos;
+    facts->unk = out_special->unk;
+    facts->pad = out_special->pad;
+    facts->eot = out_special->eot;
+    facts->block = (const char *)g->header;
+    facts->block_size = (size_t)g->header_size;
+    return status;
 }
 
 static bezel_status tokens_add(bz_token_source *t, bz_vocab *vocab, const bz_gguf *g, bz_thread_pool *pool, bezel_error *err)
@@ -144,14 +143,11 @@ static bezel_status tokens_add(bz_token_source *t, bz_vocab *vocab, const bz_ggu
     return bz_vocab_add(vocab, items, n, pool, err);
 }
 
-bezel_status bz_token_source_unit(bz_token_source *t, bz_vocab **vocab, bz_special_ids *out_special, bezel_engine *engine,
-                                  const bz_gguf *g, bezel_error *err)
+bezel_status bz_token_source_unit(bz_token_source *t, bz_vocab **vocab, bezel_engine *engine, const bz_gguf *g, bezel_error *err)
 {
     bezel_status status = BEZEL_OK;
-    if (!*vocab) {
-        status = tokens_begin(t, vocab, out_special, g, engine, err);
-        return status == BEZEL_OK ? BEZEL_MORE : status;
-    }
+    if (!*vocab)
+        status = bz_vocab_begin(vocab, &engine->world, &t->facts, err);
     for (int i = 0; i < TOKENS_BATCHES && status == BEZEL_OK && t->n < t->texts->count; i++)
         status = tokens_add(t, *vocab, g, engine->pool, err);
     if (status != BEZEL_OK)

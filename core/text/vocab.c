@@ -29,12 +29,13 @@ static const char vocab_space[3] = {'\xE2', '\x96', '\x81'}; /* U+2581 */
 enum { VOCAB_PIECE = 1, VOCAB_STRUCTURE = 2, VOCAB_END = 4, VOCAB_IS_BYTE = 8, VOCAB_BRIDGE = 16 };
 
 typedef struct vocab_entry {
-    const char *text;
+    uint64_t at; /* of its text in the block; its address when the facts have none */
     float score;
     uint16_t size;
     uint8_t type;
     uint8_t flags;
 } vocab_entry;
+_Static_assert(sizeof(vocab_entry) == 16, "the tables of side files have no padding");
 
 typedef struct vocab_bridge { /* a piece that has U+2581 at offset > 0 */
     int32_t id;
@@ -43,9 +44,11 @@ typedef struct vocab_bridge { /* a piece that has U+2581 at offset > 0 */
 
 struct bz_vocab {
     const bezel_world *world;
-    vocab_entry *entries;
+    const vocab_entry *entries;
     size_t count; /* entries added */
-    uint32_t *slots; /* id + 1 in the low 21 bits, hash bits above; 0 = empty */
+    const uint32_t *slots; /* id + 1 in the low 21 bits, hash bits above; 0 = empty */
+    vocab_entry *own_entries; /* the same when built here, NULL when the tables are another's */
+    uint32_t *own_slots;
     size_t slot_mask;
     size_t max_piece; /* bytes of the longest ordinary piece */
     bz_mark_trie marks;
@@ -59,6 +62,11 @@ struct bz_vocab {
     size_t n_twice, first_twice; /* entries whose text a lower id has, and the first of them */
     uint64_t *hashes;            /* [BZ_VOCAB_BATCH] of the entries being added; NULL once built */
 };
+
+static const char *vocab_text(const bz_vocab *v, const vocab_entry *e)
+{
+    return (const char *)((uintptr_t)v->facts.block + (uintptr_t)e->at);
+}
 
 /* --- Names -------------------------------------------------------------------------------- */
 
@@ -143,7 +151,7 @@ static size_t vocab_slot(const bz_vocab *v, uint64_t h, const char *text, size_t
         if ((slot & ~VOCAB_ID_MASK) != tag)
             continue;
         const vocab_entry *e = &v->entries[(slot & VOCAB_ID_MASK) - 1];
-        if (e->size == size && !memcmp(e->text, text, size))
+        if (e->size == size && !memcmp(vocab_text(v, e), text, size))
             return at;
     }
     return SIZE_MAX;
@@ -189,13 +197,14 @@ static void vocab_fill_entry(vocab_entry *e, const bz_vocab *v, const bz_vocab_i
 {
     const int byte = vocab_byte_text(item->text, item->size);
     const int32_t type = v->has_types ? item->type : byte >= 0 ? BZ_TOKEN_BYTE : BZ_TOKEN_NORMAL;
-    *e = (vocab_entry){item->text, item->score, (uint16_t)item->size, (uint8_t)type, 0};
-    if (type == BZ_TOKEN_CONTROL || type == BZ_TOKEN_UNKNOWN || vocab_names_structure(e->text, e->size, type))
+    const uint64_t at = (uint64_t)((uintptr_t)item->text - (uintptr_t)v->facts.block);
+    *e = (vocab_entry){at, item->score, (uint16_t)item->size, (uint8_t)type, 0};
+    if (type == BZ_TOKEN_CONTROL || type == BZ_TOKEN_UNKNOWN || vocab_names_structure(item->text, e->size, type))
         e->flags |= VOCAB_STRUCTURE;
     else if (type == BZ_TOKEN_NORMAL)
-        e->flags |= VOCAB_PIECE | (vocab_has_bridge(e->text, e->size) ? VOCAB_BRIDGE : 0);
-    if (e->text[0] == '<' &&
-        vocab_is_named(vocab_end_names, sizeof vocab_end_names / sizeof *vocab_end_names, e->text, e->size))
+        e->flags |= VOCAB_PIECE | (vocab_has_bridge(item->text, e->size) ? VOCAB_BRIDGE : 0);
+    if (item->text[0] == '<' &&
+        vocab_is_named(vocab_end_names, sizeof vocab_end_names / sizeof *vocab_end_names, item->text, e->size))
         e->flags |= VOCAB_END;
     if (type == BZ_TOKEN_BYTE && byte >= 0)
         e->flags |= VOCAB_IS_BYTE;
@@ -220,7 +229,7 @@ static void vocab_read_items(void *ctx, size_t begin, size_t end, unsigned worke
                 continue;
             return;
         }
-        vocab_fill_entry(&v->entries[v->count + i], v, &b->items[i]);
+        vocab_fill_entry(&v->own_entries[v->count + i], v, &b->items[i]);
         v->hashes[i] = vocab_hash(b->items[i].text, b->items[i].size);
     }
 }
@@ -229,8 +238,9 @@ static void vocab_read_items(void *ctx, size_t begin, size_t end, unsigned worke
 static void vocab_note_bridges(bz_vocab *v, size_t id)
 {
     const vocab_entry *e = &v->entries[id];
+    const char *text = vocab_text(v, e);
     for (size_t i = 1; i + 3 <= e->size && !v->no_cut; i++) {
-        if (memcmp(e->text + i, vocab_space, 3))
+        if (memcmp(text + i, vocab_space, 3))
             continue;
         if (v->n_bridges == VOCAB_MAX_BRIDGES) {
             v->no_cut = 1;
@@ -243,14 +253,15 @@ static void vocab_note_bridges(bz_vocab *v, size_t id)
 static bezel_status vocab_add_mark(bz_vocab *v, size_t id, bezel_error *err)
 {
     const vocab_entry *e = &v->entries[id];
+    const char *from = vocab_text(v, e);
     char text[VOCAB_MAX_MARK];
     size_t n = 0;
     for (size_t i = 0; i < e->size && n <= sizeof text; i++) {
-        size_t add = e->text[i] == ' ' ? 3 : 1;
+        size_t add = from[i] == ' ' ? 3 : 1;
         if (n + add > sizeof text)
             return bz_fail(err, BEZEL_ERR_LIMIT, VOCAB_ORIGIN, "special entry %zu of the vocabulary has over %u bytes", id,
                            VOCAB_MAX_MARK);
-        memcpy(text + n, add == 3 ? vocab_space : e->text + i, add);
+        memcpy(text + n, add == 3 ? vocab_space : from + i, add);
         n += add;
     }
     if (!bz_mark_trie_add(&v->marks, v->world, text, n, (int32_t)id, e->flags & VOCAB_STRUCTURE))
@@ -258,28 +269,39 @@ static bezel_status vocab_add_mark(bz_vocab *v, size_t id, bezel_error *err)
     return BEZEL_OK;
 }
 
-/* Puts an entry into the hash and into what its kind asks for. */
-static bezel_status vocab_index(bz_vocab *v, size_t id, uint64_t hash, bezel_error *err)
+/* What an entry's kind asks for, beside its place in the hash. is_first: no lower id has its text. */
+static bezel_status vocab_note(bz_vocab *v, size_t id, int is_first, bezel_error *err)
 {
     const vocab_entry *e = &v->entries[id];
-    uint32_t tag;
-    const size_t at = vocab_slot(v, hash, e->text, e->size, &tag);
-    if (at == SIZE_MAX)
-        return bz_fail(err, BEZEL_ERR_LIMIT, VOCAB_ORIGIN,
-                       "over %u entries of the vocabulary have the same hash; the file is made to be slow", VOCAB_MAX_PROBES);
-    if ((e->flags & VOCAB_IS_BYTE) && v->bytes[vocab_byte_text(e->text, e->size)] < 0)
-        v->bytes[vocab_byte_text(e->text, e->size)] = (int32_t)id;
-    if (v->slots[at]) {
+    if (e->flags & VOCAB_IS_BYTE) {
+        const int byte = vocab_byte_text(vocab_text(v, e), e->size);
+        if (byte >= 0 && v->bytes[byte] < 0)
+            v->bytes[byte] = (int32_t)id;
+    }
+    if (!is_first) {
         if (!v->n_twice++)
             v->first_twice = id;
         return BEZEL_OK;
     }
-    v->slots[at] = tag | (uint32_t)(id + 1);
     if ((e->flags & VOCAB_PIECE) && e->size > v->max_piece)
         v->max_piece = e->size;
     if (e->flags & VOCAB_BRIDGE)
         vocab_note_bridges(v, id);
     return (e->flags & VOCAB_STRUCTURE) || e->type == BZ_TOKEN_USER_DEFINED ? vocab_add_mark(v, id, err) : BEZEL_OK;
+}
+
+static bezel_status vocab_index(bz_vocab *v, size_t id, uint64_t hash, bezel_error *err)
+{
+    const vocab_entry *e = &v->entries[id];
+    uint32_t tag;
+    const size_t at = vocab_slot(v, hash, vocab_text(v, e), e->size, &tag);
+    if (at == SIZE_MAX)
+        return bz_fail(err, BEZEL_ERR_LIMIT, VOCAB_ORIGIN,
+                       "over %u entries of the vocabulary have the same hash; the file is made to be slow", VOCAB_MAX_PROBES);
+    const int is_first = v->slots[at] == 0;
+    if (is_first)
+        v->own_slots[at] = tag | (uint32_t)(id + 1);
+    return vocab_note(v, id, is_first, err);
 }
 
 bezel_status bz_vocab_add(bz_vocab *v, const bz_vocab_item *items, size_t n, bz_thread_pool *pool, bezel_error *err)
@@ -308,10 +330,10 @@ static bezel_status vocab_special_ids(bz_vocab *v, bezel_error *err)
         if (ids[i] != -1 && (ids[i] < 0 || (uint64_t)ids[i] >= v->count))
             return bz_fail(err, BEZEL_ERR_RANGE, VOCAB_ORIGIN, "the %s id %lld is outside the vocabulary of %zu entries",
                            names[i], (long long)ids[i], v->count);
-    if (s->eos >= 0)
-        v->entries[s->eos].flags |= VOCAB_END;
-    if (s->eot >= 0)
-        v->entries[s->eot].flags |= VOCAB_END;
+    if (s->eos >= 0 && v->own_entries)
+        v->own_entries[s->eos].flags |= VOCAB_END;
+    if (s->eot >= 0 && v->own_entries)
+        v->own_entries[s->eot].flags |= VOCAB_END;
     v->bos = s->bos >= 0 ? (int32_t)s->bos : bz_vocab_find(v, "<bos>", 5);
     for (int b = 0; b < 256; b++)
         if (v->bytes[b] < 0)
@@ -334,15 +356,13 @@ bezel_status bz_vocab_finish(bz_vocab *v, bz_log *log, bezel_error *err)
     return st;
 }
 
-bezel_status bz_vocab_begin(bz_vocab **out, const bezel_world *w, const bz_vocab_facts *facts, bezel_error *err)
+/* A vocabulary without tables. */
+static bezel_status vocab_new(bz_vocab **out, const bezel_world *w, const bz_vocab_facts *facts, bezel_error *err)
 {
-    size_t slots = 8;
     *out = NULL;
     if (!facts->n_tokens || facts->n_tokens > VOCAB_MAX_TOKENS)
         return bz_fail(err, BEZEL_ERR_RANGE, VOCAB_ORIGIN, "the vocabulary has %zu entries, expected 1 to %u",
                        facts->n_tokens, VOCAB_MAX_TOKENS);
-    while (slots < facts->n_tokens * 2)
-        slots *= 2;
     bz_vocab *v = bz_zalloc(w, sizeof *v);
     if (!v)
         return bz_fail_memory(err, VOCAB_ORIGIN, "the vocabulary", sizeof *v);
@@ -351,16 +371,27 @@ bezel_status bz_vocab_begin(bz_vocab **out, const bezel_world *w, const bz_vocab
     v->has_types = facts->has_types != 0;
     memset(v->bytes, 0xFF, sizeof v->bytes);
     bz_mark_trie_init(&v->marks);
-    v->slot_mask = slots - 1;
-    v->entries = bz_alloc(w, facts->n_tokens * sizeof *v->entries); /* pages are touched as entries come */
+    *out = v;
+    return BEZEL_OK;
+}
+
+bezel_status bz_vocab_begin(bz_vocab **out, const bezel_world *w, const bz_vocab_facts *facts, bezel_error *err)
+{
+    bz_vocab_tables sizes;
+    const bezel_status st = vocab_new(out, w, facts, err);
+    if (st)
+        return st;
+    bz_vocab *v = *out;
+    bz_vocab_measure(&sizes, facts->n_tokens);
+    v->slot_mask = sizes.slots_size / sizeof *v->slots - 1;
+    v->entries = v->own_entries = bz_alloc(w, sizes.entries_size); /* pages are touched as entries come */
     v->hashes = bz_alloc(w, BZ_VOCAB_BATCH * sizeof *v->hashes);
-    v->slots = bz_zalloc_array(w, slots, sizeof *v->slots);
+    v->slots = v->own_slots = bz_zalloc(w, sizes.slots_size);
     if (!v->entries || !v->slots || !v->hashes) {
         bz_vocab_free(v);
-        return bz_fail_memory(err, VOCAB_ORIGIN, "the vocabulary",
-                              facts->n_tokens * sizeof *v->entries + slots * sizeof *v->slots);
+        *out = NULL;
+        return bz_fail_memory(err, VOCAB_ORIGIN, "the vocabulary", sizes.entries_size + sizes.slots_size);
     }
-    *out = v;
     return BEZEL_OK;
 }
 
@@ -371,9 +402,76 @@ void bz_vocab_free(bz_vocab *v)
     const bezel_world *w = v->world;
     bz_mark_trie_free(&v->marks, w);
     bz_free(w, v->hashes);
-    bz_free(w, v->slots);
-    bz_free(w, v->entries);
+    bz_free(w, v->own_slots);
+    bz_free(w, v->own_entries);
     bz_free(w, v);
+}
+
+/* --- Tables -------------------------------------------------------------------------------- */
+
+void bz_vocab_measure(bz_vocab_tables *out, size_t n_tokens)
+{
+    size_t slots = 8;
+    while (slots < n_tokens * 2)
+        slots *= 2;
+    *out = (bz_vocab_tables){NULL, NULL, slots * sizeof(uint32_t), n_tokens * sizeof(vocab_entry)};
+}
+
+void bz_vocab_tables_of(bz_vocab_tables *out, const bz_vocab *v)
+{
+    bz_vocab_measure(out, v->count);
+    out->slots = v->slots;
+    out->entries = v->entries;
+}
+
+/* first [(n_tokens + 31) / 32]: bits of the ids that the hash leads to. */
+static bezel_status vocab_take_tables(bz_vocab *v, uint32_t *first, bezel_error *err)
+{
+    const size_t n = v->facts.n_tokens;
+    for (size_t i = 0; i <= v->slot_mask; i++) {
+        const uint32_t id = v->slots[i] & VOCAB_ID_MASK; /* + 1 */
+        if (id > n || (id == 0 && v->slots[i] != 0))
+            return bz_fail(err, BEZEL_ERR_FORMAT, VOCAB_ORIGIN, "slot %zu of the tables is wrong", i);
+        if (id > 0)
+            first[(id - 1) / 32] |= 1u << ((id - 1) % 32);
+    }
+    for (size_t i = 0; i < n; i++, v->count++) {
+        const vocab_entry *e = &v->entries[i];
+        if (!e->size || e->size > BZ_VOCAB_MAX_TEXT || e->at > v->facts.block_size || e->size > v->facts.block_size - e->at ||
+            e->type < BZ_TOKEN_NORMAL || e->type > BZ_TOKEN_BYTE || !isfinite(e->score))
+            return bz_fail(err, BEZEL_ERR_FORMAT, VOCAB_ORIGIN, "entry %zu of the tables is wrong", i);
+        const int is_first = (first[i / 32] >> (i % 32) & 1) != 0;
+        if (is_first && e->type == BZ_TOKEN_NORMAL && !(e->flags & ~VOCAB_PIECE)) { /* nearly all */
+            v->max_piece = e->size > v->max_piece ? e->size : v->max_piece;
+            continue;
+        }
+        const bezel_status st = vocab_note(v, i, is_first, err);
+        if (st)
+            return st;
+    }
+    return BEZEL_OK;
+}
+
+bezel_status bz_vocab_from_tables(bz_vocab **out, const bezel_world *w, const bz_vocab_facts *facts,
+                                  const bz_vocab_tables *tables, bz_log *log, bezel_error *err)
+{
+    bezel_status st = vocab_new(out, w, facts, err);
+    if (st)
+        return st;
+    bz_vocab *v = *out;
+    uint32_t *first = bz_zalloc_array(w, facts->n_tokens / 32 + 1, sizeof *first);
+    v->entries = tables->entries;
+    v->slots = tables->slots;
+    v->slot_mask = tables->slots_size / sizeof *v->slots - 1;
+    st = first ? vocab_take_tables(v, first, err) : bz_fail_memory(err, VOCAB_ORIGIN, "the vocabulary", facts->n_tokens / 8);
+    bz_free(w, first);
+    if (!st)
+        st = bz_vocab_finish(v, log, err);
+    if (st) {
+        bz_vocab_free(v);
+        *out = NULL;
+    }
+    return st;
 }
 
 /* --- Looking up ---------------------------------------------------------------------------- */
@@ -393,7 +491,7 @@ const char *bz_vocab_text(const bz_vocab *v, int32_t id, size_t *out_size)
     const vocab_entry *e = vocab_at(v, id);
     if (out_size)
         *out_size = e ? e->size : 0;
-    return e ? e->text : NULL;
+    return e ? vocab_text(v, e) : NULL;
 }
 
 int32_t bz_vocab_type(const bz_vocab *v, int32_t id)
@@ -427,7 +525,7 @@ int bz_vocab_is_byte(const bz_vocab *v, int32_t id, uint8_t *out)
     const vocab_entry *e = vocab_at(v, id);
     if (!e || !(e->flags & VOCAB_IS_BYTE))
         return 0;
-    *out = (uint8_t)vocab_byte_text(e->text, e->size);
+    *out = (uint8_t)vocab_byte_text(vocab_text(v, e), e->size);
     return 1;
 }
 
@@ -478,7 +576,7 @@ int bz_vocab_may_cut(const bz_vocab *v, const char *text, size_t size, size_t cu
     for (size_t i = 0; i < v->n_bridges; i++) {
         const vocab_bridge *b = &v->bridges[i];
         const vocab_entry *e = &v->entries[b->id];
-        if (cut >= b->offset && e->size <= size - (cut - b->offset) && !memcmp(text + cut - b->offset, e->text, e->size))
+        if (cut >= b->offset && e->size <= size - (cut - b->offset) && !memcmp(text + cut - b->offset, vocab_text(v, e), e->size))
             return 0;
     }
     return 1;

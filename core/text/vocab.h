@@ -28,6 +28,8 @@ typedef struct bz_vocab_facts {
     int has_types;   /* 0: entries have none; then all are normal, and <0xXX> a byte */
     int64_t bos, eos, unk, pad, eot; /* ids, -1 when the file names none */
     int add_bos, add_space_prefix;   /* -1 when the file says nothing (then 1 and 1, SentencePiece's defaults) */
+    const char *block;  /* that all texts lie in, borrowed; NULL = anywhere: then the tables are of no use to others */
+    size_t block_size;
 } bz_vocab_facts;
 
 typedef struct bz_vocab_item {
@@ -52,6 +54,21 @@ bezel_status bz_vocab_begin(bz_vocab **out, const bezel_world *w, const bz_vocab
 bezel_status bz_vocab_add(bz_vocab *v, const bz_vocab_item *items, size_t n, bz_thread_pool *pool, bezel_error *err);
 bezel_status bz_vocab_finish(bz_vocab *v, bz_log *log, bezel_error *err);
 void bz_vocab_free(bz_vocab *v);
+
+/* What building computes, as bytes: the same for the same facts and texts, wherever the block lies. */
+typedef struct bz_vocab_tables {
+    const void *slots, *entries; /* aligned to 8 */
+    size_t slots_size, entries_size;
+} bz_vocab_tables;
+
+/* The sizes alone. */
+void bz_vocab_measure(bz_vocab_tables *out, size_t n_tokens);
+void bz_vocab_tables_of(bz_vocab_tables *out, const bz_vocab *v); /* of a finished one whose facts have a block */
+/* A whole vocabulary over tables that were made of these facts; they are borrowed, and facts->block must be there. Every
+ * place and id in them is checked against its range, so tables of something else give wrong tokens at worst.
+ *   Errors   FORMAT when a place or id is outside; as bz_vocab_finish; MEMORY */
+bezel_status bz_vocab_from_tables(bz_vocab **out, const bezel_world *w, const bz_vocab_facts *facts,
+                                  const bz_vocab_tables *tables, bz_log *log, bezel_error *err);
 
 size_t bz_vocab_size(const bz_vocab *v);
 const char *bz_vocab_text(const bz_vocab *v, int32_t id, size_t *out_size); /* NULL for an id outside */

@@ -555,6 +555,7 @@ test("info and doctor", function()
   local out, status = run { "doctor", "--model", P, "--store", path "doctor.db" }
   eq(status, 0)
   match(out, "ok  model")
+  match(out, "ok  side files [1-9]%d* %.vocab .*, 0 half%-written in ") -- the tests before this one loaded models
   out, status = run { "doctor" }
   eq(status, 1)
   match(out, "!!  model")

@@ -113,11 +113,10 @@ static void open_table(uint32_t isa, uint32_t threads, uint32_t dtype, int kind,
         t.weight[i] = (double)t.norm[i];
     }
     t.model.weights.output_norm = t.norm;
-    char path[300], temp[300];
+    char path[300];
     snprintf(path, sizeof path, "%s/a.head", t.folder.path);
-    snprintf(temp, sizeof temp, "%s/a.new", t.folder.path);
     const bz_head_plan plan = {.world = &t.engine->world, .kernel = t.engine->kernel, .matrix = &t.model.weights.output,
-                               .weight = t.weight, .path = path, .temp = temp};
+                               .weight = t.weight, .path = path};
     ck_assert_msg(bz_head_file_make(&plan, &err) == BEZEL_OK, "%s", err.text);
     ck_assert_msg(bz_head_file_open(&t.file, &plan, &err) == BEZEL_OK, "%s", err.text);
     ck_assert_msg(bz_decoder_new(&t.decoder, &t.model, 4, use_q8, &err) == BEZEL_OK, "%s", err.text);

@@ -287,7 +287,7 @@ START_TEST(a_changed_byte_anywhere_is_found_and_the_file_made_again)
         temp_folder_write(path, bytes, size);
         bytes[at] ^= 4;
         ck_assert_msg(!is_found(&t, PREFIX, 5, 0), "byte %zu", at);
-        ck_assert_int_eq(temp_folder_count(&folder, ".prefix"), temp_folder_count(&folder, ".used"));
+        ck_assert_int_eq(temp_folder_count(&folder, ".prefix"), temp_folder_count(&folder, ".prefix.used"));
     }
     const size_t sizes[] = {0, 1, 4095, size - 1, size + 1};
     for (size_t i = 0; i < 5; ++i) {
@@ -497,7 +497,7 @@ START_TEST(the_least_recently_used_go_when_the_limit_is_reached)
         if (seed == 2)
             set_age("*.prefix*", 7200);
     }
-    ck_assert_int_eq(temp_folder_count(&folder, ".prefix") - temp_folder_count(&folder, ".used"), 3);
+    ck_assert_int_eq(temp_folder_count(&folder, ".prefix") - temp_folder_count(&folder, ".prefix.used"), 3);
     open_model(&t, NULL);
     ck_assert_int_eq(is_found(&t, PREFIX, 1, 0), 1);
     ck_assert_int_eq(is_found(&t, PREFIX, 4, 0), 1);

@@ -55,7 +55,7 @@ bezel_status small_vocab_make(bz_vocab **out, const bezel_world *w, bz_log *log,
     enum { BATCH = 1000 };
     bz_vocab_item items[BATCH];
     const bz_vocab_facts facts = {source->n_tokens, source->types != NULL, source->bos, source->eos, source->unk,
-                                  source->pad, source->eot, source->add_bos, source->add_space_prefix};
+                                  source->pad, source->eot, source->add_bos, source->add_space_prefix, NULL, 0};
     bezel_status st = bz_vocab_begin(out, w, &facts, err);
     for (size_t i = 0; i < source->n_tokens && st == BEZEL_OK; i += BATCH) {
         size_t n = 0;
