@@ -253,6 +253,7 @@ static bezel_status os_file_map(void *ud, bezel_file *file, uint64_t size, const
     address = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, os_fd(file), 0);
     if (address == MAP_FAILED)
         return os_failed(saved);
+    bz_os_huge_pages(address, (size_t)size); /* where the file system keeps them: weights are read once a token */
     *out = address;
     return BEZEL_OK;
 }

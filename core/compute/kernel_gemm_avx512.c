@@ -112,16 +112,30 @@ GEMM512_INLINE void gemm512_pass(gemm512_place *at, size_t positions)
     at->ahead_lines = 0;
 }
 
+/* Positions of the next tile. Fewer than four would wait for their own sums, so a rest of one to four takes some of a twelve. */
+GEMM512_INLINE size_t gemm512_cut(size_t T)
+{
+    if (T < 12)
+        return T > 8 ? (T + 1) / 2 : T;
+    return T % 12 == 0 || T % 12 > 4 ? 12 : 8;
+}
+
 GEMM512_INLINE void gemm512_positions(const bz_panel *panel, gemm512_place at, size_t T, const gemm512_kind kind)
 {
-    for (; T >= 12; T -= 12, gemm512_pass(&at, 12))
-        gemm512_tile(panel, &at, 12, kind);
-    for (; T >= 6; T -= 6, gemm512_pass(&at, 6))
-        gemm512_tile(panel, &at, 6, kind);
-    for (; T >= 3; T -= 3, gemm512_pass(&at, 3))
-        gemm512_tile(panel, &at, 3, kind);
-    for (; T >= 1; T--, gemm512_pass(&at, 1))
-        gemm512_tile(panel, &at, 1, kind);
+    for (size_t n; T > 0; T -= n, gemm512_pass(&at, n)) {
+        n = gemm512_cut(T);
+        switch (n) {
+        case 12: gemm512_tile(panel, &at, 12, kind); break;
+        case 8: gemm512_tile(panel, &at, 8, kind); break;
+        case 7: gemm512_tile(panel, &at, 7, kind); break;
+        case 6: gemm512_tile(panel, &at, 6, kind); break;
+        case 5: gemm512_tile(panel, &at, 5, kind); break;
+        case 4: gemm512_tile(panel, &at, 4, kind); break;
+        case 3: gemm512_tile(panel, &at, 3, kind); break;
+        case 2: gemm512_tile(panel, &at, 2, kind); break;
+        default: gemm512_tile(panel, &at, 1, kind); break;
+        }
+    }
 }
 
 /* ---- AMX tiles -------------------------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  * Unpacking goes to a buffer in the first cache level and not straight into the product: it keeps one product kernel for all
  * types, a prompt unpacks each row once for all its positions, and decoding waits for memory anyway. */
 #include "compute/kernel_avx2.h"
+#include "compute/kernel_unpack_avx2.h"
 #include "compute/quant.h"
 
 #include <immintrin.h>
@@ -62,25 +63,6 @@ static void unpack_scales(float *d, float *m, const uint8_t *p, size_t size, siz
         m[g] = -_cvtsh_ss(unpack_u16(p + g * size + 2));
 }
 
-/* 16 bytes of nibbles to 32 bytes: the low ones in the lower half. */
-static __m256i unpack_nibbles(const uint8_t *p)
-{
-    const __m128i x = unpack_load16(p);
-    const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(x), _mm_srli_epi16(x, 4), 1);
-    return _mm256_and_si256(both, _mm256_set1_epi8(15));
-}
-
-/* Byte i is 0xff where bit i of the four bytes at p is set, else 0. */
-static __m256i unpack_bits(const uint8_t *p)
-{
-    const __m256i spread = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
-    const __m256i others = _mm256_set1_epi64x(0x7fbfdfeff7fbfdfe); /* all but the bit of the byte's place */
-    uint32_t bits;
-    memcpy(&bits, p, sizeof bits);
-    const __m256i v = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), spread);
-    return _mm256_cmpeq_epi8(_mm256_or_si256(v, others), _mm256_set1_epi8(-1));
-}
-
 static void unpack_q8_0(int8_t *w, const uint8_t *p, size_t n)
 {
     for (size_t g = 0; g < n; g++, p += 34, w += 32) {
@@ -94,7 +76,7 @@ static void unpack_q4(int8_t *w, const uint8_t *p, size_t n, size_t size, int of
     const __m256i middle = _mm256_set1_epi8((char)offset);
     for (size_t g = 0; g < n; g++, p += size, w += 32) {
         UNPACK_PREFETCH(p);
-        unpack_store(w, _mm256_sub_epi8(unpack_nibbles(p + size - 16), middle));
+        unpack_store(w, _mm256_sub_epi8(bz_avx2_nibbles(p + size - 16), middle));
     }
 }
 
@@ -104,9 +86,9 @@ static void unpack_q5(int8_t *w, const uint8_t *p, size_t n, size_t size, int cl
     const __m256i if_clear = _mm256_set1_epi8((char)clear), if_set = _mm256_set1_epi8((char)set);
     for (size_t g = 0; g < n; g++, p += size, w += 32) {
         UNPACK_PREFETCH(p);
-        const __m256i bits = unpack_bits(p + size - 20);
+        const __m256i bits = bz_avx2_bits(p + size - 20);
         const __m256i high = _mm256_blendv_epi8(if_clear, if_set, bits);
-        unpack_store(w, _mm256_or_si256(unpack_nibbles(p + size - 16), high));
+        unpack_store(w, _mm256_or_si256(bz_avx2_nibbles(p + size - 16), high));
     }
 }
 
@@ -115,7 +97,7 @@ static void unpack_iq4_nl(int8_t *w, const uint8_t *p, size_t n)
     const __m256i table = _mm256_broadcastsi128_si256(unpack_load16((const uint8_t *)bz_quant_iq4_values));
     for (size_t g = 0; g < n; g++, p += 18, w += 32) {
         UNPACK_PREFETCH(p);
-        unpack_store(w, _mm256_shuffle_epi8(table, unpack_nibbles(p + 2)));
+        unpack_store(w, _mm256_shuffle_epi8(table, bz_avx2_nibbles(p + 2)));
     }
 }
 
