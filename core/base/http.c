@@ -26,6 +26,7 @@
 #define STALL_SECONDS 60L /* without a time limit: this long without a byte ends a request */
 #define HEADERS_LIMIT (256u * 1024u)
 #define URL_LIMIT 16384u
+#define POLL_MS 1000 /* a blocking request wakes up at least so often */
 
 struct bezel_http_response {
     const bezel_world *world;
@@ -51,6 +52,20 @@ typedef struct http_call {
     char denied[64];   /* which */
     char text[CURL_ERROR_SIZE];
 } http_call;
+
+struct bezel_http_transfer {
+    const bezel_world *world;
+    http_call call;
+    bezel_http_options options; /* what it points to are copies */
+    char **headers;             /* [options.n_headers] */
+    char *method;
+    void *body;
+    char *first_url;
+    CURLM *multi;
+    struct curl_slist *list; /* header lines of this hop */
+    uint32_t hop;
+    int is_adding; /* a hop is under way: its handle is with multi */
+};
 
 void bezel_http_options_init(bezel_http_options *out)
 {
@@ -399,32 +414,61 @@ static bezel_status http_failed(const http_call *call, CURLcode rc, bezel_error 
     }
 }
 
-/* Sends the request of this hop and reads its answer. */
-static bezel_status http_hop(http_call *call, bezel_error *err)
+/* Takes the handle of this hop, if it is under way, back from multi. */
+static void http_hop_end(bezel_http_transfer *t)
 {
+    if (t->is_adding)
+        curl_multi_remove_handle(t->multi, t->call.curl);
+    t->is_adding = 0;
+    if (t->call.curl) {
+        curl_easy_setopt(t->call.curl, CURLOPT_HTTPHEADER, NULL);
+    }
+    curl_slist_free_all(t->list);
+    t->list = NULL;
+}
+
+/* Sends the request of this hop; http_hop_poll reads its answer. */
+static bezel_status http_hop_begin(bezel_http_transfer *t, bezel_error *err)
+{
+    http_call *call = &t->call;
     int list_ok;
-    bezel_status st = BEZEL_OK;
     long left = http_time_left(call);
     if (left < 0)
         return http_late(call, err);
+    call->url = call->response->url;
     call->received = call->skip = 0;
     call->is_denied = 0;
     call->text[0] = 0;
     bz_strbuf_reset(&call->response->headers);
     bz_strbuf_reset(&call->response->body);
-    struct curl_slist *headers = http_header_list(call, &list_ok);
+    t->list = http_header_list(call, &list_ok);
     if (!list_ok)
         return bz_fail_memory(err, ORIGIN, "headers", 0);
     CURLcode rc = http_set_rules(call, left);
     if (rc == CURLE_OK)
-        rc = http_set_request(call, headers);
-    if (rc == CURLE_OK)
-        rc = curl_easy_perform(call->curl);
+        rc = http_set_request(call, t->list);
+    if (rc == CURLE_OK && curl_multi_add_handle(t->multi, call->curl) != CURLM_OK)
+        rc = CURLE_OUT_OF_MEMORY;
+    t->is_adding = rc == CURLE_OK;
     if (rc != CURLE_OK)
-        st = http_failed(call, rc, err);
-    curl_easy_setopt(call->curl, CURLOPT_HTTPHEADER, NULL);
-    curl_slist_free_all(headers);
-    return st;
+        http_hop_end(t);
+    return rc == CURLE_OK ? BEZEL_OK : http_failed(call, rc, err);
+}
+
+/* BEZEL_OK once the answer of this hop is there, BEZEL_TOOL_PENDING, or why it failed. */
+static bezel_status http_hop_poll(bezel_http_transfer *t, bezel_error *err)
+{
+    int n_running = 0, n_messages;
+    CURLcode rc = CURLE_OK;
+    if (curl_multi_perform(t->multi, &n_running) != CURLM_OK)
+        rc = CURLE_OUT_OF_MEMORY;
+    else if (n_running)
+        return BEZEL_TOOL_PENDING;
+    for (CURLMsg *m; (m = curl_multi_info_read(t->multi, &n_messages)) != NULL;)
+        if (m->msg == CURLMSG_DONE)
+            rc = m->data.result;
+    http_hop_end(t);
+    return rc == CURLE_OK ? BEZEL_OK : http_failed(&t->call, rc, err);
 }
 
 /* --- Redirects ---------------------------------------------------------------------------- */
@@ -490,48 +534,113 @@ static void http_split_headers(bz_strbuf *headers)
             headers->data[i] = 0;
 }
 
-/* Hop after hop until an answer is no redirect; its address stays in response->url. */
-static bezel_status http_perform(http_call *call, const char *url, bezel_error *err)
+/* After a hop: BEZEL_OK when its answer is the answer, BEZEL_TOOL_PENDING when the next hop has begun, or an error. */
+static bezel_status http_next(bezel_http_transfer *t, bezel_error *err)
 {
+    http_call *call = &t->call;
     bezel_http_response *response = call->response;
+    char *next = NULL;
+    bezel_status st;
+    if (!http_is_redirect(call)) {
+        response->status = (int32_t)http_code(call);
+        http_split_headers(&response->headers);
+        return BEZEL_OK;
+    }
+    if (t->hop++ >= t->options.max_redirects)
+        st = bz_fail(err, BEZEL_ERR_LIMIT, ORIGIN, "%s redirects more than %u times", t->first_url, t->options.max_redirects);
+    else
+        st = http_redirect(&next, call, err);
+    if (st != BEZEL_OK)
+        return st;
+    bz_free(response->world, response->url);
+    response->url = next;
+    st = http_hop_begin(t, err);
+    return st == BEZEL_OK ? BEZEL_TOOL_PENDING : st;
+}
+
+/* --- Transfers ---------------------------------------------------------------------------- */
+
+/* Copies what the options point to, for as long as the transfer lives. */
+static bezel_status http_copy_options(bezel_http_transfer *t, const bezel_world *w, bezel_error *err)
+{
+    bezel_http_options *o = &t->options;
+    int ok = 1;
+    t->headers = bz_zalloc_array(w, (size_t)o->n_headers + 1, sizeof *t->headers);
+    for (uint32_t i = 0; t->headers && i < o->n_headers; i++)
+        ok &= (t->headers[i] = bz_text_dup(w, o->headers[i], SIZE_MAX)) != NULL;
+    if (o->method)
+        ok &= (t->method = bz_text_dup(w, o->method, SIZE_MAX)) != NULL;
+    if (o->body)
+        ok &= (t->body = bz_alloc(w, o->body_size + 1)) != NULL;
+    if (!t->headers || !ok)
+        return bz_fail_memory(err, ORIGIN, "request", o->body_size);
+    if (o->body)
+        memcpy(t->body, o->body, o->body_size);
+    o->headers = (const char *const *)t->headers;
+    o->method = t->method;
+    o->body = t->body;
+    return BEZEL_OK;
+}
+
+static bezel_status http_begin(bezel_http_transfer *t, const bezel_world *w, const char *url, bezel_error *err)
+{
     CURLU *parsed = NULL;
-    bezel_status st = http_check_url(&parsed, url, err);
+    bezel_http_response *response = bz_zalloc(w, sizeof *response);
+    if (!response)
+        return bz_fail_memory(err, ORIGIN, "response", sizeof *response);
+    t->call.response = response;
+    response->world = w;
+    bz_strbuf_init(&response->body, w, t->options.max_size < SIZE_MAX - 1 ? (size_t)t->options.max_size + 1 : 0);
+    bz_strbuf_init(&response->headers, w, HEADERS_LIMIT);
+    bezel_status st = http_copy_options(t, w, err);
+    if (st == BEZEL_OK)
+        st = http_check_url(&parsed, url, err);
     curl_url_cleanup(parsed);
     if (st != BEZEL_OK)
         return st;
-    response->url = bz_text_dup(response->world, url, SIZE_MAX);
-    call->curl = response->url ? curl_easy_init() : NULL;
-    if (!call->curl)
+    t->call.options = &t->options;
+    t->call.body = t->options.body;
+    t->call.method = t->options.method;
+    t->call.send_headers = 1;
+    t->call.end_ns = t->options.timeout_ms ? w->monotonic_ns(w->ud) + t->options.timeout_ms * 1000000 : INT64_MAX;
+    response->url = bz_text_dup(w, url, SIZE_MAX);
+    t->first_url = bz_text_dup(w, url, SIZE_MAX);
+    t->multi = curl_multi_init();
+    t->call.curl = curl_easy_init();
+    if (!response->url || !t->first_url || !t->multi || !t->call.curl)
         return bz_fail_memory(err, ORIGIN, "request", 0);
-    for (uint32_t hop = 0;; hop++) {
-        char *next = NULL;
-        call->url = response->url;
-        st = http_hop(call, err);
-        if (st != BEZEL_OK || !http_is_redirect(call))
-            break;
-        if (hop >= call->options->max_redirects)
-            st = bz_fail(err, BEZEL_ERR_LIMIT, ORIGIN, "%s redirects more than %u times", url, call->options->max_redirects);
-        else
-            st = http_redirect(&next, call, err);
-        if (st != BEZEL_OK)
-            break;
-        bz_free(response->world, response->url);
-        response->url = next;
-    }
-    if (st == BEZEL_OK)
-        response->status = (int32_t)http_code(call);
-    curl_easy_cleanup(call->curl);
-    http_split_headers(&response->headers);
-    return st;
+    return http_hop_begin(t, err);
 }
 
-bezel_status bezel_http_request(bezel_http_response **out, bezel_engine *engine, const char *url,
-                                const bezel_http_options *options, bezel_error *err)
+void bezel_http_drop(bezel_http_transfer *transfer)
 {
+    if (!transfer)
+        return;
+    const bezel_world *w = transfer->world;
+    int saved = errno, pipe = bz_os_pipe_block();
+    http_hop_end(transfer);
+    curl_easy_cleanup(transfer->call.curl);
+    curl_multi_cleanup(transfer->multi);
+    bz_os_pipe_restore(pipe);
+    errno = saved;
+    bezel_http_response_free(transfer->call.response);
+    for (uint32_t i = 0; transfer->headers && i < transfer->options.n_headers; i++)
+        bz_free(w, transfer->headers[i]);
+    bz_free(w, transfer->headers);
+    bz_free(w, transfer->method);
+    bz_free(w, transfer->body);
+    bz_free(w, transfer->first_url);
+    bz_free(w, transfer);
+}
+
+bezel_status bezel_http_start(bezel_http_transfer **out, bezel_engine *engine, const char *url,
+                              const bezel_http_options *options, bezel_error *err)
+{
+    if (out)
+        *out = NULL;
     if (!out || !engine || !url)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "out, engine and url are required");
     bezel_http_options o;
-    *out = NULL;
     bezel_http_options_init(&o);
     bezel_status st = bz_options_read(&o, sizeof o, options, ORIGIN, err);
     if (st == BEZEL_OK)
@@ -539,24 +648,54 @@ bezel_status bezel_http_request(bezel_http_response **out, bezel_engine *engine,
     if (st != BEZEL_OK)
         return st;
     const bezel_world *w = bezel_engine_world(engine);
-    bezel_http_response *response = bz_zalloc(w, sizeof *response);
-    if (!response)
-        return bz_fail_memory(err, ORIGIN, "response", sizeof *response);
-    response->world = w;
-    bz_strbuf_init(&response->body, w, o.max_size < SIZE_MAX - 1 ? (size_t)o.max_size + 1 : 0);
-    bz_strbuf_init(&response->headers, w, HEADERS_LIMIT);
-    http_call call = {.options = &o, .response = response, .body = o.body, .method = o.method, .send_headers = 1};
-    call.end_ns = o.timeout_ms ? w->monotonic_ns(w->ud) + o.timeout_ms * 1000000 : INT64_MAX;
+    bezel_http_transfer *t = bz_zalloc(w, sizeof *t);
+    if (!t)
+        return bz_fail_memory(err, ORIGIN, "request", sizeof *t);
+    t->world = w;
+    t->options = o;
+    st = http_begin(t, w, url, err);
+    if (st == BEZEL_OK)
+        *out = t;
+    else
+        bezel_http_drop(t);
+    return st;
+}
+
+bezel_status bezel_http_poll(bezel_http_response **out, bezel_http_transfer *transfer, bezel_error *err)
+{
+    if (out)
+        *out = NULL;
+    if (!out || !transfer || !transfer->call.response || !transfer->is_adding)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "bezel_http_poll needs out and a transfer that is not over");
     int saved = errno, pipe = bz_os_pipe_block(); /* with NOSIGNAL libcurl leaves SIGPIPE to its caller */
-    st = http_perform(&call, url, err);
+    bezel_status st = http_hop_poll(transfer, err);
+    if (st == BEZEL_OK)
+        st = http_next(transfer, err);
     bz_os_pipe_restore(pipe);
     errno = saved;
-    if (st != BEZEL_OK) {
-        bezel_http_response_free(response);
-        return st;
+    if (st == BEZEL_OK) {
+        *out = transfer->call.response;
+        transfer->call.response = NULL;
     }
-    *out = response;
-    return BEZEL_OK;
+    return st;
+}
+
+bezel_status bezel_http_request(bezel_http_response **out, bezel_engine *engine, const char *url,
+                                const bezel_http_options *options, bezel_error *err)
+{
+    bezel_http_transfer *t = NULL;
+    if (out)
+        *out = NULL;
+    if (!out)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "out, engine and url are required");
+    bezel_status st = bezel_http_start(&t, engine, url, options, err);
+    if (st == BEZEL_OK)
+        st = BEZEL_TOOL_PENDING;
+    while (st == BEZEL_TOOL_PENDING && (st = bezel_http_poll(out, t, err)) == BEZEL_TOOL_PENDING)
+        if (curl_multi_poll(t->multi, NULL, 0, POLL_MS, NULL) != CURLM_OK)
+            st = bz_fail_memory(err, ORIGIN, "request", 0);
+    bezel_http_drop(t);
+    return st;
 }
 
 /* --- Reading ------------------------------------------------------------------------------ */

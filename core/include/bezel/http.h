@@ -88,6 +88,36 @@ typedef struct bezel_http_response bezel_http_response;
 BEZEL_API bezel_status bezel_http_request(bezel_http_response **out, bezel_engine *engine, const char *url,
                                           const bezel_http_options *options, bezel_error *err);
 
+/* A request under way, for hosts that do not want to wait for it.
+ *
+ *     bezel_http_start(&transfer, engine, url, &options, &err);
+ *     while ((st = bezel_http_poll(&response, transfer, &err)) == BEZEL_TOOL_PENDING) do_something_else();
+ *     bezel_http_drop(transfer);
+ *
+ *   Thread   confined */
+typedef struct bezel_http_transfer bezel_http_transfer;
+
+/* Begins a request as bezel_http_request makes it, but does not wait. on_body is called by bezel_http_poll.
+ *   Owns     *out is the caller's, end it with bezel_http_drop before the engine; url and options are copied
+ *   Thread   any
+ *   Errors   those of bezel_http_request that are known before a byte is sent; *out is NULL
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_http_start(bezel_http_transfer **out, bezel_engine *engine, const char *url,
+                                        const bezel_http_options *options, bezel_error *err);
+
+/* Sends and reads what can be without waiting: BEZEL_OK with the answer, or BEZEL_TOOL_PENDING. After an answer or an
+ * error the transfer is over.
+ *   Owns     *out is the caller's, free with bezel_http_response_free; NULL while it is pending
+ *   Thread   that of the transfer
+ *   Errors   those of bezel_http_request; ARGUMENT for a transfer that is over
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_http_poll(bezel_http_response **out, bezel_http_transfer *transfer, bezel_error *err);
+
+/* Ends a transfer at any time; NULL is fine. May wait for a name lookup that has begun.
+ *   Thread   that of the transfer
+ *   Since    0.1 */
+BEZEL_API void bezel_http_drop(bezel_http_transfer *transfer);
+
 /* Frees an answer; NULL is fine.
  *   Thread   any, when no other uses it
  *   Since    0.1 */
