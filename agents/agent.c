@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The agent as the host sees it: options, life, turns. What a turn does is in agent_loop.c. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent_impl.h"
@@ -93,7 +94,9 @@ static bezel_status agent_fill(bezel_agent *a, const bz_turn_source *source, bez
     const bezel_agent_options *o = &a->options;
     bezel_status st = agent_profiles(a, err);
     if (st == BEZEL_OK)
-        st = agent_text(&a->system, a, o->system, err);
+        st = bz_agent_roles_make(a, o, err);
+    if (st == BEZEL_OK)
+        st = bz_agent_permits_make(a, o, err);
     if (st == BEZEL_OK)
         st = agent_text(&a->context, a, o->context, err);
     if (st == BEZEL_OK)
@@ -133,6 +136,9 @@ static bezel_status agent_fill(bezel_agent *a, const bz_turn_source *source, bez
     }
     a->options.system = a->options.context = a->options.conversation = a->options.user = a->options.tool_choice = NULL;
     a->options.journal = NULL;
+    a->options.tools = NULL;
+    a->options.permits = NULL;
+    a->options.handoffs = NULL;
     a->options.generate.stops = NULL; /* the copies are in a->stops */
     return st;
 }
@@ -162,6 +168,7 @@ bezel_status bz_agent_new_with(bezel_agent **out, bezel_model *model, const beze
     atomic_init(&a->cancelled, 0);
     bz_arena_init(&a->arena, w, 0);
     bz_strbuf_init(&a->answer, w, 0);
+    bz_strbuf_init(&a->offer_detail, w, 0);
     st = agent_fill(a, source, err);
     if (st != BEZEL_OK) {
         bezel_agent_free(a);
@@ -213,13 +220,16 @@ void bezel_agent_free(bezel_agent *agent)
         bz_free(w, agent->stops[i]);
     bz_free(w, agent->stops);
     bz_free(w, agent->bias);
-    bz_free(w, agent->system);
     bz_free(w, agent->context);
     bz_free(w, agent->conversation);
     bz_free(w, agent->user);
     bz_free(w, agent->tool_choice);
     bz_free(w, agent->system_text);
     bz_free(w, agent->prefix);
+    bz_free(w, agent->decisions);
+    bz_agent_permits_free(agent);
+    bz_agent_roles_free(agent);
+    bz_strbuf_free(&agent->offer_detail);
     if (agent->ready_fd >= 0)
         bz_os_flag_close(agent->ready_fd);
     bz_cond_free(w, agent->wait_cond);
@@ -232,9 +242,22 @@ void bezel_agent_free(bezel_agent *agent)
 static bezel_status agent_reset(bezel_agent *a, bezel_error *err)
 {
     bezel_tree *tree = NULL;
+    uint8_t span[16];
     bezel_status st = bezel_tree_new(&tree, a->engine, err);
-    if (st != BEZEL_OK)
+    if (st == BEZEL_OK && a->world->random(a->world->ud, span, sizeof span) != BEZEL_OK)
+        st = bz_fail(err, BEZEL_ERR_IO, "agent", "the random source of the world failed while making an id");
+    if (st != BEZEL_OK) {
+        bezel_tree_free(tree);
         return st;
+    }
+    for (size_t i = 0; i < sizeof span; i++)
+        snprintf(a->span + 2 * i, 3, "%02x", span[i]);
+    memcpy(a->parent, a->next_parent, sizeof a->parent);
+    a->depth = a->next_depth;
+    a->next_parent[0] = 0;
+    a->next_depth = 0;
+    a->n_decisions = 0;
+    a->next_role = a->role;
     a->state = BZ_AGENT_IDLE; /* what the last turn had is gone from here on */
     bz_agent_calls_clear(a);
     bz_agent_events_clear(a);
@@ -263,6 +286,27 @@ static bezel_status agent_reset(bezel_agent *a, bezel_error *err)
     return BEZEL_OK;
 }
 
+/* What a turn begins with: its tools, its prompt's beginning, its constraint, and the question in the history. */
+static bezel_status agent_question(bezel_agent *a, const char *text, size_t size, bezel_error *err)
+{
+    size_t before = a->n_history;
+    bezel_status st = bz_agent_history_add(a, BEZEL_ROLE_USER, 0, text, size == SIZE_MAX ? strlen(text) : size, err);
+    if (st == BEZEL_OK)
+        st = bz_agent_offer(a, a->history[before].text, err); /* looks at the calls of the turn before */
+    if (st == BEZEL_OK)
+        st = agent_reset(a, err);
+    if (st == BEZEL_OK)
+        st = bz_agent_offer_decide(a, err);
+    if (st == BEZEL_OK)
+        st = bz_agent_system_render(a, err);
+    if (st == BEZEL_OK)
+        st = bz_agent_constraint_make(a, err);
+    a->turn_begin = before;
+    if (st != BEZEL_OK)
+        bz_agent_history_cut(a, before);
+    return st;
+}
+
 bezel_status bezel_agent_send(bezel_agent *agent, const char *text, size_t size, bezel_error *err)
 {
     if (!agent || !text)
@@ -271,14 +315,7 @@ bezel_status bezel_agent_send(bezel_agent *agent, const char *text, size_t size,
         bezel_status st = bz_fail(err, BEZEL_ERR_BUSY, "agent", "a turn runs already");
         return bz_error_hint(err, st, "step until BEZEL_DONE or an error, or cancel first");
     }
-    bezel_status st = bz_agent_system_render(agent, err);
-    if (st == BEZEL_OK)
-        st = agent_reset(agent, err);
-    if (st == BEZEL_OK)
-        st = bz_agent_constraint_make(agent, err);
-    agent->turn_begin = agent->n_history;
-    if (st == BEZEL_OK)
-        st = bz_agent_history_add(agent, BEZEL_ROLE_USER, 0, text, size == SIZE_MAX ? strlen(text) : size, err);
+    bezel_status st = agent_question(agent, text, size, err);
     if (st != BEZEL_OK)
         return st;
     atomic_store(&agent->cancelled, 0);

@@ -36,10 +36,10 @@ static int branch_leads_to_tool(const bezel_agent *a, const char *text)
         if (a->calls[i].arguments && strncmp(text, a->calls[i].name, n) == 0)
             return 0;
     }
-    for (size_t i = 0; i < bezel_toolset_count(a->options.tools); i++) {
-        const char *name = bezel_toolset_name(a->options.tools, i);
+    for (size_t i = 0; i < bezel_toolset_count(bz_agent_tools(a)); i++) {
+        const char *name = bezel_toolset_name(bz_agent_tools(a), i);
         size_t m = strlen(name), least = n < m ? n : m;
-        uint32_t permission = bezel_toolset_permission(a->options.tools, i);
+        uint32_t permission = bezel_toolset_permission(bz_agent_tools(a), i);
         if (permission != BEZEL_TOOL_PURE && permission != BEZEL_TOOL_READ)
             continue;
         if (!branch_was_called(a, name) && strncmp(text, name, least) == 0 && (n <= m || text[m] == '('))

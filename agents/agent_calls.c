@@ -10,7 +10,7 @@
 
 int bz_agent_has_tools(const bezel_agent *a)
 {
-    return a->options.tools && bezel_toolset_count(a->options.tools) > 0;
+    return bezel_toolset_count(bz_agent_tools(a)) > 0;
 }
 
 /* --- Taking note -------------------------------------------------------------------------- */
@@ -62,6 +62,9 @@ bezel_status bz_agent_call_add(bezel_agent *a, const bezel_parse_event *found, b
         same->seen++;
         same->seen_step = call->step;
     }
+    bezel_status st = bz_agent_decide(a, "loop", "repeated", call, call->name, NULL, err);
+    if (st != BEZEL_OK)
+        return st;
     return bz_agent_note(a, err, "%s was already called with these arguments; it is not run again", call->name);
 }
 
@@ -88,12 +91,23 @@ bezel_status bz_agent_parse_error_add(bezel_agent *a, const bezel_parse_event *f
 
 /* --- Running ------------------------------------------------------------------------------ */
 
+/* A decision for each try that failed and is made again. */
+static bezel_status calls_retries(bezel_agent *a, bz_agent_call *call, bezel_error *err)
+{
+    bezel_error last = BEZEL_ERROR_INIT;
+    uint32_t n = bezel_dispatch_retries(call->dispatch, &last);
+    if (n == call->retries)
+        return BEZEL_OK;
+    call->retries = n;
+    return bz_agent_decide(a, "retry", bezel_status_name(last.status), call, call->name, last.text, err);
+}
+
 /* What a tool answered; its failure is a fact for the model, not an error of the turn. */
 static bezel_status calls_settle(bezel_agent *a, bz_agent_call *call, bezel_status st, const bezel_error *why,
                                  bezel_error *err)
 {
     if (st == BEZEL_TOOL_PENDING)
-        return BEZEL_OK;
+        return calls_retries(a, call, err);
     call->done = 1;
     if (call->dispatch)
         call->duration_us = bezel_dispatch_us(call->dispatch);
@@ -101,6 +115,12 @@ static bezel_status calls_settle(bezel_agent *a, bz_agent_call *call, bezel_stat
         call->result = bezel_tree_copy(a->tree, bezel_dispatch_result(call->dispatch));
         if (!call->result)
             return bz_fail_memory(err, "agent", "a result", 0);
+        const char *summary = bezel_dispatch_summary(call->dispatch);
+        if (summary) {
+            call->summary = bezel_tree_text(a->tree, summary, SIZE_MAX);
+            if (!call->summary)
+                return bz_fail_memory(err, "agent", "the summary of a result", 0);
+        }
     } else if (st == BEZEL_ERR_UNSUPPORTED && strcmp(why->origin, "dispatch") == 0) { /* not the tool's own words */
         call->undeclared = 1;
     } else {
@@ -116,7 +136,9 @@ static bezel_status calls_settle(bezel_agent *a, bz_agent_call *call, bezel_stat
     }
     bezel_dispatch_free(call->dispatch);
     call->dispatch = NULL;
-    return BEZEL_OK;
+    if (call->status != BEZEL_ERR_TIMEOUT)
+        return BEZEL_OK;
+    return bz_agent_decide(a, "timeout", "late", call, call->name, call->error, err);
 }
 
 static bezel_status calls_refuse(bezel_agent *a, bz_agent_call *call, bezel_error *err)
@@ -124,8 +146,38 @@ static bezel_status calls_refuse(bezel_agent *a, bz_agent_call *call, bezel_erro
     call->refused = call->done = 1;
     call->code = "too_many_calls";
     call->error = "too many calls at once; ask again with fewer";
-    return bz_agent_note(a, err, "%s was not called: at most %u calls are run in one model turn", call->name,
+    bezel_status st = bz_agent_decide(a, "limit", "max_calls", call, call->name, NULL, err);
+    return st != BEZEL_OK ? st : bz_agent_note(a, err, "%s was not called: at most %u calls are run in one model turn", call->name,
                          (unsigned)a->options.max_calls);
+}
+
+static bezel_status calls_run(bezel_agent *a, bz_agent_call *call, bezel_error *err)
+{
+    bezel_agent_event event = {
+        .type = BEZEL_AGENT_CALL, .step = call->step, .name = call->name, .arguments = call->arguments};
+    bezel_status st = bz_agent_emit(a, &event, err);
+    if (st != BEZEL_OK)
+        return st;
+    bezel_error why = BEZEL_ERROR_INIT;
+    call->state = BZ_CALL_RUNNING;
+    st = bezel_dispatch_start_in(&call->dispatch, bz_agent_tools(a), call->name, call->arguments, a->span, a->depth, &why);
+    return st < 0 ? calls_settle(a, call, st, &why, err) : BEZEL_OK; /* else its answer is there to be polled, at once or later */
+}
+
+/* Lets a call run that may, and ends one that may not. */
+static bezel_status calls_advance(bezel_agent *a, bz_agent_call *call, bezel_error *err)
+{
+    uint32_t permit;
+    bezel_status st = bz_agent_permission(&permit, a, call, err);
+    if (st != BEZEL_OK || permit == BEZEL_PERMIT_ASK)
+        return st;
+    if (permit == BEZEL_PERMIT_ALLOW)
+        return calls_run(a, call, err);
+    call->denied = call->done = 1;
+    call->status = BEZEL_ERR_DENIED;
+    call->code = bezel_status_name(BEZEL_ERR_DENIED);
+    call->error = call->reason;
+    return BEZEL_OK;
 }
 
 bezel_status bz_agent_calls_start(bezel_agent *a, bezel_error *err)
@@ -140,15 +192,7 @@ bezel_status bz_agent_calls_start(bezel_agent *a, bezel_error *err)
             st = calls_refuse(a, call, err);
             continue;
         }
-        bezel_agent_event event = {
-            .type = BEZEL_AGENT_CALL, .step = call->step, .name = call->name, .arguments = call->arguments};
-        st = bz_agent_emit(a, &event, err);
-        if (st != BEZEL_OK)
-            break;
-        bezel_error why = BEZEL_ERROR_INIT;
-        bezel_status got = bezel_dispatch_start(&call->dispatch, a->options.tools, call->name, call->arguments, &why);
-        if (got < 0) /* else its answer is there to be polled, at once or later */
-            st = calls_settle(a, call, got, &why, err);
+        st = calls_advance(a, call, err);
     }
     return st;
 }
@@ -158,14 +202,17 @@ bezel_status bz_agent_calls_poll(bezel_agent *a, bezel_error *err)
     int waits = 0;
     for (size_t i = a->step_calls; i < a->n_calls; i++) {
         bz_agent_call *call = &a->calls[i];
-        if (!call->dispatch)
+        if (call->done || call->repeated)
             continue;
         bezel_error why = BEZEL_ERROR_INIT;
-        bezel_status got = bezel_dispatch_poll(call->dispatch, &why);
-        bezel_status st = calls_settle(a, call, got, &why, err);
+        bezel_status st;
+        if (call->state == BZ_CALL_ASKED)
+            st = calls_advance(a, call, err);
+        else
+            st = calls_settle(a, call, bezel_dispatch_poll(call->dispatch, &why), &why, err);
         if (st != BEZEL_OK)
             return st;
-        waits |= call->dispatch != NULL;
+        waits |= !call->done;
     }
     return waits ? BEZEL_TOOL_PENDING : BEZEL_OK;
 }
@@ -174,7 +221,12 @@ int64_t bz_agent_calls_wait_us(const bezel_agent *a)
 {
     int64_t least = INT64_MAX;
     for (size_t i = a->step_calls; i < a->n_calls; i++) {
-        int64_t wait = a->calls[i].dispatch ? bezel_dispatch_wait_us(a->calls[i].dispatch) : INT64_MAX;
+        const bz_agent_call *call = &a->calls[i];
+        int64_t wait = INT64_MAX;
+        if (call->dispatch)
+            wait = bezel_dispatch_wait_us(call->dispatch);
+        else if (!call->done && call->state == BZ_CALL_ASKED)
+            wait = call->permit != BEZEL_PERMIT_DEFAULT ? 0 : (call->ask_end_ns - a->world->monotonic_ns(a->world->ud)) / 1000 + 1;
         least = wait < least ? wait : least;
     }
     return least == INT64_MAX || least < 0 ? 0 : least;
@@ -196,6 +248,8 @@ void bz_agent_calls_drop(bezel_agent *a, bezel_status st)
         call->status = st;
         call->code = call->dispatch ? bezel_status_name(st) : "not_run";
         call->error = call->dispatch ? "the turn ended before it answered" : "the turn ended before it was called";
+        if (call->state == BZ_CALL_ASKED)
+            call->error = "the turn ended before it was allowed";
         if (call->dispatch)
             call->duration_us = bezel_dispatch_us(call->dispatch);
         bezel_dispatch_free(call->dispatch);
@@ -238,7 +292,10 @@ static bezel_status calls_line(char **out, size_t *out_size, int *out_cut, bezel
     *out_cut = 0;
     for (int round = 0;; round++) {
         bezel_status st = bezel_result_render(out, out_size, a->engine, a->options.tool_profile, name, call->arguments,
-                                              call->error ? NULL : call->result, call->error, bytes, err);
+                                              call->error     ? NULL
+                                              : call->summary ? call->summary
+                                                              : call->result,
+                                              call->error, bytes, err);
         if (st != BEZEL_OK)
             return st;
         st = calls_tokens(&tokens, a, *out, *out_size, err);
@@ -314,6 +371,8 @@ static bezel_status calls_tell(bz_strbuf *b, bezel_agent *a, const bz_agent_call
         bz_strbuf_text(b, " (already called with these arguments)");
     bezel_text_free(a->engine, line);
     if (cut)
+        st = bz_agent_decide(a, "limit", "result", call, call->name, NULL, err);
+    if (cut && st == BEZEL_OK)
         st = bz_agent_note(a, err, "the result of %s was cut to %zu tokens", call->name, calls_result_limit(a));
     return st;
 }
@@ -339,20 +398,21 @@ bezel_status bz_agent_calls_reply(bezel_agent *a, bezel_error *err)
 
 static int calls_failed(const bz_agent_call *c)
 {
-    return c->arguments && c->code && !c->repeated && !c->refused;
+    return c->arguments && c->code && !c->repeated && !c->refused && !c->denied;
 }
 
 /* One retry is allowed: small models seldom repair a call twice. A success in between starts anew. */
-bezel_status bz_agent_calls_check(const bezel_agent *a, bezel_error *err)
+bezel_status bz_agent_calls_check(bezel_agent *a, bezel_error *err)
 {
     for (size_t i = a->step_calls; i < a->n_calls; i++) {
         const bz_agent_call *c = &a->calls[i], *last = NULL;
         for (size_t k = 0; calls_failed(c) && k < a->step_calls; k++) {
             const bz_agent_call *o = &a->calls[k];
-            if (o->arguments && !o->repeated && !o->refused && strcmp(o->name, c->name) == 0)
+            if (o->arguments && !o->repeated && !o->refused && !o->denied && strcmp(o->name, c->name) == 0)
                 last = o;
         }
         if (last && calls_failed(last)) {
+            bz_agent_decide(a, "failure", "ended", c, c->name, c->error, NULL); /* the turn fails anyway */
             bezel_status st = bz_fail(err, c->status, "agent", "%s failed twice: %s", c->name, c->error);
             return bz_error_hint(err, st, "the model was told the first time; see the arguments in the turn's calls");
         }

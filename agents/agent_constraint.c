@@ -28,8 +28,8 @@ void bz_agent_constraint_free(bezel_agent *a)
 
 static bezel_status constraint_compile(bezel_agent *a, bezel_error *err)
 {
-    const bezel_toolset *tools = a->options.tools;
-    const int must = bz_agent_must_call(a), any = must && constraint_choice_is(a, "required");
+    const bezel_toolset *tools = bz_agent_tools(a);
+    const int must = a->step == 0 && bz_agent_must_call(a), any = must && constraint_choice_is(a, "required");
     bezel_constraint_options o;
     bezel_status st = BEZEL_OK;
     if (strcmp(a->options.tool_profile->call_marker, "FUNCTION_CALL: ") != 0)
@@ -49,17 +49,18 @@ static bezel_status constraint_compile(bezel_agent *a, bezel_error *err)
 
 bezel_status bz_agent_constraint_make(bezel_agent *a, bezel_error *err)
 {
-    const int must = bz_agent_must_call(a);
+    const int must = a->step == 0 && bz_agent_must_call(a); /* of a turn that goes on, the first model call is over */
+    const int is_there = !must || (constraint_choice_is(a, "required") ? a->constraint : a->first_constraint) != NULL;
     bezel_error why = BEZEL_ERROR_INIT;
     if (must && !bz_agent_has_tools(a))
         return bz_fail(err, BEZEL_ERR_MISSING, "agent", "tool_choice is %.64s and there is no tool", a->tool_choice);
     if (!bz_agent_has_tools(a) || (!must && (!a->options.constrain || a->options.generate.constraint || a->answer_only)) ||
-        a->n_constrained == bezel_toolset_count(a->options.tools))
+        (is_there && a->n_constrained == bezel_toolset_count(bz_agent_tools(a))))
         return BEZEL_OK;
     bz_agent_constraint_free(a);
     bezel_status st = constraint_compile(a, &why);
     if (st == BEZEL_OK || (!must && st != BEZEL_ERR_MEMORY))
-        a->n_constrained = bezel_toolset_count(a->options.tools);
+        a->n_constrained = bezel_toolset_count(bz_agent_tools(a));
     if (st == BEZEL_OK)
         return st;
     if (!must && st != BEZEL_ERR_MEMORY)

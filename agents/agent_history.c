@@ -31,8 +31,11 @@ void bz_agent_history_cut(bezel_agent *a, size_t count)
 
 void bezel_agent_clear(bezel_agent *agent)
 {
-    if (agent && (agent->state == BZ_AGENT_IDLE || agent->state == BZ_AGENT_FINISHED))
-        bz_agent_history_cut(agent, 0);
+    if (!agent || (agent->state != BZ_AGENT_IDLE && agent->state != BZ_AGENT_FINISHED))
+        return;
+    bz_agent_history_cut(agent, 0);
+    agent->role = agent->next_role = 0;
+    agent->n_joined_from = SIZE_MAX; /* joined anew by the next turn */
 }
 
 bezel_status bezel_agent_append(bezel_agent *agent, const bezel_message *messages, size_t count, bezel_error *err)
@@ -116,10 +119,10 @@ bezel_status bz_agent_system_render(bezel_agent *a, bezel_error *err)
     size_t tools_size = 0;
     bezel_status st = BEZEL_OK;
     bz_strbuf_init(&b, a->world, 0);
-    if (a->system)
-        bz_strbuf_text(&b, a->system);
+    if (a->roles[a->role].system)
+        bz_strbuf_text(&b, a->roles[a->role].system);
     if (bz_agent_has_tools(a)) {
-        st = bezel_toolset_render(&tools, &tools_size, a->options.tools, a->options.tool_profile, a->context, err);
+        st = bezel_toolset_render(&tools, &tools_size, bz_agent_tools(a), a->options.tool_profile, a->context, err);
         if (st == BEZEL_OK && b.size)
             bz_strbuf_text(&b, "\n\n");
         if (st == BEZEL_OK)
@@ -201,7 +204,9 @@ bezel_status bezel_agent_prompt(bezel_prompt **out, bezel_agent *agent, const ch
         return bz_fail(err, BEZEL_ERR_BUSY, "agent", "a turn runs; ask before or after it");
     bz_memory_plan plan = agent->plan;
     size_t before = agent->n_history;
-    bezel_status st = bz_agent_system_render(agent, err);
+    bezel_status st = bz_agent_offer(agent, text, err);
+    if (st == BEZEL_OK)
+        st = bz_agent_system_render(agent, err);
     if (st == BEZEL_OK && text)
         st = bz_agent_history_add(agent, BEZEL_ROLE_USER, 0, text, size == SIZE_MAX ? strlen(text) : size, err);
     if (st == BEZEL_OK && !agent->n_history)

@@ -17,7 +17,21 @@ struct bz_agent_event_node {
     bezel_agent_event event; /* texts are behind the struct, values in the turn's tree */
 };
 
+enum { /* where a call that is not done stands */
+    BZ_CALL_NEW = 0,
+    BZ_CALL_ASKED,   /* waits for a permission */
+    BZ_CALL_RUNNING  /* dispatched */
+};
+
 typedef struct bz_agent_call { /* a call, or a parse error (no arguments, a code) */
+    int state;
+    int denied;       /* not run: no permission */
+    uint64_t ask_id;
+    uint32_t permit;  /* what the host has answered, BEZEL_PERMIT_..., DEFAULT = nothing yet */
+    const char *reason; /* of its denial, or NULL */
+    int64_t ask_end_ns;
+    uint32_t retries; /* of these a decision tells */
+    const bezel_value *summary; /* the result in words, or NULL */
     uint32_t step;
     int repeated;     /* not run: the same call was answered before */
     int refused;      /* not run: a limit */
@@ -34,6 +48,17 @@ typedef struct bz_agent_call { /* a call, or a parse error (no arguments, a code
     bezel_dispatch *dispatch;
     int64_t duration_us;
 } bz_agent_call;
+
+typedef struct bz_agent_role { /* a system text with its tools; 0 is that of the options */
+    struct bezel_agent *agent;
+    char *name, *description, *system;
+    const bezel_toolset *tools; /* borrowed, or NULL */
+} bz_agent_role;
+
+typedef struct bz_agent_permit { /* the rule of a tool */
+    char *name;
+    uint32_t permit;
+} bz_agent_permit;
 
 enum { /* what step does next */
     BZ_AGENT_IDLE = 0,
@@ -52,7 +77,7 @@ struct bezel_agent {
     bezel_model *model;
     bezel_agent_options options; /* pointers are the agent's copies or borrowed as agent.h says */
     bezel_journal journal;
-    char *system, *context, *conversation, *user, *tool_choice;
+    char *context, *conversation, *user, *tool_choice;
     char **stops; /* [options.generate.n_stops] */
     bezel_logit_bias *bias;
     bezel_session *session;
@@ -104,6 +129,22 @@ struct bezel_agent {
     int fresh_events; /* queued since step last returned BEZEL_TOKEN */
     int ready_fd;     /* always readable, or -1 */
     int inside;       /* step is on the stack: a tool may not step or send */
+    bz_agent_role *roles;     /* [n_roles] */
+    uint32_t n_roles, role, next_role;
+    bezel_toolset *joined;    /* tools of the role with those that hand over, or NULL: there is only one role */
+    size_t n_joined_from;     /* tools that the role's set had when it was joined */
+    bezel_toolset *selected;  /* what the turn offers, or NULL: all */
+    uint32_t *selection;      /* [n_selection] its places in the whole set */
+    size_t n_selection;
+    bz_strbuf offer_detail;   /* which, with their scores */
+    bz_agent_permit *permits; /* [n_permits] */
+    size_t n_permits, permits_capacity;
+    uint64_t last_ask;
+    bezel_journal_decision *decisions; /* [n_decisions] of the turn */
+    size_t n_decisions, decisions_capacity;
+    char span[33], parent[64], next_parent[64]; /* next_parent: of the turn that is sent next */
+    uint32_t depth, next_depth;
+    const bezel_call *led_by; /* the call that this agent works for, as a tool */
     bz_mutex *wait_mutex; /* of bezel_agent_wait, which a cancel wakes */
     bz_cond *wait_cond;
 };
@@ -127,17 +168,46 @@ bezel_status bz_agent_system_render(bezel_agent *a, bezel_error *err);
 /* Chooses the part of the history that fits and renders it; *plan in and out as bz_memory_choose. */
 bezel_status bz_agent_prompt_render(bezel_prompt **out, bezel_agent *a, bz_memory_plan *plan, bezel_error *err);
 
+/* --- agent_offer.c ------------------------------------------------------------------------ */
+
+/* Copies roles of the options. */
+bezel_status bz_agent_roles_make(bezel_agent *a, const bezel_agent_options *o, bezel_error *err);
+void bz_agent_roles_free(bezel_agent *a);
+/* Which tools the turn offers: those of the role, joined with the ways to others, and of these the ones that fit text
+ * (NULL = as before). */
+bezel_status bz_agent_offer(bezel_agent *a, const char *text, bezel_error *err);
+/* The tools that are offered; NULL = none. */
+const bezel_toolset *bz_agent_tools(const bezel_agent *a);
+/* Notes which they are, when not all. */
+bezel_status bz_agent_offer_decide(bezel_agent *a, bezel_error *err);
+bezel_status bz_agent_role_set(bezel_agent *a, uint32_t role, bezel_error *err);
+/* After the calls of a model call: another role goes on when one of them wanted it. */
+bezel_status bz_agent_role_change(bezel_agent *a, bezel_error *err);
+
+/* --- agent_decision.c --------------------------------------------------------------------- */
+
+/* Notes a decision about call (NULL = none); name and detail are copied, NULL = none. kind and outcome are static. */
+bezel_status bz_agent_decide(bezel_agent *a, const char *kind, const char *outcome, const bz_agent_call *call, const char *name,
+                             const char *detail, bezel_error *err);
+
+/* --- agent_permission.c ------------------------------------------------------------------- */
+
+bezel_status bz_agent_permits_make(bezel_agent *a, const bezel_agent_options *o, bezel_error *err);
+void bz_agent_permits_free(bezel_agent *a);
+/* May a new or asked call run? *out_permit: ALLOW, DENY (call->reason says why) or ASK (it waits). */
+bezel_status bz_agent_permission(uint32_t *out_permit, bezel_agent *a, bz_agent_call *call, bezel_error *err);
+
 /* --- agent_calls.c ------------------------------------------------------------------------ */
 
 /* Notes what the parser found; runs nothing. */
 bezel_status bz_agent_call_add(bezel_agent *a, const bezel_parse_event *found, bezel_error *err);
 bezel_status bz_agent_parse_error_add(bezel_agent *a, const bezel_parse_event *found, bezel_error *err);
-/* Starts every new call of this model call. */
+/* Starts every new call of this model call that may run. */
 bezel_status bz_agent_calls_start(bezel_agent *a, bezel_error *err);
 /* The call of this turn that one with this name and these arguments repeats, or NULL. */
 bz_agent_call *bz_agent_call_original(bezel_agent *a, const char *name, const bezel_value *arguments);
 /* After the reply: an error when a tool failed twice in a row, in two model calls. */
-bezel_status bz_agent_calls_check(const bezel_agent *a, bezel_error *err);
+bezel_status bz_agent_calls_check(bezel_agent *a, bezel_error *err);
 /* BEZEL_OK when all have answered, BEZEL_TOOL_PENDING, or an error. */
 bezel_status bz_agent_calls_poll(bezel_agent *a, bezel_error *err);
 /* Until one of the pending calls has something to do; 0 = now. */

@@ -90,7 +90,11 @@ bezel_status bz_agent_journal_write(bezel_agent *a, int withdrawn, bezel_error *
                                .n_calls = (uint32_t)a->n_calls,
                                .n_usages = (uint32_t)a->n_usages,
                                .withdrawn = withdrawn,
-                               .status = a->final < 0 ? bezel_status_name(a->final) : NULL};
+                               .status = a->final < 0 ? bezel_status_name(a->final) : NULL,
+                               .span = a->span,
+                               .parent = a->parent[0] ? a->parent : NULL,
+                               .decisions = a->decisions,
+                               .n_decisions = (uint32_t)a->n_decisions};
     st = a->journal.write(a->journal.ud, &turn, err);
     if (st > 0)
         st = BEZEL_OK;

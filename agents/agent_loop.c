@@ -98,7 +98,7 @@ static bezel_status loop_start(bezel_agent *a, const bezel_prompt *prompt, bezel
     if (st == BEZEL_OK && a->n_forced)
         st = bezel_detokenize(&forced_text, &forced_size, a->model, a->forced, a->n_forced, 0, err);
     if (st == BEZEL_OK)
-        st = bz_turn_start(&a->turn, a->world, &a->source, a->options.tools, &request, forced_text, err);
+        st = bz_turn_start(&a->turn, a->world, &a->source, bz_agent_tools(a), &request, forced_text, err);
     bezel_text_free(a->engine, forced_text);
     return st;
 }
@@ -108,6 +108,9 @@ static bezel_status loop_limit_steps(bezel_agent *a, bezel_error *err)
     if (!bz_agent_has_tools(a) || a->step < a->options.max_steps || a->answer_only)
         return BEZEL_OK;
     a->answer_only = 1;
+    bezel_status st = bz_agent_decide(a, "limit", "max_steps", NULL, NULL, NULL, err);
+    if (st != BEZEL_OK)
+        return st;
     return bz_agent_note(a, err, "%u model calls with tools were made; the next must answer in text", (unsigned)a->step);
 }
 
@@ -273,6 +276,7 @@ static bezel_status loop_answer_only(bezel_agent *a, bezel_error *err)
     }
     if (!a->answer.size) {
         a->answer_lost = 1;
+        bz_agent_decide(a, "loop", "ended", NULL, NULL, "no answer in text", NULL); /* the turn fails anyway */
         bezel_status st = bz_fail(err, BEZEL_ERR_LOOP, "agent",
                                   "after %u model calls the model still calls functions and does not answer",
                                   (unsigned)a->step);
@@ -282,8 +286,9 @@ static bezel_status loop_answer_only(bezel_agent *a, bezel_error *err)
     return st == BEZEL_OK ? loop_finish_text(a, a->answer.data, a->answer.size, err) : st;
 }
 
-static bezel_status loop_worn(const loop_counts *n, bezel_error *err)
+static bezel_status loop_worn(bezel_agent *a, const loop_counts *n, bezel_error *err)
 {
+    bz_agent_decide(a, "loop", "ended", n->worn, n->worn->name, "the same call again and again", NULL);
     bezel_status st = bz_fail(err, BEZEL_ERR_LOOP, "agent", "the model called %s %u times with the same arguments",
                               n->worn->name, (unsigned)n->worn->seen);
     return bz_error_hint(err, st, "its result is in the turn; ask again, or shorten what the tool returns");
@@ -292,14 +297,18 @@ static bezel_status loop_worn(const loop_counts *n, bezel_error *err)
 static bezel_status loop_calls(bezel_agent *a, const loop_counts *n, bezel_error *err)
 {
     if (n->n_bad && ++a->n_bad >= 2 && !n->n_new) {
+        bz_agent_decide(a, "failure", "ended", n->first_bad, NULL, n->first_bad->error, NULL); /* the turn fails anyway */
         bezel_status st = bz_fail(err, BEZEL_ERR_PARSE, "agent", "the model's call could not be read twice: %s",
                                   n->first_bad->error);
         return bz_error_hint(err, st, "simplify the parameters of the tool, or give it an example");
     }
+    bezel_status st = BEZEL_OK;
+    if (n->worn && !a->answer_only)
+        st = bz_agent_decide(a, "loop", "text_only", n->worn, n->worn->name, NULL, err);
     if (n->worn)
         a->answer_only = 1;
-    bezel_status st =
-        bz_agent_history_add(a, BEZEL_ROLE_ASSISTANT, a->step - 1, bz_strbuf_cstr(&a->turn.text), a->turn.text.size, err);
+    if (st == BEZEL_OK)
+        st = bz_agent_history_add(a, BEZEL_ROLE_ASSISTANT, a->step - 1, bz_strbuf_cstr(&a->turn.text), a->turn.text.size, err);
     if (st == BEZEL_OK)
         a->state = BZ_AGENT_WAIT;
     return st == BEZEL_OK ? bz_agent_calls_start(a, err) : st;
@@ -321,12 +330,13 @@ static bezel_status loop_judge(bezel_agent *a, bezel_error *err)
     } else if (a->answer_only) {
         st = loop_answer_only(a, err);
     } else if (n.n_worn) {
-        st = loop_worn(&n, err);
+        st = loop_worn(a, &n, err);
     } else {
         int only_repeats = n.n_repeated && !n.n_new && !n.n_bad && !a->answer.size;
         if (only_repeats && !forced && a->n_branches < BRANCHES_AT_MOST && a->step < a->options.max_steps)
             st = bz_agent_branch(a, &found, err);
         if (st == BEZEL_OK && found) {
+            st = bz_agent_decide(a, "loop", "led_away", &a->calls[a->step_calls], a->calls[a->step_calls].name, NULL, err);
             a->n_branches++;
             a->state = BZ_AGENT_ASK;
         } else if (st == BEZEL_OK) {
@@ -365,6 +375,8 @@ static bezel_status loop_reply(bezel_agent *a, bezel_error *err)
         st = bz_agent_calls_reply(a, err);
     if (st == BEZEL_OK)
         st = bz_agent_calls_check(a, err);
+    if (st == BEZEL_OK)
+        st = bz_agent_role_change(a, err);
     if (st == BEZEL_OK)
         a->state = BZ_AGENT_ASK;
     return st;

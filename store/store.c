@@ -39,12 +39,14 @@ static const char *const statement_texts[BZ_SQL_COUNT] = {
         "SELECT m.role, m.text, " UTC("t.started_ms") " AS created, m.step"
         " FROM message m JOIN turn t ON t.id = m.turn WHERE m.conversation = ?1 AND t.withdrawn = 0 ORDER BY m.id",
     [BZ_SQL_TURN_ADD] = "INSERT INTO turn(id, conversation, user, model, started_ms, duration_us, status, error,"
-                        " withdrawn) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                        " withdrawn, span, parent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     [BZ_SQL_MESSAGE_ADD] = "INSERT INTO message(turn, conversation, step, role, bytes, text)"
                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [BZ_SQL_MESSAGE_INDEX] = "INSERT INTO message_words(rowid, text) VALUES (?1, ?2)",
     [BZ_SQL_CALL_ADD] = "INSERT INTO tool_call(turn, conversation, step, name, arguments, result, error_code, error,"
                         " repeated, duration_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [BZ_SQL_DECISION_ADD] = "INSERT INTO decision(turn, conversation, step, call, at_us, kind, outcome, name, detail)"
+                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [BZ_SQL_USAGE_ADD] = "INSERT INTO usage(turn, conversation, user, model, step, started_ms, prompt_tokens,"
                          " cached_tokens, generated_tokens, dropped_tokens, first_token_us, duration_us,"
                          " tokens_per_second, stop_reason, error)"
@@ -65,6 +67,7 @@ static const char *const statement_texts[BZ_SQL_COUNT] = {
                             " SELECT 'delete', id, text FROM message WHERE conversation = ?1 AND text IS NOT NULL",
     [BZ_SQL_DELETE_MESSAGES] = "DELETE FROM message WHERE conversation = ?1",
     [BZ_SQL_DELETE_CALLS] = "DELETE FROM tool_call WHERE conversation = ?1",
+    [BZ_SQL_DELETE_DECISIONS] = "DELETE FROM decision WHERE conversation = ?1",
     /* the sentence of an error may quote content; that there was one stays, and its code is in usage */
     [BZ_SQL_DELETE_FROM_TURNS] = "UPDATE turn SET conversation = NULL,"
                                  " error = CASE WHEN error IS NOT NULL THEN 'deleted' END WHERE conversation = ?1",

@@ -17,7 +17,7 @@ typedef struct journal_turn {
 static bezel_status journal_check(bezel_store *store, const bezel_journal_turn *t, bezel_error *err)
 {
     if (!t || t->size != sizeof *t || (t->n_messages && !t->messages) || (t->n_calls && !t->calls) ||
-        (t->n_usages && !t->usages))
+        (t->n_usages && !t->usages) || (t->n_decisions && !t->decisions))
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "store", "the turn has a wrong size or a list that is missing");
     for (uint32_t i = 0; i < t->n_messages; i++) {
         if (t->messages[i].role < BEZEL_ROLE_SYSTEM || t->messages[i].role > BEZEL_ROLE_TOOL ||
@@ -27,6 +27,10 @@ static bezel_status journal_check(bezel_store *store, const bezel_journal_turn *
     for (uint32_t i = 0; i < t->n_calls; i++) {
         if (!t->calls[i].name)
             return bz_fail(err, BEZEL_ERR_ARGUMENT, "store", "call %u of the turn has no name", (unsigned)i);
+    }
+    for (uint32_t i = 0; i < t->n_decisions; i++) {
+        if (!t->decisions[i].kind || !t->decisions[i].outcome)
+            return bz_fail(err, BEZEL_ERR_ARGUMENT, "store", "decision %u of the turn has no kind or outcome", (unsigned)i);
     }
     return t->conversation ? bz_store_conversation_find(store, t->conversation, err) : BEZEL_OK;
 }
@@ -49,6 +53,8 @@ static bezel_status journal_turn_add(journal_turn *j, bezel_error *err)
     bz_store_row_text(&row, t->status); /* a name without content: kept always */
     bz_store_row_text(&row, t->error && !j->keep ? "not kept" : t->error);
     bz_store_row_integer(&row, t->withdrawn != 0);
+    bz_store_row_text(&row, t->span);
+    bz_store_row_text(&row, t->parent);
     return bz_store_row_run(&row, j->store, "keep a turn", err);
 }
 
@@ -99,6 +105,29 @@ static bezel_status journal_call_add(journal_turn *j, const bezel_journal_call *
     bz_store_row_integer(&row, c->repeated != 0);
     bz_store_row_integer(&row, c->duration_us);
     return bz_store_row_run(&row, j->store, "keep a call", err);
+}
+
+static bezel_status journal_decision_add(journal_turn *j, const bezel_journal_decision *d, bezel_error *err)
+{
+    sqlite3_stmt *stmt;
+    bezel_status st = bz_store_statement(&stmt, j->store, BZ_SQL_DECISION_ADD, err);
+    if (st != BEZEL_OK)
+        return st;
+    bz_store_row row;
+    bz_store_row_init(&row, stmt);
+    bz_store_row_text(&row, j->id);
+    bz_store_row_text(&row, j->turn->conversation);
+    bz_store_row_integer(&row, d->step);
+    if (d->call >= 0)
+        bz_store_row_integer(&row, d->call);
+    else
+        bz_store_row_text(&row, NULL);
+    bz_store_row_integer(&row, d->at_us);
+    bz_store_row_text(&row, d->kind);
+    bz_store_row_text(&row, d->outcome);
+    bz_store_row_text(&row, d->name);
+    bz_store_row_text(&row, j->keep ? d->detail : NULL);
+    return bz_store_row_run(&row, j->store, "keep a decision", err);
 }
 
 static bezel_status journal_usage_add(journal_turn *j, const bezel_journal_usage *u, bezel_error *err)
@@ -187,6 +216,8 @@ bezel_status bz_store_journal_write(void *ud, const bezel_journal_turn *turn, be
         st = journal_message_add(&j, &turn->messages[i], err);
     for (uint32_t i = 0; st == BEZEL_OK && i < turn->n_calls; i++)
         st = journal_call_add(&j, &turn->calls[i], err);
+    for (uint32_t i = 0; st == BEZEL_OK && i < turn->n_decisions; i++)
+        st = journal_decision_add(&j, &turn->decisions[i], err);
     for (uint32_t i = 0; st == BEZEL_OK && i < turn->n_usages; i++)
         st = journal_usage_add(&j, &turn->usages[i], err);
     if (st == BEZEL_OK && turn->conversation)

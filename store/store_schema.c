@@ -123,17 +123,42 @@
     "    k.error_code, t.user, k.name, k.arguments, k.result, k.turn, " UTC("t.started_ms") \
     "    FROM tool_call k JOIN turn t ON t.id = k.turn WHERE k.repeated = 0;"
 
+/* What was decided in turns; turns of agents that work for other agents name the turn they work for. */
+#define DECISIONS \
+    "ALTER TABLE turn ADD COLUMN span TEXT;" \
+    "ALTER TABLE turn ADD COLUMN parent TEXT;" \
+    "CREATE INDEX turn_span ON turn(span);" \
+    "CREATE INDEX turn_parent ON turn(parent);" \
+    "CREATE TABLE decision(" \
+    "  id INTEGER PRIMARY KEY, turn TEXT NOT NULL REFERENCES turn(id)," \
+    "  conversation TEXT REFERENCES conversation(id), step INTEGER NOT NULL, call INTEGER," \
+    "  at_us INTEGER NOT NULL, kind TEXT NOT NULL, outcome TEXT NOT NULL, name TEXT, detail TEXT);" \
+    "CREATE INDEX decision_conversation ON decision(conversation);" \
+    "CREATE INDEX decision_turn ON decision(turn);" \
+    "CREATE VIEW decisions AS SELECT " UTC("(t.started_ms + d.at_us / 1000)") " AS at, d.turn, d.conversation, t.user, t.model," \
+    "  d.step, d.call, d.kind, d.outcome, d.name, d.detail FROM decision d JOIN turn t ON t.id = d.turn ORDER BY d.id DESC;" \
+    "CREATE VIEW usage_by_root AS WITH RECURSIVE below(root, turn, span, depth) AS (" \
+    "  SELECT id, id, span, 0 FROM turn WHERE parent IS NULL UNION ALL" \
+    "  SELECT b.root, t.id, t.span, b.depth + 1 FROM turn t JOIN below b ON t.parent = b.span WHERE b.depth < 64)" \
+    "  SELECT r.id AS turn, r.conversation, r.user, " UTC("r.started_ms") " AS started, count(DISTINCT b.turn) AS turns," \
+    "  max(b.depth) AS depth, count(u.id) AS model_calls, coalesce(sum(u.prompt_tokens), 0) AS prompt_tokens," \
+    "  coalesce(sum(u.cached_tokens), 0) AS cached_tokens, coalesce(sum(u.generated_tokens), 0) AS generated_tokens," \
+    "  round(r.duration_us / 1e6, 3) AS seconds, r.status" \
+    "  FROM below b JOIN turn r ON r.id = b.root LEFT JOIN usage u ON u.turn = b.turn GROUP BY r.id ORDER BY r.id DESC;"
+
 const char *const bz_store_steps[] = {
     /* 0 to 1: version 0.1.0 */
     TABLES WORDS USAGE_VIEWS TURN_VIEWS OTEL_VIEW
     "INSERT INTO meta(key, value) VALUES ('created_by', 'Bezel " BEZEL_VERSION_TEXT "');",
+    /* 1 to 2: decisions, turns of agents below agents */
+    DECISIONS,
 };
 const int bz_store_version = (int)(sizeof bz_store_steps / sizeof bz_store_steps[0]);
 
 /* ORDER as a reader wants them; every view of the schema is here. */
 static const char *const view_names[] = {
     "usage_by_day", "usage_by_model", "usage_by_user",  "usage_by_tool", "recent_turns",
-    "slowest_turns", "recent_errors", "conversation_text", "otel_genai", NULL,
+    "slowest_turns", "recent_errors", "conversation_text", "decisions", "usage_by_root", "otel_genai", NULL,
 };
 
 const char *const *bezel_store_views(void)

@@ -293,10 +293,34 @@ static void cut_middle(bz_strbuf *b, size_t limit)
 
 /* --- Results ------------------------------------------------------------------------------ */
 
+/* The first rows of a list and how many are missing; 0, and nothing added, when not even one fits. */
+static int add_rows(bz_strbuf *b, const bezel_value *list, size_t limit, int *finite)
+{
+    const size_t note = sizeof "... (18446744073709551615 more)]";
+    size_t total = bezel_value_count(list);
+    bz_strbuf_char(b, '[');
+    for (size_t i = 0; i < total; i++) {
+        size_t before = b->size;
+        bz_strbuf_text(b, i > 0 ? ", " : "");
+        add_value(b, bezel_value_at(list, i), finite);
+        if (b->size + (i + 1 < total ? note : 1) <= limit)
+            continue;
+        bz_strbuf_cut(b, i > 0 ? before : 0);
+        if (i == 0)
+            return 0;
+        bz_strbuf_format(b, ", ... (%zu more)", total - i);
+        break;
+    }
+    bz_strbuf_char(b, ']');
+    return 1;
+}
+
 /* Text plain, everything else as in a call. */
-static void add_result(bz_strbuf *b, const bezel_value *result, int *finite)
+static void add_result(bz_strbuf *b, const bezel_value *result, size_t limit, int *finite)
 {
     size_t n;
+    if (bezel_value_type(result) == BEZEL_LIST && add_rows(b, result, limit, finite))
+        return;
     if (bezel_value_type(result) == BEZEL_TEXT) {
         const char *s = bezel_value_text(result, &n);
         while (n > 0 && (s[n - 1] == '\n' || s[n - 1] == ' '))
@@ -334,6 +358,7 @@ bezel_status bezel_result_render(char **out, size_t *out_size, bezel_engine *eng
         return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "out, engine, profile or name is NULL, or the profile has no size");
     *out = NULL;
     const bezel_world *w = bezel_engine_world(engine);
+    limit = limit == 0 ? RESULT_BYTES : limit < 16 ? 16 : limit;
     for (int i = 0; i < 3; i++)
         bz_strbuf_init(&parts[i], w, 0);
     bz_strbuf_init(&b, w, 0);
@@ -343,9 +368,9 @@ bezel_status bezel_result_render(char **out, size_t *out_size, bezel_engine *eng
     if (error != NULL)
         bz_strbuf_text(&parts[2], error);
     else
-        add_result(&parts[2], result, &finite);
+        add_result(&parts[2], result, limit, &finite);
     cut_middle(&parts[1], ARGUMENT_BYTES);
-    cut_middle(&parts[2], limit == 0 ? RESULT_BYTES : limit < 16 ? 16 : limit);
+    cut_middle(&parts[2], limit);
     bezel_status status = BEZEL_OK;
     for (int i = 0; i < 3 && status == BEZEL_OK; i++)
         status = parts[i].status;

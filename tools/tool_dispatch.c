@@ -11,6 +11,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/options.h"
+#include "base/strbuf.h"
+#include "result_summary.h"
 #include "tool_registry.h"
 
 #define ORIGIN "dispatch"
@@ -28,6 +31,9 @@ struct bezel_call {
     int64_t resume_ns;    /* not resumed before; 0 = the tool has not said, at the next poll */
     int resuming;
     char name[BZ_TOOL_NAME_BYTES + 1];
+    char turn[64];        /* id of the turn, or "" */
+    uint32_t depth;       /* agents above */
+    bz_strbuf summary;    /* what bezel_call_summary said */
     bezel_tree *tree;     /* arguments and result */
     const bezel_value *arguments;
     const bezel_value *result;
@@ -36,8 +42,16 @@ struct bezel_call {
 };
 
 struct bezel_dispatch {
-    bezel_call *call;
+    bezel_call *call; /* the current try */
     const bezel_world *world;
+    bezel_engine *engine;
+    bezel_tool_fn fn;
+    void *ud;
+    const char *format; /* the tool's summary, or NULL */
+    bz_strbuf summary;
+    uint32_t retries_left, n_retries, retry_ms;
+    int64_t retry_ns;   /* when the next try begins; 0 = the current one is under way or was the last */
+    bezel_error failed; /* the try before */
 };
 
 static void release_call(bezel_call *call)
@@ -45,6 +59,7 @@ static void release_call(bezel_call *call)
     if (--call->references > 0)
         return;
     bezel_tree_free(call->tree);
+    bz_strbuf_free(&call->summary);
     bz_free(call->world, call);
 }
 
@@ -116,6 +131,24 @@ void bezel_call_fail(bezel_call *call, const char *reason)
     bz_fail(&call->error, BEZEL_ERR_CALLBACK, ORIGIN, "%s", reason != NULL && reason[0] != '\0' ? reason : "the function failed");
     bz_error_place(&call->error, BEZEL_ERR_CALLBACK, "%s", call->name);
     end_call(call);
+}
+
+void bezel_call_summary(bezel_call *call, const char *text)
+{
+    if (call == NULL || call->finished)
+        return;
+    bz_strbuf_reset(&call->summary);
+    bz_strbuf_text(&call->summary, text != NULL ? text : "");
+}
+
+const char *bezel_call_turn(const bezel_call *call)
+{
+    return call != NULL ? call->turn : "";
+}
+
+uint32_t bezel_call_depth(const bezel_call *call)
+{
+    return call != NULL ? call->depth : 0;
 }
 
 void bezel_call_pending(bezel_call *call, bezel_tool_fn resume, void (*cancel)(void *ud, bezel_call *call), void *ud)
@@ -222,10 +255,11 @@ static void take_return(bezel_call *call, bezel_status status, const bezel_error
     end_call(call);
 }
 
-static void run_tool(bezel_call *call, const bz_tool *tool)
+static void run_tool(bezel_dispatch *d)
 {
+    bezel_call *call = d->call;
     bezel_error why = BEZEL_ERROR_INIT;
-    if (tool->fn == NULL) {
+    if (d->fn == NULL) {
         bz_fail(&call->error, BEZEL_ERR_UNSUPPORTED, ORIGIN, "%s is a declaration without code", call->name);
         bz_error_hint(&call->error, BEZEL_ERR_UNSUPPORTED, "register a function for it");
         end_call(call);
@@ -233,7 +267,7 @@ static void run_tool(bezel_call *call, const bz_tool *tool)
     }
     call->references++; /* the function may keep the call */
     call->pending = 1;
-    take_return(call, tool->fn(tool->ud, call, &why), &why);
+    take_return(call, d->fn(d->ud, call, &why), &why);
 }
 
 static void resume_tool(bezel_call *call)
@@ -248,17 +282,17 @@ static void resume_tool(bezel_call *call)
     take_return(call, status, &why);
 }
 
-static bezel_status new_call(bezel_call **out, const bezel_toolset *tools, const bz_tool *tool, bezel_error *err)
+static bezel_status new_call(bezel_call **out, const bezel_world *w, bezel_engine *engine, const char *name, bezel_error *err)
 {
-    bezel_call *call = bz_zalloc(tools->world, sizeof *call);
+    bezel_call *call = bz_zalloc(w, sizeof *call);
     if (call == NULL)
         return bz_fail_memory(err, ORIGIN, "a call", sizeof *call);
-    call->world = tools->world;
+    call->world = w;
     call->references = 1;
-    call->timeout_ms = tool->timeout_ms;
     call->error = (bezel_error)BEZEL_ERROR_INIT;
-    memcpy(call->name, tool->name, strlen(tool->name) + 1);
-    bezel_status status = bezel_tree_new(&call->tree, tools->engine, err);
+    bz_strbuf_init(&call->summary, w, 0);
+    snprintf(call->name, sizeof call->name, "%s", name);
+    bezel_status status = bezel_tree_new(&call->tree, engine, err);
     if (status == BEZEL_OK)
         *out = call;
     else
@@ -266,8 +300,8 @@ static bezel_status new_call(bezel_call **out, const bezel_toolset *tools, const
     return status;
 }
 
-bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *tools, const char *name,
-                                  const bezel_value *arguments, bezel_error *err)
+bezel_status bezel_dispatch_start_in(bezel_dispatch **out, const bezel_toolset *tools, const char *name,
+                                     const bezel_value *arguments, const char *turn, uint32_t depth, bezel_error *err)
 {
     if (out == NULL || tools == NULL || name == NULL)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "out, tools or name is NULL");
@@ -276,7 +310,7 @@ bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *too
     if (tool == NULL)
         return refuse_unknown(tools, name, err);
     bezel_call *call = NULL;
-    bezel_status status = new_call(&call, tools, tool, err);
+    bezel_status status = new_call(&call, tools->world, tools->engine, tool->name, err);
     if (status != BEZEL_OK)
         return status;
     status = validate(call, tool, arguments, err);
@@ -285,11 +319,73 @@ bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *too
         release_call(call);
         return status != BEZEL_OK ? status : bz_fail_memory(err, ORIGIN, "a call", sizeof *dispatch);
     }
-    dispatch->call = call;
-    dispatch->world = tools->world;
+    snprintf(call->turn, sizeof call->turn, "%s", turn != NULL ? turn : "");
+    call->depth = depth;
+    call->timeout_ms = tool->timeout_ms;
     call->started_ns = now_ns(tools->world);
-    run_tool(call, tool);
+    *dispatch = (bezel_dispatch){.call = call,
+                                 .world = tools->world,
+                                 .engine = tools->engine,
+                                 .fn = tool->fn,
+                                 .ud = tool->ud,
+                                 .format = tool->summary,
+                                 .retries_left = tool->retries,
+                                 .retry_ms = tool->retry_ms,
+                                 .failed = BEZEL_ERROR_INIT};
+    bz_strbuf_init(&dispatch->summary, tools->world, 0);
+    run_tool(dispatch);
     *out = dispatch;
+    return BEZEL_OK;
+}
+
+bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *tools, const char *name,
+                                  const bezel_value *arguments, bezel_error *err)
+{
+    return bezel_dispatch_start_in(out, tools, name, arguments, NULL, 0, err);
+}
+
+/* --- Trying again ------------------------------------------------------------------------- */
+
+/* 1 when the call has failed and another try may come in time; sets when. */
+static int plan_retry(bezel_dispatch *d)
+{
+    const bezel_call *call = d->call;
+    const bezel_status failure = call->error.status;
+    if (d->retry_ns != 0)
+        return 1;
+    if (!call->finished || call->abandoned || d->retries_left == 0 || failure == BEZEL_OK || failure == BEZEL_ERR_MEMORY ||
+        failure == BEZEL_ERR_DENIED || failure == BEZEL_ERR_UNSUPPORTED)
+        return 0;
+    int64_t delay_ns = (int64_t)d->retry_ms * 1000000 * ((int64_t)1 << d->n_retries), now = now_ns(d->world);
+    if (call->timeout_ms <= INT64_MAX / 1000000 && now + delay_ns - call->started_ns >= call->timeout_ms * 1000000)
+        return 0;
+    d->retries_left--;
+    d->n_retries++;
+    d->retry_ns = now + delay_ns;
+    d->failed = call->error;
+    return 1;
+}
+
+/* Puts a new call with the same arguments in place of the failed one and runs it. */
+static bezel_status run_again(bezel_dispatch *d, bezel_error *err)
+{
+    bezel_call *old = d->call, *call = NULL;
+    bezel_status status = new_call(&call, d->world, d->engine, old->name, err);
+    if (status != BEZEL_OK)
+        return status;
+    call->arguments = bezel_tree_copy(call->tree, old->arguments);
+    if (call->arguments == NULL) {
+        release_call(call);
+        return bz_fail_memory(err, ORIGIN, "the arguments of a call", 0);
+    }
+    memcpy(call->turn, old->turn, sizeof call->turn);
+    call->depth = old->depth;
+    call->timeout_ms = old->timeout_ms;
+    call->started_ns = old->started_ns;
+    release_call(old);
+    d->call = call;
+    d->retry_ns = 0;
+    run_tool(d);
     return BEZEL_OK;
 }
 
@@ -299,25 +395,55 @@ bezel_status bezel_dispatch_poll(bezel_dispatch *dispatch, bezel_error *err)
 {
     if (dispatch == NULL)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "dispatch is NULL");
+    if (dispatch->retry_ns != 0 && now_ns(dispatch->world) >= dispatch->retry_ns) {
+        bezel_status status = run_again(dispatch, err);
+        if (status != BEZEL_OK)
+            return status;
+    } else if (left_ns(dispatch->call) > 0) {
+        resume_tool(dispatch->call);
+    }
     bezel_call *call = dispatch->call;
-    if (left_ns(call) > 0)
-        resume_tool(call);
     if (left_ns(call) < 0) {
         abandon_call(call);
         bz_fail(err, BEZEL_ERR_TIMEOUT, ORIGIN, "%s took longer than %lld ms", call->name, (long long)call->timeout_ms);
         bz_error_hint(err, BEZEL_ERR_TIMEOUT, "raise timeout_ms of the tool or make it faster");
         return bz_error_place(err, BEZEL_ERR_TIMEOUT, "%s", call->name);
     }
-    if (!call->finished)
+    if (!call->finished || plan_retry(dispatch))
         return BEZEL_TOOL_PENDING;
     if (call->error.status != BEZEL_OK)
         return bz_error_copy(err, &call->error);
+    if (dispatch->format != NULL && dispatch->summary.size == 0 &&
+        !bz_summary_fill(&dispatch->summary, dispatch->format, call->result, call->arguments)) {
+        if (dispatch->summary.status == BEZEL_ERR_MEMORY)
+            return bz_fail_memory(err, ORIGIN, "the summary of a result", 0);
+        bz_strbuf_reset(&dispatch->summary);
+    }
     return BEZEL_OK;
 }
 
 const bezel_value *bezel_dispatch_result(const bezel_dispatch *dispatch)
 {
     return dispatch != NULL && dispatch->call->finished ? dispatch->call->result : NULL;
+}
+
+const char *bezel_dispatch_summary(const bezel_dispatch *dispatch)
+{
+    const bezel_call *call = dispatch != NULL ? dispatch->call : NULL;
+    if (call == NULL || !call->finished || call->result == NULL)
+        return NULL;
+    if (call->summary.size > 0 && call->summary.status == BEZEL_OK)
+        return bz_strbuf_cstr(&call->summary);
+    return dispatch->summary.size > 0 && dispatch->summary.status == BEZEL_OK ? bz_strbuf_cstr(&dispatch->summary) : NULL;
+}
+
+uint32_t bezel_dispatch_retries(const bezel_dispatch *dispatch, bezel_error *out_last)
+{
+    if (dispatch == NULL)
+        return 0;
+    if (dispatch->n_retries > 0)
+        bz_error_copy(out_last, &dispatch->failed);
+    return dispatch->n_retries;
 }
 
 int64_t bezel_dispatch_us(const bezel_dispatch *dispatch)
@@ -328,6 +454,10 @@ int64_t bezel_dispatch_us(const bezel_dispatch *dispatch)
 int64_t bezel_dispatch_wait_us(const bezel_dispatch *dispatch)
 {
     const bezel_call *call = dispatch != NULL ? dispatch->call : NULL;
+    if (call != NULL && dispatch->retry_ns != 0) {
+        int64_t until = dispatch->retry_ns - now_ns(call->world);
+        return until > 0 ? (until - 1) / 1000 + 1 : 0;
+    }
     if (call == NULL || call->finished || call->abandoned)
         return -1;
     int64_t left = left_ns(call), now = now_ns(call->world);
@@ -343,5 +473,6 @@ void bezel_dispatch_free(bezel_dispatch *dispatch)
     const bezel_world *w = dispatch->world;
     abandon_call(dispatch->call);
     release_call(dispatch->call);
+    bz_strbuf_free(&dispatch->summary);
     bz_free(w, dispatch);
 }

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/options.h"
+#include "result_summary.h"
 
 #define ORIGIN "tools"
 
@@ -56,6 +57,9 @@ static void drop_warnings(bezel_toolset *tools, size_t keep)
 /* Frees what the set made; the host's ud is untouched. */
 static void release_tool(const bezel_world *w, bz_tool *tool)
 {
+    if (tool->borrowed)
+        return;
+    bz_free(w, tool->summary);
     for (size_t i = 0; tool->examples != NULL && tool->examples[i] != NULL; i++)
         bz_free(w, tool->examples[i]);
     bz_free(w, tool->examples);
@@ -97,6 +101,11 @@ static bezel_status copy_texts(const bezel_world *w, bz_tool *to, const bezel_to
     to->description = bz_text_dup(w, from->description != NULL ? from->description : "", SIZE_MAX);
     if (to->name == NULL || to->description == NULL)
         return bz_fail_memory(err, ORIGIN, "a tool", 0);
+    if (from->summary != NULL) {
+        to->summary = bz_text_dup(w, from->summary, SIZE_MAX);
+        if (to->summary == NULL)
+            return bz_fail_memory(err, ORIGIN, "the summary of a tool", strlen(from->summary));
+    }
     if (from->examples == NULL)
         return BEZEL_OK;
     size_t n = 0;
@@ -185,6 +194,25 @@ static bezel_status make_room(bezel_toolset *tools, bezel_error *err)
     return BEZEL_OK;
 }
 
+static bezel_status check_numbers(const bezel_tool *tool, bezel_error *err)
+{
+    bezel_status status = BEZEL_OK;
+    const int repeatable = tool->permission == BEZEL_TOOL_PURE || tool->permission == BEZEL_TOOL_READ || tool->idempotent != 0;
+    if (tool->permission > BEZEL_TOOL_NETWORK || tool->timeout_ms < 0)
+        status = bz_fail(err, BEZEL_ERR_RANGE, ORIGIN, "tool %s: permission %u or timeout %lld is out of range", tool->name,
+                         (unsigned)tool->permission, (long long)tool->timeout_ms);
+    else if (tool->retries > 10 || tool->retry_ms > 3600000)
+        status = bz_fail(err, BEZEL_ERR_RANGE, ORIGIN, "tool %s: %u retries (at most 10) or %u ms (at most 3600000)", tool->name,
+                         (unsigned)tool->retries, (unsigned)tool->retry_ms);
+    else if (tool->retries > 0 && !repeatable)
+        status = bz_fail(err, BEZEL_ERR_RANGE, ORIGIN, "tool %s has retries, but running it twice might do more than once",
+                         tool->name);
+    else
+        return BEZEL_OK;
+    bz_error_hint(err, status, "only pure, read and idempotent tools have retries");
+    return bz_error_place(err, status, "%s", tool->name);
+}
+
 /* --- Public ------------------------------------------------------------------------------- */
 
 bezel_status bezel_toolset_new(bezel_toolset **out, bezel_engine *engine, bezel_error *err)
@@ -207,7 +235,7 @@ void bezel_toolset_free(bezel_toolset *tools)
     if (tools == NULL)
         return;
     for (size_t i = 0; i < tools->count; i++) {
-        if (tools->tools[i].free_ud != NULL)
+        if (tools->tools[i].free_ud != NULL && !tools->tools[i].borrowed)
             tools->tools[i].free_ud(tools->tools[i].ud);
         release_tool(tools->world, &tools->tools[i]);
     }
@@ -229,9 +257,13 @@ bezel_status bezel_toolset_add(bezel_toolset *tools, const bezel_tool *tool, bez
     size_t warnings = tools->n_warnings;
     tools->warn_failed = 0;
     bezel_status status = check_name(tools, tool->name, err);
-    if (status == BEZEL_OK && (tool->permission > BEZEL_TOOL_NETWORK || tool->timeout_ms < 0))
-        status = bz_fail(err, BEZEL_ERR_RANGE, ORIGIN, "tool %s: permission %u or timeout %lld is out of range", tool->name,
-                         (unsigned)tool->permission, (long long)tool->timeout_ms);
+    if (status == BEZEL_OK)
+        status = check_numbers(tool, err);
+    if (status == BEZEL_OK && tool->summary != NULL && !bz_summary_is_valid(tool->summary)) {
+        status = bz_fail(err, BEZEL_ERR_FORMAT, ORIGIN, "tool %s: a brace of the summary is not closed", tool->name);
+        bz_error_hint(err, status, "write {key} for a value of the result and {{ for a brace");
+        bz_error_place(err, status, "%s", tool->name);
+    }
     if (status == BEZEL_OK)
         status = copy_texts(tools->world, &made, tool, err);
     if (status == BEZEL_OK)
@@ -248,6 +280,9 @@ bezel_status bezel_toolset_add(bezel_toolset *tools, const bezel_tool *tool, bez
     made.free_ud = tool->free_ud;
     made.timeout_ms = tool->timeout_ms != 0 ? tool->timeout_ms : 30000;
     made.permission = tool->permission;
+    made.retries = tool->retries;
+    made.retry_ms = tool->retry_ms != 0 ? tool->retry_ms : 100;
+    made.always = tool->always != 0;
     tools->tools[tools->count++] = made;
     return BEZEL_OK;
 }
@@ -282,6 +317,27 @@ bezel_status bezel_toolset_add_list(bezel_toolset *tools, const bezel_value *lis
         drop_warnings(tools, warnings);
     }
     return status;
+}
+
+bezel_status bezel_toolset_borrow(bezel_toolset *tools, const bezel_toolset *from, size_t i, bezel_error *err)
+{
+    if (tools == NULL || from == NULL || tools == from)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, ORIGIN, "bezel_toolset_borrow needs two sets");
+    if (i >= from->count)
+        return bz_fail(err, BEZEL_ERR_RANGE, ORIGIN, "tool %zu of a set of %zu", i, from->count);
+    bezel_status status = check_name(tools, from->tools[i].name, err);
+    if (status == BEZEL_OK)
+        status = make_room(tools, err);
+    if (status != BEZEL_OK)
+        return status;
+    tools->tools[tools->count] = from->tools[i];
+    tools->tools[tools->count++].borrowed = 1;
+    return BEZEL_OK;
+}
+
+int32_t bezel_toolset_always(const bezel_toolset *tools, size_t i)
+{
+    return tools != NULL && i < tools->count ? (int32_t)tools->tools[i].always : 0;
 }
 
 size_t bezel_toolset_count(const bezel_toolset *tools)

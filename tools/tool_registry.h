@@ -22,7 +22,9 @@ typedef struct bz_tool {
     void *ud;
     void (*free_ud)(void *ud);
     int64_t timeout_ms;
-    uint32_t permission;
+    char *summary;     /* checked template, or NULL */
+    uint32_t permission, retries, retry_ms, always;
+    int borrowed;      /* everything belongs to another set */
 } bz_tool;
 
 struct bezel_toolset {

@@ -22,7 +22,7 @@ typedef struct cmd_options {
     const char *subcommand;
     const char *usage; /* first line of its help */
     const char *model, *store, *isa, *affinity, *activations, *kv, *head, *kind, *profile, *system, *context, *user, *conversation;
-    const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow, *tool_choice, *constrain, *schema, *prompts, *sessions, *tests;
+    const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow, *tool_choice, *constrain, *allow, *deny, *schema, *prompts, *sessions, *tests;
     const char *data, *category, *dialect, *answers;
     const char *stops[CMD_MAX_STOPS];
     int n_stops;
@@ -106,6 +106,15 @@ int cmd_ids_read(int32_t **out, size_t *out_count, const char *json, size_t size
 int cmd_tools_from_value(bezel_toolset **out, cmd_host *host, const bezel_value *list, bezel_value *results);
 /* The same from --tools and --results; *out stays NULL without --tools. Values live in tree. */
 int cmd_tools_read(bezel_toolset **out, cmd_host *host, bezel_tree *tree, const cmd_options *o);
+
+int cmd_tool_class(uint32_t *out, const char *name); /* BEZEL_TOOL_... of pure, read, write, network, unknown; 0 = no class */
+
+/* --- command_permit.c --------------------------------------------------------------------- */
+
+/* Rules of --allow and --deny and the question at the terminal into the options of an agent. rules [CMD_MAX_RULES] and names
+ * [CMD_RULE_BYTES] must live until the agent is made. CMD_OK or CMD_USAGE. */
+int cmd_permit_options(bezel_agent_options *out, const cmd_options *o, bezel_permit *rules, char *names);
+enum { CMD_MAX_RULES = 64, CMD_RULE_BYTES = 4096 };
 
 /* --- command_talk.c ----------------------------------------------------------------------- */
 

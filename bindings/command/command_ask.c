@@ -70,7 +70,7 @@ static int ask_turn(cmd_host *host, bezel_agent *agent, const cmd_options *o, co
 }
 
 int cmd_ask(int argc, char **argv) {
-    cmd_options o = {.subcommand = "ask", .usage = "ask [--tools FILE] [--json] [question]"};
+    cmd_options o = {.subcommand = "ask", .usage = "ask [--tools FILE] [--allow LIST] [--json] [question]"};
     cmd_host host = {0};
     bezel_tree *tree = NULL;
     bezel_toolset *tools = NULL;
@@ -80,7 +80,7 @@ int cmd_ask(int argc, char **argv) {
     int status = cmd_options_read(&o, argc, argv,
                                   CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS
                                                      " store no-store user conversation system context profile tools "
-                                                     "results json show-prompt max-steps overflow tool-choice constrain");
+                                                     "results allow deny json show-prompt max-steps overflow tool-choice constrain");
     if (status != CMD_OK) return status;
     if (o.results && !o.tools) return cmd_usage(&o, "--results goes with --tools");
     if ((status = cmd_read_input(&text, &size, &o)) != CMD_OK) goto done;

@@ -18,6 +18,8 @@ typedef struct chat_state {
     cmd_host host;
     cmd_options options;
     bezel_agent *agent;
+    bezel_tree *tree; /* of the tools */
+    bezel_toolset *tools;
     char conversation[32]; /* empty: not kept */
     int status;            /* exit status: a failed turn of piped input is not forgotten */
 } chat_state;
@@ -67,14 +69,14 @@ static int chat_begin(chat_state *chat) {
     if (chat->host.store &&
         bezel_store_begin(chat->conversation, chat->host.store, o->title, o->user, &chat->host.error) != BEZEL_OK)
         return cmd_host_fail(&chat->host);
-    return cmd_talk_agent(&chat->agent, &chat->host, o, NULL, chat->conversation[0] ? chat->conversation : NULL);
+    return cmd_talk_agent(&chat->agent, &chat->host, o, chat->tools, chat->conversation[0] ? chat->conversation : NULL);
 }
 
 /* The agent of --conversation with its messages. */
 static int chat_resume(chat_state *chat) {
     const cmd_options *o = &chat->options;
     snprintf(chat->conversation, sizeof chat->conversation, "%s", o->conversation);
-    int status = cmd_talk_agent(&chat->agent, &chat->host, o, NULL, chat->conversation);
+    int status = cmd_talk_agent(&chat->agent, &chat->host, o, chat->tools, chat->conversation);
     if (status == CMD_OK && chat->host.store) status = cmd_talk_resume(chat->agent, &chat->host, o->conversation);
     return status;
 }
@@ -124,13 +126,20 @@ static void chat_loop(chat_state *chat) {
 }
 
 int cmd_chat(int argc, char **argv) {
-    chat_state chat = {.options = {.subcommand = "chat", .usage = "chat [--system TEXT] [--conversation ID]"}};
+    chat_state chat = {.options = {.subcommand = "chat", .usage = "chat [--system TEXT] [--tools FILE] [--conversation ID]"}};
     int status = cmd_options_read(&chat.options, argc, argv,
                                   CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS
-                                                     " store no-store user conversation system profile overflow");
+                                                     " store no-store user conversation system context profile "
+                                                     "overflow tools results allow deny max-steps");
     if (status != CMD_OK) return status;
+    if (chat.options.results && !chat.options.tools) return cmd_usage(&chat.options, "--results goes with --tools");
     if ((status = cmd_host_model(&chat.host, &chat.options)) != CMD_OK) goto done;
     if ((status = cmd_host_store(&chat.host, &chat.options)) != CMD_OK) goto done;
+    if (bezel_tree_new(&chat.tree, chat.host.engine, &chat.host.error) != BEZEL_OK) {
+        status = cmd_host_fail(&chat.host);
+        goto done;
+    }
+    if ((status = cmd_tools_read(&chat.tools, &chat.host, chat.tree, &chat.options)) != CMD_OK) goto done;
     if ((status = chat.options.conversation ? chat_resume(&chat) : chat_begin(&chat)) != CMD_OK) goto done;
     cmd_interrupt_watch();
     chat_loop(&chat);
@@ -139,6 +148,8 @@ int cmd_chat(int argc, char **argv) {
         printf("go on with: bezel chat --conversation %s\n", chat.conversation);
 done:
     bezel_agent_free(chat.agent);
+    bezel_toolset_free(chat.tools);
+    bezel_tree_free(chat.tree);
     cmd_host_free(&chat.host);
     return status;
 }

@@ -38,6 +38,8 @@ static const option_row option_rows[] = {
     {"user", KIND_TEXT, AT(user), 0, 0, 0, "NAME", "who asks, for the store"},
     {"conversation", KIND_TEXT, AT(conversation), 0, 0, 0, "ID", "go on with a stored conversation"},
     {"tools", KIND_TEXT, AT(tools), 0, 0, 0, "FILE", "JSON list of tools: {name, description, parameters}"},
+    {"allow", KIND_TEXT, AT(allow), 0, 0, 0, "LIST", "classes (pure, read, write, network, unknown, all) or tools that run without a question"},
+    {"deny", KIND_TEXT, AT(deny), 0, 0, 0, "LIST", "those that do not run; else write, network and unknown are asked for at the terminal"},
     {"results", KIND_TEXT, AT(results), 0, 0, 0, "FILE", "JSON map of tool name to the result it gives"},
     {"ids", KIND_INPUT, AT(ids), 0, 0, 0, "LIST", "JSON list of token ids instead of a text; - = on standard input"},
     {"sha256", KIND_TEXT, AT(sha256), 0, 0, 0, "HEX", "what the file must hash to"},

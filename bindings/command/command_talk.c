@@ -32,7 +32,10 @@ int cmd_talk_agent(bezel_agent **out, cmd_host *host, const cmd_options *o, cons
         a.overflow = BEZEL_OVERFLOW_ERROR;
     else if (o->overflow && strcmp(o->overflow, "drop_oldest") != 0)
         return cmd_usage(o, "--overflow %s: drop_oldest or error expected", o->overflow);
-    int status = cmd_session_options(&a.session, o);
+    bezel_permit rules[CMD_MAX_RULES];
+    char names[CMD_RULE_BYTES];
+    int status = cmd_permit_options(&a, o, rules, names);
+    if (status == CMD_OK) status = cmd_session_options(&a.session, o);
     if (status != CMD_OK) return status;
     cmd_generate_options(&a.generate, o);
     if (bezel_agent_new(out, host->model, &a, &host->error) != BEZEL_OK) return cmd_host_fail(host);
@@ -77,6 +80,7 @@ static void show_event(cmd_host *host, const bezel_agent_event *event) {
         cmd_write_text(event->text, event->text_size);
         fflush(stdout);
         break;
+    case BEZEL_AGENT_ASK: break; /* cmd_permit has asked */
     case BEZEL_AGENT_CALL: show_value(host, "\xE2\x86\x92", event->name, event->arguments, NULL); break;
     case BEZEL_AGENT_RESULT: show_value(host, "\xE2\x86\x90", event->name, event->result, event->text); break;
     default: show_value(host, "!", event->name, NULL, event->text); break;
@@ -92,7 +96,7 @@ bezel_status cmd_talk_turn(cmd_host *host, bezel_agent *agent, const char *text,
         st = bezel_agent_step(agent, TURN_SLICE_US, &host->error);
         while (bezel_agent_event_next(agent, &event))
             if (show) show_event(host, &event);
-        if (st == BEZEL_TOOL_PENDING) usleep(1000);
+        if (st == BEZEL_TOOL_PENDING) bezel_agent_wait(agent, TURN_SLICE_US);
     } while (st > 0 && st != BEZEL_DONE);
     return st == BEZEL_DONE ? BEZEL_OK : st;
 }

@@ -16,6 +16,16 @@ static bezel_status tool_from_file(void *ud, bezel_call *call, bezel_error *err)
     return result ? BEZEL_OK : BEZEL_ERR_CALLBACK;
 }
 
+int cmd_tool_class(uint32_t *out, const char *name) {
+    static const char *const names[] = {"unknown", "pure", "read", "write", "network"}; /* ORDER BEZEL_TOOL_... */
+    for (uint32_t k = 0; k < 5; k++)
+        if (name && strcmp(names[k], name) == 0) {
+            *out = k;
+            return 1;
+        }
+    return 0;
+}
+
 static int tool_add(cmd_host *host, bezel_toolset *tools, const bezel_value *item, bezel_value *results) {
     const bezel_value *inner = bezel_value_get(item, "function"); /* the OpenAI wrapper */
     const bezel_value *spec = bezel_value_type(inner) == BEZEL_MAP ? inner : item;
@@ -24,6 +34,11 @@ static int tool_add(cmd_host *host, bezel_toolset *tools, const bezel_value *ite
     tool.name = bezel_value_text(bezel_value_get(spec, "name"), NULL);
     tool.description = description ? bezel_value_text(description, NULL) : NULL;
     tool.parameters = bezel_value_get(spec, "parameters");
+    tool.permission = BEZEL_TOOL_READ; /* a result from a file changes nothing, unless the tool says so */
+    if (bezel_value_get(spec, "permission")) {
+        const char *class = bezel_value_text(bezel_value_get(spec, "permission"), NULL);
+        if (!cmd_tool_class(&tool.permission, class)) return cmd_error("tools: permission %.40s: pure, read, write or network expected", class);
+    }
     tool.fn = results ? tool_from_file : NULL;
     tool.ud = results;
     return bezel_toolset_add(tools, &tool, &host->error) == BEZEL_OK ? CMD_OK : cmd_host_fail(host);

@@ -132,7 +132,27 @@ function model:chat(options) end
 ---@field permission? "pure"|"read"|"write"|"network"
 ---@field examples? string[] transcript lines for pretrained models
 ---@field timeout_ms? integer default 30000; ends a Lua function and patterns inside it, not io.read or os.execute
+---@field summary? string|fun(result: any, args: table): string how the result reads in words, for small models: "{city}: {days.0.max}
+---degrees" with values of the result, else of the arguments; where it fails the model reads the result
+---@field retries? integer how often a call that failed is run again, at most 10; only of pure, read and idempotent tools
+---@field retry_ms? integer default 100, doubled each time
+---@field idempotent? boolean running it twice does no more than once
+---@field always? boolean offered in every turn, where select_tools chooses
 ---@field memory_mb? integer default 256: what Lua may hold above what it held when the call began
+
+---@class bezel.permission
+---@field id integer for chat:answer
+---@field name string
+---@field permission "unknown"|"pure"|"read"|"write"|"network"
+---@field text string exactly what will run, in one line
+---@field arguments table
+
+---A role that goes on with the same history after a call of transfer_to_NAME.
+---@class bezel.handoff
+---@field name string
+---@field description? string when to hand over to it
+---@field system? string
+---@field tools? bezel.tool[]|bezel.tools
 
 ---@class bezel.chat_options: bezel.generate_options
 ---@field system? string
@@ -149,6 +169,13 @@ function model:chat(options) end
 ---@field tool_choice? string "auto" (default), "none", "required", or the name of the tool that a turn calls first
 ---@field constrain? boolean default true: calls are written under the schemas of the tools
 ---@field call_bias? number above 0 calls more often, below 0 less; a logit, default 0
+---@field permit? table<string, "allow"|"ask"|"deny"> rules of classes (pure, read, write, network, unknown) and of tools, which win;
+---without one, pure and read run, and the others are asked for where confirm is set, else they run
+---@field confirm? fun(request: bezel.permission): boolean?, string? true, or false and a reason for the model; nil = later, chat:answer
+---@field confirm_timeout_ms? integer default 300000: then a question without an answer is denied
+---@field select_tools? integer of more tools than that, a turn offers so many that fit its question best
+---@field handoffs? bezel.handoff[] at most 8 further roles
+---@field max_depth? integer chats above one another, default 4
 ---@field background? boolean the model works on the engine's worker
 
 ---@param model bezel.model
@@ -159,7 +186,7 @@ function model:chat(options) end
 function bezel.chat(model, options) end
 
 ---@class bezel.event
----@field type "text"|"call"|"result"|"parse_error"|"dropped"|"note"
+---@field type "text"|"call"|"result"|"parse_error"|"dropped"|"note"|"ask"
 ---@field step integer
 ---@field text? string
 ---@field name? string
@@ -167,6 +194,7 @@ function bezel.chat(model, options) end
 ---@field arguments? table
 ---@field result? any
 ---@field count? integer
+---@field id? integer of an "ask", for chat:answer
 
 ---@class bezel.turn
 ---@field text string
@@ -209,6 +237,23 @@ function chat:event() end
 ---@return bezel.code? code
 function chat:result() end
 function chat:cancel() end
+---Answers an event "ask", or what confirm left for later.
+---@param id integer
+---@param allowed boolean
+---@param reason? string for the model
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function chat:answer(id, allowed, reason) end
+---The rule of a tool from its next call on.
+---@param tool string
+---@param rule? "allow"|"ask"|"deny"
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function chat:permit(tool, rule) end
+---@return string name "main", or one of handoffs
+function chat:role() end
 ---Sleeps while pending tools have nothing to do; ask and stream do it by themselves.
 ---@param max_ms? number
 function chat:wait(max_ms) end
@@ -229,6 +274,11 @@ function chat:clear() end
 ---@return bezel.code? code
 function chat:prompt(text) end
 
+---A tool whose parameter `task` is a question to another chat, each with an empty history; more fields as those of a tool.
+---@param chat bezel.chat
+---@param options {name: string, description?: string}
+---@return bezel.tool
+function bezel.agent_tool(chat, options) end
 ---@param tools (bezel.tool|bezel.mcp)[]
 ---@return bezel.tools
 function bezel.tools(tools) end

@@ -22,6 +22,7 @@
 
 /* --- lbezel_object.c ---------------------------------------------------------------------- */
 
+enum { LBEZEL_ALSO = 10 }; /* a chat: tools, store, tools of 8 further roles */
 typedef struct lbezel_object lbezel_object;
 /* A handle of C in Lua. It holds what it was made from (parent, in user value 1) and what it uses (also, in user values of
  * the type); what is closed while it is held refuses use at once and frees its handle when the last hold is gone. */
@@ -29,7 +30,7 @@ struct lbezel_object {
     void *handle;           /* NULL before creation and after the free */
     void (*release)(void *handle);
     lbezel_object *parent;  /* kept alive by user value 1 */
-    lbezel_object *also[2]; /* NULL = none */
+    lbezel_object *also[LBEZEL_ALSO]; /* NULL = none */
     int closed;             /* the script called close, or the collector came */
     int holds;              /* living handles made from this one, and calls that are inside it */
 };
@@ -62,6 +63,7 @@ void lbezel_object_type(lua_State *L, const char *type, const luaL_Reg *methods)
 #define LBEZEL_TEXT "bezel.text"
 #define LBEZEL_STREAM "bezel.stream"
 #define LBEZEL_RESPONSE "bezel.response"
+#define LBEZEL_TRANSFER "bezel.transfer"
 #define LBEZEL_PARSER "bezel.parser"
 #define LBEZEL_PROMPT "bezel.prompt"
 
@@ -114,13 +116,32 @@ typedef struct lbezel_tool {
     lbezel_toolset *owner;
     lua_Integer index; /* of its function in the list in user value 2 of the toolset */
     int64_t timeout_ms;
+    int has_summary; /* a function stands behind this in the list */
     int64_t memory; /* most bytes that Lua may hold above what it held when the call began */
 } lbezel_tool;
+/* The call of the tool that is running in this state, or NULL. */
+const bezel_call *lbezel_callback_call(lua_State *L);
+/* 1 when a C function that L calls may yield to the step of a chat: L is the tool's own coroutine. */
+int lbezel_callback_may_yield(lua_State *L);
+typedef struct lbezel_confirm { /* ud of lbezel_callback_confirm */
+    lua_State *L;       /* who is inside bezel_agent_step right now */
+    int chat;           /* where its chat stands on the stack; user value 4: the function */
+    bezel_agent *agent;
+} lbezel_confirm;
+/* Asks the function of a chat for a permission. */
+uint32_t lbezel_callback_confirm(void *ud, const bezel_permission *request);
 /* Closes the coroutines of pending tools of the toolset at the top that nobody waits for any more. */
 void lbezel_callback_sweep(lua_State *L);
 /* Makes the toolset at the top findable by its address. */
 void lbezel_callback_register(lua_State *L, const lbezel_toolset *set);
 void lbezel_callback_open(lua_State *L);
+
+/* --- lbezel_policy.c ---------------------------------------------------------------------- */
+
+/* Rules about calls in the options of a chat at index i; pushes what holds their texts. */
+void lbezel_policy_options(lua_State *L, int i, bezel_agent_options *out);
+uint32_t lbezel_permit_check(lua_State *L, int i); /* "allow", "ask", "deny" or nil; raises */
+#define LBEZEL_POLICY_OPTIONS "permit", "confirm", "confirm_timeout_ms", "select_tools", "handoffs", "max_depth"
 
 /* --- lbezel_bound.c, lbezel_pattern.c ----------------------------------------------------- */
 

@@ -112,11 +112,11 @@ static int run_ended(lua_State *L, int status, lua_KContext context) {
     return ok ? 3 : 2;
 }
 
-/* Body of the coroutine: function, arguments. */
+/* Body of the coroutine: function, its arguments. */
 static int run_protected(lua_State *L) {
     lua_pushcfunction(L, run_message);
     lua_insert(L, 1);
-    return run_ended(L, lua_pcallk(L, 1, 2, 1, 0, run_ended), 0);
+    return run_ended(L, lua_pcallk(L, lua_gettop(L) - 2, 2, 1, 0, run_ended), 0);
 }
 
 /* Pushes user value i of the toolset of a tool: 2 the functions, 3 the parked runs. */
@@ -202,6 +202,24 @@ static int run_resume(lua_State *L, tool_run *run) {
     return 0;
 }
 
+/* The words that the tool's own function has for the result at index i. When it fails the model reads the result. */
+static void run_summary(lua_State *L, tool_run *run, int i) {
+    int n_results = 0;
+    lua_State *co = lua_newthread(L);
+    lua_pushcfunction(L, run_protected);
+    run_push_list(L, run->tool, 2);
+    lua_rawgeti(L, -1, run->tool->index + 2);
+    lua_replace(L, -2);
+    lua_pushvalue(L, i);
+    lbezel_value_push(L, bezel_call_arguments(run->call), LBEZEL_NULL_AS_NIL);
+    if (!lua_checkstack(co, 5)) luaL_error(L, "out of memory for the tool's stack");
+    lua_xmove(L, co, 4);
+    lua_sethook(co, hook_deadline, LUA_MASKCALL | LUA_MASKCOUNT, HOOK_COUNT);
+    const int rc = lua_resume(co, L, 3, &n_results);
+    lua_sethook(co, NULL, 0, 0);
+    if (rc == LUA_OK && n_results == 3 && lua_type(co, -2) == LUA_TSTRING) bezel_call_summary(run->call, lua_tostring(co, -2));
+}
+
 /* Protected body: the tool_run as light userdata. */
 static int tool_body(lua_State *L) {
     tool_run *run = lua_touserdata(L, 1);
@@ -213,7 +231,9 @@ static int tool_body(lua_State *L) {
         run_fail(run, BEZEL_ERR_CALLBACK, lua_tostring(L, -1));
         return 0;
     }
-    bezel_call_finish(run->call, lbezel_value_get(L, -2, bezel_call_tree(run->call)));
+    const int result = lua_gettop(L) - 1;
+    if (run->tool->has_summary) run_summary(L, run, result);
+    bezel_call_finish(run->call, lbezel_value_get(L, result, bezel_call_tree(run->call)));
     return 0;
 }
 
@@ -332,6 +352,66 @@ void lbezel_callback_sweep(lua_State *L) {
         lua_settop(L, top + 1);
     }
     lua_settop(L, top);
+}
+
+const bezel_call *lbezel_callback_call(lua_State *L) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &run_key);
+    const tool_run *run = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return run && !run->dropped ? run->call : NULL;
+}
+
+int lbezel_callback_may_yield(lua_State *L) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &run_key);
+    const tool_run *run = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return run && run->co == L && lua_isyieldable(L);
+}
+
+/* --- Permissions -------------------------------------------------------------------------- */
+
+/* Protected body: function, request. Returns what it answered and why. */
+static int confirm_body(lua_State *L) {
+    static const char *const classes[] = {"unknown", "pure", "read", "write", "network"};
+    const bezel_permission *request = lua_touserdata(L, 2);
+    lua_settop(L, 1);
+    lua_createtable(L, 0, 5);
+    lua_pushinteger(L, (lua_Integer)request->id);
+    lua_setfield(L, 2, "id");
+    lua_pushstring(L, request->name);
+    lua_setfield(L, 2, "name");
+    lua_pushstring(L, classes[request->permission < 5 ? request->permission : 0]);
+    lua_setfield(L, 2, "permission");
+    lua_pushstring(L, request->text);
+    lua_setfield(L, 2, "text");
+    lbezel_value_push(L, request->arguments, LBEZEL_NULL_AS_NIL);
+    lua_setfield(L, 2, "arguments");
+    lua_call(L, 1, 2);
+    return 2;
+}
+
+uint32_t lbezel_callback_confirm(void *ud, const bezel_permission *request) {
+    const lbezel_confirm *at = ud;
+    lua_State *L = at->L;
+    uint32_t answer = BEZEL_PERMIT_DENY;
+    if (!L || !lua_checkstack(L, 8)) return answer;
+    const int top = lua_gettop(L);
+    lua_pushcfunction(L, confirm_body);
+    lua_getiuservalue(L, at->chat, 4);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)request);
+    const int rc = lua_pcall(L, 2, 2, 0);
+    if (rc == LUA_OK && lua_isnil(L, -2)) {
+        answer = BEZEL_PERMIT_ASK;
+    } else if (rc == LUA_OK && lua_toboolean(L, -2)) {
+        answer = BEZEL_PERMIT_ALLOW;
+    } else if (rc != LUA_OK || lua_type(L, -1) == LUA_TSTRING) { /* false and a reason, or a message */
+        char reason[256];
+        snprintf(reason, sizeof reason, "%s%s", rc == LUA_OK ? "" : "asking failed: ",
+                 lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no message");
+        if (bezel_agent_answer(at->agent, request->id, BEZEL_PERMIT_DENY, reason, NULL) == BEZEL_OK) answer = BEZEL_PERMIT_ASK;
+    }
+    lua_settop(L, top);
+    return answer;
 }
 
 void lbezel_callback_register(lua_State *L, const lbezel_toolset *set) {

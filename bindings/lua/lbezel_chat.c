@@ -6,9 +6,14 @@
 #include <math.h>
 #include <string.h>
 
+enum { MAX_ROLES = 8 };
+
 typedef struct chat_object {
     lbezel_object object;  /* also holds the toolset and the store */
     lbezel_toolset *tools; /* kept by user value 2; NULL = none */
+    lbezel_toolset *roles[MAX_ROLES]; /* tools of further roles, kept by user value 5; NULL = none */
+    lbezel_confirm confirm;
+    int stepping;          /* step is on the stack */
     lua_Integer turn;      /* number of turns begun: a stream knows whether it still reads its own */
     int asking;            /* ask is on the stack; its on_event may not begin another turn */
 } chat_object;
@@ -16,8 +21,8 @@ typedef struct chat_object {
 /* The collector does not see the megabytes behind a chat: each new one makes it work, so that lost ones go soon (KiB). */
 #define CHAT_GC_STEP 4096
 
-/* User values: 1 model (parent), 2 toolset, 3 store. */
-enum { CHAT_TOOLS = 2, CHAT_STORE = 3 };
+/* User values: 1 model (parent), 2 toolset, 3 store, 4 confirm function, 5 list of the toolsets of further roles. */
+enum { CHAT_TOOLS = 2, CHAT_STORE = 3, CHAT_CONFIRM = 4, CHAT_ROLES = 5 };
 
 static void chat_release(void *handle) { bezel_agent_free(handle); }
 
@@ -55,12 +60,61 @@ static void chat_links(lua_State *L, int i, int chat, bezel_agent_options *out) 
     lua_pop(L, 1);
 }
 
+/* The role table at the top as an entry of the options; its toolset stays alive with the chat. */
+static void chat_role(lua_State *L, int chat, int n, bezel_handoff *out) {
+    static const char *const known[] = {"name", "description", "system", "tools", NULL};
+    chat_object *self = lua_touserdata(L, chat);
+    const int i = lua_gettop(L);
+    if (!lua_istable(L, i)) luaL_error(L, "option handoffs: role %d is a %s, no table", n + 1, luaL_typename(L, i));
+    lbezel_options_check(L, i, known);
+    out->name = lbezel_option_text(L, i, "name");
+    out->description = lbezel_option_text(L, i, "description");
+    out->system = lbezel_option_text(L, i, "system");
+    if (!out->name) luaL_error(L, "option handoffs: role %d needs a name", n + 1);
+    if (lbezel_option_push(L, i, "tools") == LUA_TNIL) return;
+    self->roles[n] = lbezel_tools_push(L, -1);
+    self->object.also[2 + n] = &self->roles[n]->object;
+    out->tools = self->roles[n]->object.handle;
+    lua_getiuservalue(L, chat, CHAT_ROLES);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/* Confirm function and further roles of the options; roles must live until the agent is made. */
+static void chat_policy(lua_State *L, int i, int chat, bezel_agent_options *out, bezel_handoff roles[MAX_ROLES]) {
+    chat_object *self = lua_touserdata(L, chat);
+    const int top = lua_gettop(L), type = lbezel_option_push(L, i, "confirm");
+    if (type != LUA_TNIL && type != LUA_TFUNCTION) luaL_error(L, "option confirm: function expected, got %s", luaL_typename(L, -1));
+    if (type == LUA_TFUNCTION) {
+        out->confirm = lbezel_callback_confirm;
+        out->confirm_ud = &self->confirm;
+        lua_setiuservalue(L, chat, CHAT_CONFIRM);
+    }
+    lua_settop(L, top);
+    if (lbezel_option_push(L, i, "handoffs") != LUA_TNIL) {
+        if (!lua_istable(L, -1)) luaL_error(L, "option handoffs: list of roles expected, got %s", luaL_typename(L, -1));
+        const lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+        if (n > MAX_ROLES) luaL_error(L, "option handoffs: at most %d roles", MAX_ROLES);
+        const int list = lua_gettop(L);
+        lua_newtable(L);
+        lua_setiuservalue(L, chat, CHAT_ROLES);
+        for (lua_Integer k = 0; k < n; k++) {
+            lua_rawgeti(L, list, k + 1);
+            chat_role(L, chat, (int)k, &roles[k]);
+            lua_settop(L, list);
+        }
+        out->handoffs = roles;
+        out->n_handoffs = (uint32_t)n;
+    }
+    lua_settop(L, top);
+}
+
 /* bezel.chat(model, {system=, tools=, store=, conversation=, user=, ...}) -> chat | nil, message, code */
 static int chat_new(lua_State *L) {
     static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "system", "context", "tools",
                                         "store", "conversation", "user", "profile", "max_steps", "max_calls",
                                         "max_result_tokens", "overflow", "background", "tool_choice", "constrain",
-                                        "call_bias", NULL};
+                                        "call_bias", LBEZEL_POLICY_OPTIONS, NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     lbezel_object *model = lbezel_object_check(L, 1, LBEZEL_MODEL);
     lua_settop(L, 2);
@@ -88,14 +142,18 @@ static int chat_new(lua_State *L) {
         return luaL_error(L, "option profile: '%s' is no profile (gemma3, gemma2, transcript)", profile);
     lbezel_session_options(L, 2, &o.session);
     lbezel_generate_options(L, 2, &o.generate); /* pushes an anchor: 3 */
-    chat_object *self = lbezel_object_push(L, LBEZEL_CHAT, sizeof *self, 1, 2);
+    lbezel_policy_options(L, 2, &o);            /* and more of them */
+    bezel_handoff roles[MAX_ROLES] = {{0}};
+    chat_object *self = lbezel_object_push(L, LBEZEL_CHAT, sizeof *self, 1, 4);
     self->object.release = chat_release;
     int chat = lua_gettop(L);
     chat_links(L, 2, chat, &o);
+    chat_policy(L, 2, chat, &o, roles);
     bezel_agent *agent = NULL;
     lua_gc(L, LUA_GCSTEP, CHAT_GC_STEP);
     if (bezel_agent_new(&agent, model->handle, &o, &err) != BEZEL_OK) return lbezel_fail(L, &err);
     lbezel_object_set(&self->object, agent);
+    self->confirm.agent = agent;
     lua_pushvalue(L, chat);
     return 1;
 }
@@ -104,25 +162,49 @@ static int chat_new(lua_State *L) {
 
 /* Closes what was pending in the chat at index chat and is no more. */
 static void chat_sweep(lua_State *L, int chat) {
-    lua_getiuservalue(L, chat, CHAT_TOOLS);
-    lbezel_callback_sweep(L);
+    const chat_object *self = lua_touserdata(L, chat);
+    if (self->tools) {
+        lua_getiuservalue(L, chat, CHAT_TOOLS);
+        lbezel_callback_sweep(L);
+        lua_pop(L, 1);
+    }
+    if (lua_getiuservalue(L, chat, CHAT_ROLES) == LUA_TTABLE) {
+        for (int k = 1; k <= MAX_ROLES; k++) {
+            lua_rawgeti(L, -1, k);
+            lbezel_callback_sweep(L);
+            lua_pop(L, 1);
+        }
+    }
     lua_pop(L, 1);
+}
+
+/* Tools and questions run on L (NULL = not at all). */
+static void chat_enter(chat_object *self, lua_State *L, int chat) {
+    if (self->tools) self->tools->L = L;
+    for (int k = 0; k < MAX_ROLES; k++)
+        if (self->roles[k]) self->roles[k]->L = L;
+    self->confirm.L = L;
+    self->confirm.chat = chat;
 }
 
 /* One step of the chat at index chat on this Lua thread's stack: its tools run there. A tool that closes the chat, its tools or its model does so
  * when the step is over: look at self->object.closed afterwards. */
 static bezel_status chat_advance(lua_State *L, int chat, int64_t budget_us, bezel_error *err) {
     chat_object *self = lua_touserdata(L, chat);
-    lua_State *outer = NULL;
-    if (self->tools) {
-        outer = self->tools->L;
-        self->tools->L = L;
-    }
+    lua_State *outer[1 + MAX_ROLES] = {self->tools ? self->tools->L : NULL}; /* two chats may share a toolset */
+    const lbezel_confirm asked = self->confirm;
+    for (int k = 0; k < MAX_ROLES; k++) outer[k + 1] = self->roles[k] ? self->roles[k]->L : NULL;
+    chat_enter(self, L, lua_absindex(L, chat));
     self->object.holds++;
+    self->stepping++;
     bezel_status st = bezel_agent_step(self->object.handle, budget_us, err);
-    if (self->tools) self->tools->L = outer; /* before the toolset may go */
+    self->stepping--;
+    if (self->tools) self->tools->L = outer[0]; /* before the toolset may go */
+    for (int k = 0; k < MAX_ROLES; k++)
+        if (self->roles[k]) self->roles[k]->L = outer[k + 1];
+    self->confirm = asked;
     lbezel_object_let_go(&self->object);
-    if (self->tools) chat_sweep(L, chat);
+    chat_sweep(L, chat);
     return st;
 }
 
@@ -145,7 +227,7 @@ static int chat_wait(lua_State *L) {
 static int chat_raise_closed(lua_State *L) { return luaL_error(L, "the chat was closed in its own turn"); }
 
 static void event_push(lua_State *L, const bezel_agent_event *event) {
-    static const char *const names[] = {"", "text", "call", "result", "parse_error", "dropped", "note"};
+    static const char *const names[] = {"", "text", "call", "result", "parse_error", "dropped", "note", "ask"};
     lua_createtable(L, 0, 6);
     lua_pushstring(L, event->type < sizeof names / sizeof *names ? names[event->type] : "unknown");
     lua_setfield(L, -2, "type");
@@ -173,7 +255,7 @@ static void event_push(lua_State *L, const bezel_agent_event *event) {
     }
     if (event->count) {
         lua_pushinteger(L, (lua_Integer)event->count);
-        lua_setfield(L, -2, "count");
+        lua_setfield(L, -2, event->type == BEZEL_AGENT_ASK ? "id" : "count");
     }
 }
 
@@ -242,15 +324,23 @@ static bezel_status chat_begin(lua_State *L, chat_object *self, bezel_error *err
         *err = busy;
         return BEZEL_ERR_BUSY;
     }
-    bezel_status st = bezel_agent_send(self->object.handle, text, size, err);
+    const bezel_call *call = lbezel_callback_call(L); /* a tool asks a chat of its own: the store links their turns */
+    bezel_status st = call ? bezel_agent_nest(self->object.handle, call, err) : BEZEL_OK;
+    if (st == BEZEL_OK) st = bezel_agent_send(self->object.handle, text, size, err);
     if (st == BEZEL_OK) self->turn++;
     return st;
+}
+
+/* A question of which nobody will see the event: without a confirm function it is denied. */
+static void chat_nobody(const chat_object *self, const bezel_agent_event *event) {
+    bezel_agent_answer(self->object.handle, event->count, BEZEL_PERMIT_DENY, "nobody is there to be asked", NULL);
 }
 
 /* Calls the function at index fn (0 = none) for every waiting event. */
 static void chat_drain(lua_State *L, chat_object *self, int fn) {
     bezel_agent_event event = {.size = sizeof event};
     while (!self->object.closed && bezel_agent_event_next(self->object.handle, &event)) {
+        if (!fn && event.type == BEZEL_AGENT_ASK) chat_nobody(self, &event);
         if (!fn) continue;
         lua_pushvalue(L, fn);
         event_push(L, &event);
@@ -337,11 +427,13 @@ static int chat_result(lua_State *L) { return chat_push_turn(L, chat_check(L)); 
 /* 1 and a piece of text pushed when an event with text waits. */
 static int stream_piece(lua_State *L, chat_object *self) {
     bezel_agent_event event = {.size = sizeof event};
-    while (bezel_agent_event_next(self->object.handle, &event))
+    while (bezel_agent_event_next(self->object.handle, &event)) {
+        if (event.type == BEZEL_AGENT_ASK) chat_nobody(self, &event);
         if (event.type == BEZEL_AGENT_TEXT && event.text_size) {
             lua_pushlstring(L, event.text, event.text_size);
             return 1;
         }
+    }
     return 0;
 }
 
@@ -401,6 +493,35 @@ static int chat_stream(lua_State *L) {
     return 4;
 }
 
+/* chat:answer(id, allowed [, reason]) -> true | nil, message, code: to an event "ask" */
+static int chat_answer(lua_State *L) {
+    chat_object *self = chat_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    const lua_Integer id = luaL_checkinteger(L, 2);
+    luaL_checktype(L, 3, LUA_TBOOLEAN);
+    const char *reason = lua_isnoneornil(L, 4) ? NULL : lbezel_check_cstring(L, 4);
+    const uint32_t permit = lua_toboolean(L, 3) ? BEZEL_PERMIT_ALLOW : BEZEL_PERMIT_DENY;
+    if (bezel_agent_answer(self->object.handle, (uint64_t)id, permit, reason, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* chat:permit(tool, "allow" | "ask" | "deny" | nil) -> true | nil, message, code: from its next call on */
+static int chat_permit(lua_State *L) {
+    chat_object *self = chat_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    const char *name = lbezel_check_cstring(L, 2);
+    if (bezel_agent_permit(self->object.handle, name, lbezel_permit_check(L, 3), &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* chat:role() -> name of the role that speaks now */
+static int chat_role_name(lua_State *L) {
+    lua_pushstring(L, bezel_agent_role(chat_check(L)->object.handle));
+    return 1;
+}
+
 static int chat_cancel(lua_State *L) {
     bezel_agent_cancel(chat_check(L)->object.handle);
     return 0;
@@ -411,6 +532,112 @@ static int chat_fd(lua_State *L) {
     int fd = bezel_agent_fd(chat_check(L)->object.handle);
     if (fd < 0) return 0;
     lua_pushinteger(L, fd);
+    return 1;
+}
+
+/* --- A chat as a tool --------------------------------------------------------------------- */
+
+#define AGENT_SLICE_US 20000
+#define AGENT_TOOL_MS 600000
+
+/* Stack: arguments, chat, closing value or nil. */
+enum { AGENT_ARGUMENTS = 1, AGENT_CHAT, AGENT_GUARD };
+
+static int agent_run_again(lua_State *L, int status, lua_KContext context);
+
+static int agent_yield(lua_State *L, lua_Number wait_ms) {
+    lua_settop(L, AGENT_GUARD);
+    lua_pushnumber(L, wait_ms);
+    return lua_yieldk(L, 1, 0, agent_run_again);
+}
+
+/* Begins the task; the guard ends its turn when this coroutine is closed before. */
+static bezel_status agent_run_begin(lua_State *L, chat_object *self, bezel_error *err) {
+    size_t size = 0;
+    lua_getfield(L, AGENT_ARGUMENTS, "task");
+    const char *task = lua_tolstring(L, -1, &size);
+    const bezel_call *call = lbezel_callback_call(L);
+    bezel_status st = call ? bezel_agent_nest(self->object.handle, call, err) : BEZEL_OK;
+    if (st == BEZEL_OK) {
+        bezel_agent_clear(self->object.handle);
+        st = bezel_agent_send(self->object.handle, task ? task : "", size, err);
+    }
+    lua_settop(L, AGENT_CHAT);
+    if (st != BEZEL_OK) return st;
+    self->turn++;
+    lua_newuserdatauv(L, 1, 2);
+    lua_pushvalue(L, AGENT_CHAT);
+    lua_setiuservalue(L, AGENT_GUARD, 1);
+    lua_pushinteger(L, self->turn);
+    lua_setiuservalue(L, AGENT_GUARD, 2);
+    luaL_setmetatable(L, LBEZEL_STREAM);
+    lua_toclose(L, AGENT_GUARD);
+    return BEZEL_OK;
+}
+
+/* Works on the task for a slice, again and again, with a yield between. */
+static int agent_run_again(lua_State *L, int status, lua_KContext context) {
+    bezel_error err = BEZEL_ERROR_INIT;
+    (void)status, (void)context;
+    lua_settop(L, AGENT_GUARD);
+    chat_object *self = lbezel_object_check(L, AGENT_CHAT, LBEZEL_CHAT);
+    if (lua_isnil(L, AGENT_GUARD)) {
+        bezel_agent_turn turn = {.size = sizeof turn};
+        if (self->stepping) return luaL_error(L, "an agent cannot be called by itself");
+        const int is_busy = self->asking || (self->turn && bezel_agent_result(self->object.handle, &turn, NULL) != BEZEL_OK);
+        if (is_busy) return agent_yield(L, 1); /* another task has it */
+        if (agent_run_begin(L, self, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    }
+    bezel_status st = chat_advance(L, AGENT_CHAT, AGENT_SLICE_US, &err);
+    if (self->object.closed) return chat_raise_closed(L);
+    chat_drain(L, self, 0);
+    if (st < 0) return lbezel_fail(L, &err);
+    if (st != BEZEL_DONE)
+        return agent_yield(L, st == BEZEL_TOOL_PENDING ? (lua_Number)bezel_agent_wait_us(self->object.handle) / 1000 : 0);
+    bezel_agent_turn turn = {.size = sizeof turn};
+    if (bezel_agent_result(self->object.handle, &turn, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lua_pushlstring(L, turn.text, turn.text_size);
+    return 1;
+}
+
+/* run of the tool: arguments; upvalue 1 the chat. */
+static int agent_run(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushnil(L);
+    return agent_run_again(L, LUA_OK, 0);
+}
+
+/* bezel.agent_tool(chat, {name=, description=, ...}) -> a tool that gives its task to the chat, whose history begins anew */
+static int agent_tool(lua_State *L) {
+    lbezel_object_check(L, 1, LBEZEL_CHAT);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, 2);) { /* tool, key, value */
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, 3);
+    }
+    lua_pushvalue(L, 1);
+    lua_pushcclosure(L, agent_run, 1);
+    lua_setfield(L, 3, "run");
+    lua_createtable(L, 1, 0);
+    lua_createtable(L, 0, 3);
+    lua_pushliteral(L, "task");
+    lua_setfield(L, -2, "name");
+    lua_pushliteral(L, "string");
+    lua_setfield(L, -2, "type");
+    lua_pushliteral(L, "What to do, with everything that is needed for it");
+    lua_setfield(L, -2, "description");
+    lua_rawseti(L, -2, 1);
+    lua_setfield(L, 3, "parameters");
+    if (lua_getfield(L, 3, "timeout_ms") == LUA_TNIL) {
+        lua_pushinteger(L, AGENT_TOOL_MS);
+        lua_setfield(L, 3, "timeout_ms");
+    }
+    lua_settop(L, 3);
     return 1;
 }
 
@@ -484,12 +711,13 @@ static int chat_prompt(lua_State *L) {
 }
 
 void lbezel_chat_open(lua_State *L) {
-    static const luaL_Reg functions[] = {{"chat", chat_new}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"chat", chat_new}, {"agent_tool", agent_tool}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"ask", chat_ask},         {"stream", chat_stream}, {"send", chat_send},     {"step", chat_step},
         {"event", chat_event},     {"result", chat_result}, {"cancel", chat_cancel}, {"fd", chat_fd},
         {"history", chat_history}, {"append", chat_append}, {"clear", chat_clear},   {"prompt", chat_prompt},
-        {"wait", chat_wait},       {NULL, NULL}};
+        {"wait", chat_wait},       {"answer", chat_answer}, {"permit", chat_permit}, {"role", chat_role_name},
+        {NULL, NULL}};
     luaL_newmetatable(L, LBEZEL_STREAM);
     lua_pushcfunction(L, stream_close);
     lua_setfield(L, -2, "__close");

@@ -11,7 +11,7 @@ static void object_release(lbezel_object *o) {
     o->handle = NULL;
     o->release(handle);
     if (o->parent) lbezel_object_let_go(o->parent);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < LBEZEL_ALSO; i++)
         if (o->also[i]) lbezel_object_let_go(o->also[i]);
 }
 
@@ -23,7 +23,7 @@ void lbezel_object_let_go(lbezel_object *o) {
 void lbezel_object_set(lbezel_object *o, void *handle) {
     o->handle = handle;
     if (o->parent) o->parent->holds++;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < LBEZEL_ALSO; i++)
         if (o->also[i]) o->also[i]->holds++;
 }
 

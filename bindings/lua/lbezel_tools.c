@@ -79,10 +79,10 @@ static const bezel_value *tool_schema_get(lua_State *L, int i, bezel_tree *tree)
     return schema;
 }
 
-/* Adds the tool table at index i to set; anchor is the list of the set's userdata: function, struct, function, ... */
+/* Adds the tool table at index i to set; anchor is the list of the set's userdata: function, struct, summary, function, ... */
 static void tools_add(lua_State *L, int i, lbezel_toolset *set, int anchor) {
-    static const char *const known[] = {"name", "description", "parameters", "run", "permission", "examples",
-                                        "timeout_ms", "memory_mb", NULL};
+    static const char *const known[] = {"name",       "description", "parameters", "run",      "permission", "examples", "timeout_ms",
+                                        "memory_mb", "summary",     "retries",    "retry_ms", "idempotent", "always",   NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     int top = lua_gettop(L);
     lbezel_options_check(L, i, known);
@@ -95,15 +95,29 @@ static void tools_add(lua_State *L, int i, lbezel_toolset *set, int anchor) {
     spec.parameters = tool_schema_get(L, i, tree->handle);
     spec.examples = lbezel_option_strings(L, i, "examples", 256);
     lbezel_tool *tool = lua_newuserdatauv(L, sizeof *tool, 0);
+    memset(tool, 0, sizeof *tool);
     tool->owner = set;
     tool->index = (lua_Integer)lua_rawlen(L, anchor) + 1;
     tool->timeout_ms = (int64_t)lbezel_option_integer(L, i, "timeout_ms", TOOL_TIMEOUT_MS, 1, 86400000);
     spec.timeout_ms = tool->timeout_ms;
     tool->memory = (int64_t)lbezel_option_integer(L, i, "memory_mb", TOOL_MEMORY_MB, 1, 1 << 20) << 20;
+    spec.retries = (uint32_t)lbezel_option_integer(L, i, "retries", 0, 0, 10);
+    spec.retry_ms = (uint32_t)lbezel_option_integer(L, i, "retry_ms", 0, 0, 3600000);
+    spec.idempotent = (uint32_t)lbezel_option_bool(L, i, "idempotent", 0);
+    spec.always = (uint32_t)lbezel_option_bool(L, i, "always", 0);
+    if (lbezel_option_push(L, i, "summary") == LUA_TFUNCTION) {
+        tool->has_summary = 1;
+    } else {
+        lua_pop(L, 1);
+        spec.summary = lbezel_option_text(L, i, "summary");
+        lua_pushboolean(L, 0);
+    }
+    lua_insert(L, -2); /* ..., summary or false, tool */
     if (lbezel_option_push(L, i, "run") != LUA_TFUNCTION)
         luaL_error(L, "tool %s: run must be a function, got %s", spec.name, luaL_typename(L, -1));
     lua_rawseti(L, anchor, tool->index);
     lua_rawseti(L, anchor, tool->index + 1);
+    lua_rawseti(L, anchor, tool->index + 2);
     spec.fn = lbezel_callback_tool;
     spec.ud = tool;
     if (bezel_toolset_add(set->object.handle, &spec, &err) != BEZEL_OK) lbezel_raise(L, &err);

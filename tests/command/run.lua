@@ -46,6 +46,13 @@ local function run(arguments, input, extra)
   return read "out", (ok and 0) or (how == "exit" and status) or 128 + status, read "err"
 end
 
+local function read_file(name)
+  local file = assert(io.open(name, "rb"))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
 local function eq(found, expected, what)
   if found ~= expected then
     error(("%sfound %s, expected %s"):format(what and what .. ": " or "", tostring(found), tostring(expected)), 2)
@@ -431,6 +438,25 @@ test("ask --tool-choice says whether there is a call, and --constrain off leaves
   local _, status, err = run { "ask", "--model", P, "--tools", tools, "--tool-choice", "prove", "Probe it." }
   eq(status, 1)
   match(err, "no tool prove")
+end)
+
+test("--allow and --deny decide; without a terminal nobody can be asked", function()
+  local careful = write("careful.json", (read_file(tools):gsub('"name"', '"permission":"write","name"', 1)))
+  local function ask(...)
+    return object { "ask", "--json", "--model", P, "--tools", careful, "--results", results, ... }.results[1]
+  end
+  local answer = ask "Probe it."
+  eq(answer.value, nil)
+  match(answer.error, "not allowed by the user")
+  eq(ask("--allow", "write", "Probe it.").error, nil)
+  eq(ask("--allow", "read,probe", "Probe it.").error, nil)
+  match(ask("--allow", "all", "--deny", "probe", "Probe it.").error, "not allowed here")
+  local out, status, err = run({ "chat", "--model", P, "--no-store", "--tools", careful, "--results", results }, "Probe it.\n")
+  eq(status, 0)
+  match(err, "no terminal to ask at; %-%-allow probe would allow it")
+  match(out, "forty%-two")
+  local _, wrong = run { "ask", "--model", P, "--tools", tools, "--allow", ",", "x" }
+  eq(wrong, 2)
 end)
 
 test("ask for people streams text; calls and notes go to standard error", function()

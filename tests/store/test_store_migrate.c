@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/rng.h"
+#include "store_impl.h"
 #include "support/store_turn.h"
 #include "support/temp_folder.h"
 #include "support/test_engine.h"
@@ -120,7 +121,28 @@ START_TEST(the_schema_says_whose_it_is)
     bezel_store *store = NULL;
     ck_assert_int_eq(bezel_store_open(&store, engine, path, NULL, &err), BEZEL_OK);
     ck_assert_int_eq(store_turn_count(store, engine, "PRAGMA application_id"), 0x425a4c31);
-    ck_assert_int_eq(store_turn_count(store, engine, "PRAGMA user_version"), 1);
+    ck_assert_int_eq(store_turn_count(store, engine, "PRAGMA user_version"), bz_store_version);
+    bezel_store_close(store);
+}
+END_TEST
+
+START_TEST(a_file_of_an_older_schema_is_raised_and_keeps_its_rows)
+{
+    bezel_store *store = NULL;
+    bezel_store_options o;
+    run_sql(bz_store_steps[0]);
+    run_sql("PRAGMA application_id=1113214001; PRAGMA user_version=1;"
+            "INSERT INTO conversation VALUES ('C', 'old', 'ann', 'm', 1, 2);"
+            "INSERT INTO turn VALUES ('T', 'C', 'ann', 'm', 1, 2, NULL, NULL, 0);");
+    bezel_store_options_init(&o);
+    o.read_only = 1;
+    ck_assert_int_eq(bezel_store_open(&store, engine, path, &o, &err), BEZEL_ERR_VERSION);
+    ck_assert_int_eq(bezel_store_open(&store, engine, path, NULL, &err), BEZEL_OK);
+    ck_assert_int_eq(store_turn_count(store, engine, "PRAGMA user_version"), bz_store_version);
+    ck_assert_int_eq(store_turn_count(store, engine, "SELECT count(*) FROM turn WHERE span IS NULL"), 1);
+    ck_assert_int_eq(store_turn_write(store, "C", "question", "answer", &err), BEZEL_OK);
+    ck_assert_int_eq(store_turn_count(store, engine, "SELECT count(*) FROM decisions"), 1);
+    ck_assert_int_eq(store_turn_count(store, engine, "SELECT count(*) FROM usage_by_root"), 2);
     bezel_store_close(store);
 }
 END_TEST
@@ -243,6 +265,7 @@ Suite *store_migrate_suite(void)
     tcase_add_test(t, a_newer_schema_is_a_version_error_and_not_changed);
     tcase_add_test(t, an_empty_file_becomes_a_store);
     tcase_add_test(t, the_schema_says_whose_it_is);
+    tcase_add_test(t, a_file_of_an_older_schema_is_raised_and_keeps_its_rows);
     tcase_add_test(t, every_byte_flip_either_opens_or_is_an_error);
     tcase_add_test(t, triggers_that_a_file_brings_do_not_run);
     tcase_add_test(t, another_program_that_deletes_messages_keeps_the_index_right);

@@ -10,6 +10,7 @@ typedef struct store_turn {
     bezel_journal_message messages[4];
     bezel_journal_call calls[2];
     bezel_journal_usage usages[2];
+    bezel_journal_decision decisions[1];
 } store_turn;
 
 /* Fills t; conversation may be NULL. Texts are borrowed. */

@@ -292,6 +292,29 @@ START_TEST(failing_memory_is_an_error_without_leak)
 }
 END_TEST
 
+START_TEST(a_long_list_keeps_its_first_items_and_tells_how_many_more_there_are)
+{
+    static const struct {
+        const char *json, *text;
+        size_t limit;
+    } rows[] = {{"[1, 2, 3]", "Result: f = [1, 2, 3]", 16},
+                {"[111111, 222222, 333333, 444444, 555555, 666666, 777777, 888888]",
+                 "Result: f = [111111, 222222, 333333, ... (5 more)]", 60},
+                {"[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"]",
+                 "Result: f = [\"aaaaaaaaa... (50 characters left out) ...aaa\"]", 16}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bezel_value *value = NULL;
+        char *text = NULL;
+        ck_assert_int_eq(bezel_json_read(&value, tree, rows[i].json, strlen(rows[i].json), NULL), BEZEL_OK);
+        ck_assert_int_eq(bezel_result_render(&text, NULL, engine, bezel_tool_profile_find("transcript"), "f", NULL, value, NULL,
+                                             rows[i].limit, NULL),
+                         BEZEL_OK);
+        ck_assert_str_eq(text, rows[i].text);
+        bezel_text_free(engine, text);
+    }
+}
+END_TEST
+
 Suite *call_render_suite(void)
 {
     Suite *suite = suite_create("call_render");
@@ -305,6 +328,7 @@ Suite *call_render_suite(void)
     tcase_add_test(t, a_call_is_written_in_canonical_form_and_reads_back);
     tcase_add_test(t, a_result_is_one_line_in_the_form_of_its_profile);
     tcase_add_test(t, a_result_cannot_become_structure);
+    tcase_add_test(t, a_long_list_keeps_its_first_items_and_tells_how_many_more_there_are);
     tcase_add_test(t, a_long_result_keeps_head_and_tail);
     tcase_add_test(t, failing_memory_is_an_error_without_leak);
     suite_add_tcase(suite, t);

@@ -42,6 +42,65 @@ enum {
     BEZEL_OVERFLOW_ERROR = 1
 };
 
+/* What is done with a call before it runs. */
+enum {
+    /* in options: as the class says. PURE and READ tools are allowed; WRITE, NETWORK and unknown ones are asked for
+     * where `confirm` is set, else allowed, since the host gave them */
+    BEZEL_PERMIT_DEFAULT = 0,
+    /* it runs */
+    BEZEL_PERMIT_ALLOW = 1,
+    /* it waits for an answer; from `confirm`: that comes later, by bezel_agent_answer */
+    BEZEL_PERMIT_ASK = 2,
+    /* it does not run, which the model reads */
+    BEZEL_PERMIT_DENY = 3
+};
+
+/* The rule for one tool. */
+typedef struct bezel_permit {
+    /* of the tool */
+    const char *name;
+    /* BEZEL_PERMIT_... */
+    uint32_t permit;
+    /* 0 */
+    uint32_t reserved;
+} bezel_permit;
+
+/* A call that waits for a permission. */
+typedef struct bezel_permission {
+    /* sizeof(bezel_permission) */
+    uint32_t size;
+    /* class of the tool, BEZEL_TOOL_..., 0 = unknown */
+    uint32_t permission;
+    /* for bezel_agent_answer */
+    uint64_t id;
+    /* of the tool */
+    const char *name;
+    /* exactly what the function will get: a map, defaults filled in */
+    const bezel_value *arguments;
+    /* the same as one line for people: send_mail(to="ann", subject="Hi"). Control characters are escaped */
+    const char *text;
+} bezel_permission;
+
+/* Answers BEZEL_PERMIT_ALLOW or BEZEL_PERMIT_DENY, or BEZEL_PERMIT_ASK: later, by bezel_agent_answer. Any other number denies.
+ * It may show a dialog and wait, which blocks step.
+ *   Owns     the request is the agent's and ends with the call
+ *   Thread   that of bezel_agent_step, inside of it: it may not step or send */
+typedef uint32_t (*bezel_confirm_fn)(void *ud, const bezel_permission *request);
+
+/* Another role of the same conversation: own system text and tools, the same history and model. To each role the model is
+ * offered a tool transfer_to_NAME for each of the others, "main" being that of the options; after such a call the next
+ * model call speaks as that role, in later turns too. */
+typedef struct bezel_handoff {
+    /* what may follow transfer_to_ in the name of a tool, at most 50 bytes; not "main" */
+    const char *name;
+    /* when to hand over to it, one sentence for the model, or NULL; copied as name and system are */
+    const char *description;
+    /* system text, or NULL */
+    const char *system;
+    /* borrowed, or NULL */
+    const bezel_toolset *tools;
+} bezel_handoff;
+
 /* How an agent is made. Fill it with bezel_agent_options_init, then set what you need. */
 typedef struct bezel_agent_options {
     /* set by bezel_agent_options_init */
@@ -86,8 +145,27 @@ typedef struct bezel_agent_options {
      * set; generate.call_bias weighs calls against text. Where no constraint can be made of the set, a note tells it. 0: the
      * model writes freely. A constraint in generate is used in place of this one */
     uint32_t constrain;
-    /* 0 */
-    uint32_t reserved;
+    /* above 0: of more tools than that, each turn offers only so many that fit its question best (bezel_toolset_rank), in the
+     * order of the set, with those that are offered always and those that the turn before called. 0 (default) = all */
+    uint32_t select_tools;
+    /* rule of each class, by BEZEL_TOOL_..., that of unknown ones at 0: BEZEL_PERMIT_..., default DEFAULT */
+    uint32_t permit[5];
+    /* rules of single tools, which win over their class: in permits */
+    uint32_t n_permits;
+    /* [n_permits], copied; NULL (default) */
+    const bezel_permit *permits;
+    /* asks for a permission; NULL (default): where a rule says ASK, the host is asked by the event BEZEL_AGENT_ASK */
+    bezel_confirm_fn confirm;
+    /* first argument of confirm */
+    void *confirm_ud;
+    /* milliseconds until a question without an answer is denied; 0 (default) = 300,000 */
+    int64_t confirm_timeout_ms;
+    /* [n_handoffs] further roles, at most 8, or NULL (default) */
+    const bezel_handoff *handoffs;
+    /* roles in handoffs */
+    uint32_t n_handoffs;
+    /* most agents above one another (bezel_agent_nest); 0 (default) = 4 */
+    uint32_t max_depth;
 } bezel_agent_options;
 
 /* Fills the options with the defaults above.
@@ -101,8 +179,8 @@ BEZEL_API void bezel_agent_options_init(bezel_agent_options *out);
 /* Makes an agent with an empty history and a session of its own; options NULL are the defaults.
  *   Owns     *out is the caller's, free with bezel_agent_free before model, tools and journal
  *   Thread   any
- *   Errors   RANGE for an option; ARGUMENT for a journal of another size or a NULL stop string; MISSING when no profile
- *            fits; IO when background finds no descriptor; those of bezel_session_new. *out is NULL. Options of the
+ *   Errors   RANGE for an option; ARGUMENT for a journal of another size or a NULL stop string; RANGE or DUPLICATE
+ *            for the name of a role; MISSING when no profile fits; IO when background finds no descriptor; those of bezel_session_new. *out is NULL. Options of the
  *            generation are checked by the first model call, tool_choice by bezel_agent_send
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_new(bezel_agent **out, bezel_model *model, const bezel_agent_options *options,
@@ -171,7 +249,10 @@ enum {
     /* history did not fit: count tokens, a sentence in text */
     BEZEL_AGENT_DROPPED = 5,
     /* a limit was reached, a repeated call was not run, a result was cut, a journal failed: a sentence in text */
-    BEZEL_AGENT_NOTE = 6
+    BEZEL_AGENT_NOTE = 6,
+    /* a call waits for a permission: name, arguments, the call in one line as text, and in count the id for
+     * bezel_agent_answer. The model waits, step returns BEZEL_TOOL_PENDING */
+    BEZEL_AGENT_ASK = 7
 };
 
 /* What bezel_agent_event_next gives. Members that do not apply are NULL or 0. */
@@ -196,7 +277,7 @@ typedef struct bezel_agent_event {
     const bezel_value *arguments;
     /* NULL when it failed */
     const bezel_value *result;
-    /* DROPPED: tokens */
+    /* DROPPED: tokens; ASK: id of the question */
     uint64_t count;
 } bezel_agent_event;
 
@@ -206,6 +287,22 @@ typedef struct bezel_agent_event {
  *   Thread   that of the agent
  *   Since    0.1 */
 BEZEL_API int32_t bezel_agent_event_next(bezel_agent *agent, bezel_agent_event *out);
+
+/* Answers a question of the event BEZEL_AGENT_ASK, or one that `confirm` left for later: BEZEL_PERMIT_ALLOW or
+ * BEZEL_PERMIT_DENY. reason (or NULL) is a sentence for the model that was denied. The next step goes on with it.
+ *   Owns     reason is copied
+ *   Thread   that of the agent
+ *   Errors   MISSING when no such call waits (any more); RANGE for another permit; nothing changes
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_agent_answer(bezel_agent *agent, uint64_t id, uint32_t permit, const char *reason,
+                                          bezel_error *err);
+
+/* Sets the rule of a tool from its next call on: "always" in a dialog.
+ *   Owns     name is copied
+ *   Thread   that of the agent
+ *   Errors   RANGE for an unknown permit; LIMIT over 4,096 rules
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_agent_permit(bezel_agent *agent, const char *name, uint32_t permit, bezel_error *err);
 
 /* background: a descriptor that is readable when step has something to do; -1 without background or for NULL.
  * Ask again before each wait, because every model call has its own. While a tool is pending it is readable all the
@@ -259,6 +356,31 @@ typedef struct bezel_agent_turn {
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_result(bezel_agent *agent, bezel_agent_turn *out, bezel_error *err);
 
+/* --- Agents as tools ---------------------------------------------------------------------- */
+
+/* Describes a tool that gives a task to an agent: its parameter `task` is the question, the answer its result, an error of
+ * its turn its failure. Each task begins with an empty history. Fills name (as given), parameters, fn, ud and a time limit
+ * of ten minutes; the rest may be set before bezel_toolset_add. The agent works while its caller steps, a slice each step,
+ * and is cancelled with the call; two tasks wait for one another. Its turns name that of the caller as parent.
+ *   Owns     agent is borrowed and must outlive the tool; name and description must live until bezel_toolset_add
+ *   Thread   that of both agents
+ *   Since    0.1 */
+BEZEL_API bezel_tool bezel_agent_tool(bezel_agent *agent, const char *name, const char *description);
+
+/* The next turn of agent is made for this call, by the function of a tool that leads agents itself: its record names the
+ * turn of the call as parent. bezel_agent_tool does it.
+ *   Thread   that of the agent, between its turns
+ *   Errors   LIMIT when that would be more than max_depth agents above one another; BUSY while a turn of agent runs, which
+ *            for an agent that calls itself is this one
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_agent_nest(bezel_agent *agent, const bezel_call *call, bezel_error *err);
+
+/* Name of the role that speaks now: "main", or one of handoffs. bezel_agent_clear goes back to "main".
+ *   Owns     the agent's
+ *   Thread   that of the agent
+ *   Since    0.1 */
+BEZEL_API const char *bezel_agent_role(const bezel_agent *agent);
+
 /* --- History ------------------------------------------------------------------------------ */
 
 /* Messages so far as a list of {role, text}; while a turn runs its own are among them. The system text is none of them.
@@ -279,7 +401,7 @@ BEZEL_API bezel_status bezel_agent_history(bezel_value **out, bezel_tree *tree, 
 BEZEL_API bezel_status bezel_agent_append(bezel_agent *agent, const bezel_message *messages, size_t count,
                                           bezel_error *err);
 
-/* Empties the history; options stay. Does nothing while a turn runs, or for NULL.
+/* Empties the history; options stay, the role is "main" again. Does nothing while a turn runs, or for NULL.
  *   Thread   that of the agent
  *   Since    0.1 */
 BEZEL_API void bezel_agent_clear(bezel_agent *agent);

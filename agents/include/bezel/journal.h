@@ -93,6 +93,34 @@ typedef struct bezel_journal_usage {
     const char *error;
 } bezel_journal_usage;
 
+/* One decision that was made for the turn, by the loop, the host or its user. kind and outcome are words of this list:
+ * "permission": "asked"; then "granted", "denied" or "expired"; "denied" alone where a rule of the host says so
+ * "retry": the status name of the failure after which a call is run again
+ * "timeout": "late", a call whose time was over
+ * "failure": "ended", a tool that failed twice or calls that could not be read twice
+ * "loop": "repeated", a call that was not run again; "led_away", an answer taken back because it only repeated;
+ *   "text_only", no call is run any more; "ended"
+ * "limit": "max_steps", "max_calls", "result" (it was cut), "depth" (of agents in agents)
+ * "tools": "offered", those that were selected for the turn
+ * "hand_off": "done", another role went on
+ *   Since    0.1 */
+typedef struct bezel_journal_decision {
+    /* model call, 0-based; 0 also before the first */
+    uint32_t step;
+    /* place in the turn's calls; -1 = about no single one */
+    int32_t call;
+    /* microseconds from bezel_agent_send */
+    int64_t at_us;
+    /* see above; kept always */
+    const char *kind;
+    /* see above; kept always */
+    const char *outcome;
+    /* of the tool or role, or NULL; kept always */
+    const char *name;
+    /* what was asked, why, which tools with their scores, or NULL; it may quote arguments, so it is content */
+    const char *detail;
+} bezel_journal_decision;
+
 /* --- The record --------------------------------------------------------------------------- */
 
 /* One turn, from the question to the answer or failure.
@@ -138,6 +166,16 @@ typedef struct bezel_journal_turn {
     /* NULL, or the status name of the failure: "loop", "full", "cancelled". Says why a turn failed where the sentence
      * in `error`, which may quote content, is not kept, and where no model call could begin */
     const char *status;
+    /* id of this turn, 32 hexadecimal digits, made at bezel_agent_send; NULL = none (an imported turn) */
+    const char *span;
+    /* id of the turn whose tool call this turn was made for (bezel_agent_nest), or NULL */
+    const char *parent;
+    /* [n_decisions] in the order in which they were made */
+    const bezel_journal_decision *decisions;
+    /* decisions of the turn */
+    uint32_t n_decisions;
+    /* 0 */
+    uint32_t reserved2;
 } bezel_journal_turn;
 
 /* --- The journal -------------------------------------------------------------------------- */

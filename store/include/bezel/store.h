@@ -75,7 +75,7 @@ BEZEL_API void bezel_store_close(bezel_store *store);
 
 /* The journal to give to agents; NULL for NULL.
  * Each turn is one transaction. A turn without conversation, or in a store without keep_content, leaves numbers only:
- * names of tools, durations, tokens, codes of errors. The first question becomes the title of a conversation that has
+ * names of tools, durations, tokens, codes of errors, decisions without their details. The first question becomes the title of a conversation that has
  * none. An unknown conversation is MISSING.
  *   Owns     the store's; lives as long as it
  *   Thread   that of the store: the agents must run on it
@@ -151,8 +151,9 @@ BEZEL_API bezel_status bezel_store_query(bezel_value **out, bezel_tree *tree, be
                                          const bezel_value *params, bezel_error *err);
 
 /* Names of the views for people, NULL-terminated: usage_by_day, usage_by_model, usage_by_user, usage_by_tool,
- * recent_turns, slowest_turns, recent_errors, conversation_text, otel_genai (OpenTelemetry's names for spans of
- * generative AI). Read one with bezel_store_query: SELECT * FROM usage_by_day.
+ * recent_turns, slowest_turns, recent_errors, conversation_text, decisions (permissions, retries, loops and so on, newest
+ * first), usage_by_root (a turn with those of the agents that worked for it), otel_genai (OpenTelemetry's names for
+ * spans of generative AI). Read one with bezel_store_query: SELECT * FROM usage_by_day.
  *   Owns     static
  *   Thread   any
  *   Since    0.1 */

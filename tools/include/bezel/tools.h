@@ -60,9 +60,10 @@ typedef struct bezel_call bezel_call;
  *   Thread   that of bezel_dispatch_start, for an agent that of bezel_agent_step; it blocks them as long as it runs */
 typedef bezel_status (*bezel_tool_fn)(void *ud, bezel_call *call, bezel_error *err);
 
-/* What a tool can do to the world; 0 means unknown, treated as the strictest. Nothing is refused because of it: it is
- * for the host to ask its user by. An agent offers only PURE and READ tools to itself when it leads a model that
- * repeats a call to another one. */
+/* What a tool can do to the world; 0 means unknown, treated as the strictest. Nothing here is refused because of it: an
+ * agent asks by it (bezel_agent_options.permit), offers only PURE and READ tools to itself when it leads a model that
+ * repeats a call to another one, and only those may be run again after a failure unless they say that they are
+ * idempotent. */
 enum {
     /* computes */
     BEZEL_TOOL_PURE = 1,
@@ -98,12 +99,24 @@ typedef struct bezel_tool {
     void *ud;
     /* called with ud when the set is freed, never when adding failed; may be NULL */
     void (*free_ud)(void *ud);
-    /* milliseconds until a call is late; 0 = 30,000. A late function is reported, not stopped */
+    /* milliseconds until a call is late, retries included; 0 = 30,000. A late function is reported, not stopped */
     int64_t timeout_ms;
+    /* how a result reads in words, for small models, or NULL: "{city}: {days.0.max} degrees". In braces stands the path of
+     * a value in the result, else in the arguments: keys, and places from 0 in a list; {} is the whole result, {{ a brace.
+     * Where a path leads nowhere the model reads the result itself */
+    const char *summary;
+    /* how often a call that failed is run again, at most 10; default 0. Only for a PURE or READ tool, or an idempotent one */
+    uint32_t retries;
+    /* milliseconds before the first of them, doubled for each further one; 0 = 100 */
+    uint32_t retry_ms;
+    /* 1: running it twice does no more than once; default 0 */
+    uint32_t idempotent;
+    /* 1: offered in every turn, also where an agent selects tools; default 0 */
+    uint32_t always;
 } bezel_tool;
 
 /* Initial value of a bezel_tool: bezel_tool t = BEZEL_TOOL_INIT; */
-#define BEZEL_TOOL_INIT {sizeof(bezel_tool), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0}
+#define BEZEL_TOOL_INIT {sizeof(bezel_tool), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, 0}
 
 /* --- A set of tools ----------------------------------------------------------------------- */
 
@@ -126,8 +139,8 @@ BEZEL_API void bezel_toolset_free(bezel_toolset *tools);
  * Limits: 1,024 tools, 64 parameters each.
  *   Owns     everything is copied; ud stays the caller's when adding fails
  *   Thread   that of the set
- *   Errors   DUPLICATE; FORMAT (no JSON, no schema, no object at its root); RANGE (a name, permission or timeout, or
- *            limits that no value can meet); UNSUPPORTED and MISSING (a $ref); LIMIT; VERSION without BEZEL_TOOL_INIT.
+ *   Errors   DUPLICATE; FORMAT (no JSON, no schema, no object at its root, a brace of a summary that is not closed);
+ *            RANGE (a name, permission, timeout or retries, or limits that no value can meet); UNSUPPORTED and MISSING (a $ref); LIMIT; VERSION without BEZEL_TOOL_INIT.
  *            err->place is "tool.path"; the set is as it was
  *   Source   JSON Schema: the keywords that function calling uses
  *   Since    0.1 */
@@ -141,6 +154,28 @@ BEZEL_API bezel_status bezel_toolset_add(bezel_toolset *tools, const bezel_tool 
  *            set is as it was
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_toolset_add_list(bezel_toolset *tools, const bezel_value *list, bezel_error *err);
+
+/* Adds tool i of another set, which keeps it: to make a part of a set, or to join several. free_ud stays with `from`.
+ *   Owns     nothing is copied; `from` must outlive the set
+ *   Thread   that of both sets
+ *   Errors   RANGE beyond the end of `from`; DUPLICATE; LIMIT; the set is as it was
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_toolset_borrow(bezel_toolset *tools, const bezel_toolset *from, size_t i, bezel_error *err);
+
+/* The k tools that fit a text best, by the words that it shares with names, descriptions, parameters and their values
+ * (BM25; endings of English words do not count). In out [k] their places, in out_scores [k] (or NULL) how well each fits, best
+ * first; tools without a shared word are not among them. *out_count tells how many there are.
+ *   Thread   that of the set
+ *   Errors   none of its own; *out_count is 0
+ *   Source   Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_toolset_rank(uint32_t *out, double *out_scores, size_t *out_count, const bezel_toolset *tools,
+                                          const char *text, size_t k, bezel_error *err);
+
+/* 1 when tool i is offered always.
+ *   Thread   that of the set
+ *   Since    0.1 */
+BEZEL_API int32_t bezel_toolset_always(const bezel_toolset *tools, size_t i);
 
 /* Tools in the set; 0 for NULL.
  *   Thread   that of the set
@@ -208,6 +243,22 @@ BEZEL_API void bezel_call_finish(bezel_call *call, const bezel_value *result);
  *   Owns     the reason is copied, cut at 511 bytes
  *   Since    0.1 */
 BEZEL_API void bezel_call_fail(bezel_call *call, const char *reason);
+
+/* Says how the result reads in words, for small models: before bezel_call_finish; in place of the tool's summary. NULL takes
+ * it back. What is shown to people and kept is the result itself.
+ *   Owns     copied
+ *   Since    0.1 */
+BEZEL_API void bezel_call_summary(bezel_call *call, const char *text);
+
+/* Id of the turn that the call belongs to, as its record in the journal has it (bezel_journal_turn.span); "" outside of
+ * an agent.
+ *   Owns     the call's
+ *   Since    0.1 */
+BEZEL_API const char *bezel_call_turn(const bezel_call *call);
+
+/* How many agents are above that one: 0 for an agent that the host started itself.
+ *   Since    0.1 */
+BEZEL_API uint32_t bezel_call_depth(const bezel_call *call);
 
 /* For a function that is about to return BEZEL_TOOL_PENDING: how its call goes on, in place of what an earlier one said.
  * resume(ud, call, err) is called by each step of the agent (each bezel_dispatch_poll) until the answer is there, and
@@ -302,9 +353,9 @@ BEZEL_API bezel_status bezel_toolset_render(char **out, size_t *out_size, const 
 
 /* One result, or an error when `error` is not NULL, in the form of the profile.
  * Markers of calls and results, control texts of tokenizers, labels at the beginning of a line and control characters
- * in name, arguments and value are changed so that they are only text. A value longer than `limit` keeps two thirds
- * from the front, the rest from the end, and a note of how many characters were left out; arguments are cut at 256
- * bytes.
+ * in name, arguments and value are changed so that they are only text. A list longer than `limit` keeps its first
+ * items and how many more there are; any other value two thirds from the front, the rest from the end, and a note of how
+ * many characters were left out; arguments are cut at 256 bytes.
  *   Units    limit in bytes before that change; 0 = 16 KiB, at least 16. *out_size in bytes; out_size may be NULL
  *   Owns     *out is the caller's, free with bezel_text_free
  *   Thread   any, while the values do not change
@@ -459,8 +510,18 @@ typedef struct bezel_dispatch bezel_dispatch;
 BEZEL_API bezel_status bezel_dispatch_start(bezel_dispatch **out, const bezel_toolset *tools, const char *name,
                                             const bezel_value *arguments, bezel_error *err);
 
+/* The same for a call of a turn that has an id, which a tool may ask for (bezel_call_turn, bezel_call_depth).
+ *   Owns     turn is copied, cut at 63 bytes; as bezel_dispatch_start
+ *   Thread   that of the toolset
+ *   Errors   those of bezel_dispatch_start
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_dispatch_start_in(bezel_dispatch **out, const bezel_toolset *tools, const char *name,
+                                               const bezel_value *arguments, const char *turn, uint32_t depth,
+                                               bezel_error *err);
+
 /* How the call stands: BEZEL_OK with a result, BEZEL_TOOL_PENDING, or why it failed. Resumes a pending tool that wants it
- * (bezel_call_pending), which blocks as long as that runs.
+ * (bezel_call_pending), and runs one again that failed and has retries left, which blocks as long as that runs. MEMORY, DENIED and
+ * UNSUPPORTED are final, and so is what leaves no time for another try.
  *   Thread   that of the dispatch
  *   Errors   TIMEOUT once more than timeout_ms have passed, even when the answer came, but too late; UNSUPPORTED for a
  *            tool without code; else the tool's failure, its sentence in err
@@ -472,6 +533,18 @@ BEZEL_API bezel_status bezel_dispatch_poll(bezel_dispatch *dispatch, bezel_error
  *   Thread   that of the dispatch
  *   Since    0.1 */
 BEZEL_API const bezel_value *bezel_dispatch_result(const bezel_dispatch *dispatch);
+
+/* The result in words, where the tool has a summary; else NULL.
+ *   Owns     the dispatch's
+ *   Thread   that of the dispatch
+ *   Since    0.1 */
+BEZEL_API const char *bezel_dispatch_summary(const bezel_dispatch *dispatch);
+
+/* How often the call has failed and was, or will be, run again; 0 for NULL. out_last, unless NULL or without size, gets the
+ * failure before the last of them.
+ *   Thread   that of the dispatch
+ *   Since    0.1 */
+BEZEL_API uint32_t bezel_dispatch_retries(const bezel_dispatch *dispatch, bezel_error *out_last);
 
 /* Time from the start to the answer, or until now while there is none; 0 for NULL.
  *   Units    microseconds
