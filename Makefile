@@ -19,7 +19,7 @@ DEPS := sh tests/make/deps.sh
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
 INNER = $(MAKE) --no-print-directory
 
-.PHONY: all build deps demo test bench install uninstall lint clean sanitize valgrind instructions docs help generate FORCE
+.PHONY: all build deps demo test bench install uninstall lint clean sanitize valgrind neon instructions docs help generate FORCE
 .DEFAULT_GOAL := all
 
 all:
@@ -92,6 +92,18 @@ valgrind:
 	@sh tests/make/run_valgrind.sh $(OUT) $(SUITES)
 	@sh tests/make/run_instructions.sh $(OUT)
 
+# Everything for 64-bit Arm by a cross compiler, with libraries that are fetched into $(B)/neon; the suites of the kernels under
+# qemu. On an Arm machine `make test` does it.
+ARM := aarch64-linux-gnu
+ARM_ROOT = $(abspath $(B)/neon/sysroot)
+ARM_LIBRARIES = $(ARM_ROOT)/usr/lib/$(ARM)
+neon:
+	@$(DEPS) install build neon
+	@sh tests/make/arm_sysroot.sh $(ARM_ROOT)
+	@+PKG_CONFIG_SYSROOT_DIR=$(ARM_ROOT) PKG_CONFIG_LIBDIR=$(ARM_LIBRARIES)/pkgconfig:$(ARM_LIBRARIES)/openblas-serial/pkgconfig \
+		$(INNER) build B=$(B)/neon CC="$(ARM)-gcc --sysroot=$(ARM_ROOT)" AR=$(ARM)-ar
+	@sh tests/make/run_neon.sh $(B)/neon $(ARM_ROOT) $(SUITES)
+
 # Instructions of the kernels against the stored counts; RENEW=1 stores them anew.
 instructions: build
 	@sh tests/make/run_instructions.sh $(OUT) $(if $(RENEW),renew)
@@ -142,6 +154,7 @@ help:
 	@echo 'make install       into PREFIX=$(PREFIX), below DESTDIR= when given; make uninstall takes it away'
 	@echo 'make lint          include direction, sizes, banned functions, exported symbols'
 	@echo 'make sanitize      the tests under ASan and UBSan; make valgrind: some of them under valgrind'
+	@echo 'make neon          cross-build for 64-bit Arm, the suites of its kernels under qemu; SUITES="..." as for test'
 	@echo 'make instructions  instructions of the kernels against stored counts; RENEW=1 stores them'
 	@echo 'make docs          reference pages from the public headers'
 	@echo 'make clean         remove $(B)/'

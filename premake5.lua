@@ -25,27 +25,30 @@ end
 local version = io.open "core/include/bezel/base.h":read "*a":match 'define BEZEL_VERSION_TEXT "(.-)"'
 local soversion = version:match "^%d+"
 
-local warnings = {
-  "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wundef", "-Wvla",
-  "-Wdouble-promotion", "-Werror" }
+local warnings = { "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wundef",
+  "-Wvla", "-Wdouble-promotion", "-Werror" }
 -- -ffp-contract=off: clang would fuse a*b+c where gcc in -std=c11 does not, and greedy text must not depend on that.
 local always = { "-std=c11", "-fPIC", "-fvisibility=hidden", "-fstack-protector-strong", "-ffp-contract=off", "-g" }
 local lua_include = ask "pkg-config --cflags lua5.4" or "-I/usr/include/lua5.4"
 local blas = { ask "pkg-config --cflags openblas" } -- the system's cblas.h may be another BLAS's
-local lua_link = ask "pkg-config --libs lua5.4" or "-llua5.4"
+local lua_libraries = {}
+for name in (" " .. (ask "pkg-config --libs lua5.4" or "-llua5.4")):gmatch "%s%-l(%S+)" do table.insert(lua_libraries, name) end
 
-local is_x86 = ask "uname -m" == "x86_64"
-local avx2 = { "-mavx2", "-mfma", "-mf16c" }
+local target = ask((os.getenv "CC" or "cc") .. " -dumpmachine") or ""
+local no_x86, no_arm = not target:match "^x86_64", not target:match "^aarch64"
 local avx512 = { "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mavx2", "-mfma", "-mf16c" }
-local kernels2, kernels512 = "core/compute/kernel_*avx2*.c", "core/compute/kernel_*avx512*.c"
+local function kernels(level) return "core/compute/kernel_*" .. level .. "*.c" end
+local leveled = { kernels "avx2", kernels "avx512", kernels "neon", kernels "dotprod" }
 
 -- In dependency order: a row sees what stands above it. core is several archives because optimisation and instruction set
 -- belong to an archive.
 local folders = {
   { name = "core", files = { "core/**.c" }, without = { "core/compute/*.c" } },
-  { name = "compute", files = { "core/compute/*.c" }, without = { kernels2, kernels512 }, level = "-O3", flags = blas },
-  { name = "avx2", files = { kernels2 }, level = "-O3", flags = avx2, skip = not is_x86 },
-  { name = "avx512", files = { kernels512 }, level = "-O3", flags = avx512, skip = not is_x86 },
+  { name = "compute", files = { "core/compute/*.c" }, without = leveled, level = "-O3", flags = blas },
+  { name = "avx2", files = { kernels "avx2" }, level = "-O3", flags = { "-mavx2", "-mfma", "-mf16c" }, skip = no_x86 },
+  { name = "avx512", files = { kernels "avx512" }, level = "-O3", flags = avx512, skip = no_x86 },
+  { name = "neon", files = { kernels "neon" }, level = "-O3", skip = no_arm },
+  { name = "dotprod", files = { kernels "dotprod" }, level = "-O3", flags = { "-march=armv8.2-a+dotprod" }, skip = no_arm },
   { name = "tools", files = { "tools/*.c", "tools/mcp/*.c" } },
   { name = "agents", files = { "agents/*.c" } },
   { name = "store", files = { "store/*.c" } },
@@ -56,7 +59,6 @@ local libraries = { "cjson", "sqlite3", "pcre2-8", "openblas", "curl", "m", "pth
 local configs = { release = "", debug = "/debug", sanitize = "/sanitize" }
 
 -- --- Helpers --------------------------------------------------------------------------------------
-
 -- Calls fn(name, folder, back) for each configuration; `back` leads from the generated makefiles to the folder.
 local function each_config(fn)
   for name, folder in pairs(configs) do
@@ -91,10 +93,8 @@ end
 -- A shared object of one whole archive that exports what the version script names.
 -- nodelete: OpenBLAS, curl and the worker of an engine do not survive a dlclose.
 local function export_only(soname, script, archive)
-  linkoptions {
-    "-Wl,-soname," .. soname, "-Wl,--version-script=" .. path.getabsolute(script), "-Wl,-z,nodelete", "-Wl,-z,relro",
-    "-Wl,-z,now", "-Wl,--as-needed",
-  }
+  linkoptions { "-Wl,-soname," .. soname, "-Wl,--version-script=" .. path.getabsolute(script), "-Wl,-z,nodelete",
+    "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--as-needed" }
   each_config(function(config, _, back)
     linkoptions { "-Wl,--whole-archive", back .. "/lib/lib" .. archive .. ".a", "-Wl,--no-whole-archive" }
     if config == "release" then linkoptions { "-Wl,-s" } end -- CONFIG=debug has the symbols
@@ -146,7 +146,6 @@ local function write_suites(path, paths)
 end
 
 -- --- The library ----------------------------------------------------------------------------------
-
 workspace "bezel"
 configurations { "release", "debug", "sanitize" }
 location(to .. "/make")
@@ -190,7 +189,6 @@ each_config(function(config, _, back)
 end)
 
 -- --- Bindings -------------------------------------------------------------------------------------
-
 part("lua", "StaticLib", nil, "/lib")
 targetname "lbezel"
 files { "bindings/lua/*.c" }
@@ -214,10 +212,9 @@ links(libraries)
 links { "sodium", "edit" }
 linkoptions { "-Wl,--as-needed" }
 each_config(function(config) if config == "release" then linkoptions { "-Wl,-s" } end end)
-for name in lua_link:gmatch "%-l(%S+)" do links { name } end
+links(lua_libraries)
 
 -- --- Examples and tests ---------------------------------------------------------------------------
-
 for _, file in ipairs(os.matchfiles "examples/*.c") do
   program("example_", file, "examples")
   links { "shared" }
@@ -248,5 +245,5 @@ for _, file in ipairs(os.matchfiles "tests/make/*.c") do
   buildoptions { lua_include }
   links { "support", "lua", "whole" }
   links(libraries)
-  for name in lua_link:gmatch "%-l(%S+)" do links { name } end
+  links(lua_libraries)
 end

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Asks CPUID and XGETBV which levels the machine can run. A level needs both the instructions and a system that saves its
- * registers, so a virtual machine that masks one of them falls back instead of trapping. Holds no state: the answer is asked
- * for once per engine. */
+ * registers, so a virtual machine that masks one of them falls back instead of trapping. On Arm the system is asked; NEON is
+ * a part of 64-bit Arm. Holds no state: the answer is asked for once per engine. */
 #include "compute/cpu_features.h"
 
 #include <bezel/engine.h>
@@ -9,6 +9,12 @@
 #include "base/os.h"
 
 #include <stdint.h>
+
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -62,6 +68,9 @@ int bz_cpu_can(unsigned isa)
         return cpu_can_x86(isa);
     if (isa == BEZEL_ISA_AMX)
         return cpu_can_x86(BEZEL_ISA_AVX512) && cpu_has_amx() && bz_os_allow_amx();
+#elif defined(__aarch64__)
+    if (isa == BEZEL_ISA_NEON)
+        return 1;
 #endif
     return 0;
 }
@@ -71,6 +80,19 @@ int bz_cpu_has_avx_vnni(void)
 #if defined(__x86_64__) || defined(__i386__)
     uint32_t a, b, c, d;
     return bz_cpu_can(BEZEL_ISA_AVX2) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 4)) != 0;
+#else
+    return 0;
+#endif
+}
+
+int bz_cpu_has_dotprod(void)
+{
+#if defined(__aarch64__) && defined(__linux__)
+    return (getauxval(AT_HWCAP) >> 20 & 1) != 0; /* HWCAP_ASIMDDP */
+#elif defined(__aarch64__) && defined(__APPLE__)
+    int has = 0;
+    size_t size = sizeof has;
+    return sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &size, NULL, 0) == 0 && has != 0;
 #else
     return 0;
 #endif

@@ -220,7 +220,7 @@ static bezel_status engine_isa_wanted(uint32_t *out, uint32_t isa, bezel_error *
         if (isa == UINT32_MAX) {
             bz_fail(err, BEZEL_ERR_ARGUMENT, "engine", "instruction set \"%s\" is unknown", name);
             bz_error_place(err, BEZEL_ERR_ARGUMENT, "BEZEL_ISA");
-            return bz_error_hint(err, BEZEL_ERR_ARGUMENT, "use auto, scalar, avx2, avx512 or neon, or unset it");
+            return bz_error_hint(err, BEZEL_ERR_ARGUMENT, "use auto, scalar, avx2, avx512, neon or amx, or unset it");
         }
     }
     *out = isa == BEZEL_ISA_AUTO ? bz_kernel_best_isa() : isa;

@@ -83,5 +83,7 @@ extern const bz_kernel bz_kernel_avx2;
 extern const bz_kernel bz_kernel_avx2_vnni; /* the same level where bz_cpu_has_avx_vnni */
 extern const bz_kernel bz_kernel_avx512;
 extern const bz_kernel bz_kernel_amx;
+extern const bz_kernel bz_kernel_neon;
+extern const bz_kernel bz_kernel_neon_dotprod; /* the same level where bz_cpu_has_dotprod */
 
 #endif

@@ -12,6 +12,9 @@ static const bz_kernel *const kernel_levels[] = {
     &bz_kernel_avx512,
     &bz_kernel_avx2_vnni,
     &bz_kernel_avx2,
+#elif defined(__aarch64__)
+    &bz_kernel_neon_dotprod,
+    &bz_kernel_neon,
 #endif
     &bz_kernel_ref,
 };
@@ -20,6 +23,9 @@ static int kernel_runs(const bz_kernel *k)
 {
 #if defined(__x86_64__)
     if (k == &bz_kernel_avx2_vnni && !bz_cpu_has_avx_vnni())
+        return 0;
+#elif defined(__aarch64__)
+    if (k == &bz_kernel_neon_dotprod && !bz_cpu_has_dotprod())
         return 0;
 #endif
     return bz_cpu_can(k->isa);

@@ -7,6 +7,7 @@
 #include "compute/kernel.h"
 #include "model/decoder.h"
 #include "support/test_world.h"
+#include "support/test_engine.h"
 #include "support/tiny_model.h"
 
 #include <check.h>
@@ -188,7 +189,7 @@ static crowd all;
 
 START_TEST(thirty_two_sessions_answer_as_each_alone_on_every_level)
 {
-    const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX}, chunks[] = {16, 128, 512};
+    const uint32_t levels[] = {BEZEL_ISA_SCALAR, TEST_FAST_LEVELS}, chunks[] = {16, 128, 512};
     for (size_t l = 0; l < sizeof levels / sizeof *levels; ++l) {
         if (!bz_kernel_has(levels[l]))
             continue;

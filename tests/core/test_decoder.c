@@ -8,6 +8,7 @@
 #include "base/byte_order.h"
 #include "generate/logit_filter.h"
 #include "support/test_world.h"
+#include "support/test_engine.h"
 #include "support/tiny_model.h"
 
 #include <check.h>
@@ -134,7 +135,7 @@ static void run_against(run *r, const reference *ref, uint32_t chunk, double *ou
 
 START_TEST(every_layer_agrees_with_transformers_in_float)
 {
-    const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
+    const uint32_t levels[] = {BEZEL_ISA_SCALAR, TEST_FAST_LEVELS};
     reference ref;
     reference_read(&ref);
     for (size_t i = 0; i < 3; ++i) {
@@ -155,7 +156,7 @@ END_TEST
 
 START_TEST(integer_activations_and_half_keys_stay_close)
 {
-    const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
+    const uint32_t levels[] = {BEZEL_ISA_SCALAR, TEST_FAST_LEVELS};
     reference ref;
     reference_read(&ref);
     for (size_t i = 0; i < 3; ++i) {
@@ -214,7 +215,7 @@ static void last_logits(float *out, const reference *ref, uint32_t isa, uint32_t
 
 START_TEST(threads_and_chunks_change_no_bit)
 {
-    const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
+    const uint32_t levels[] = {BEZEL_ISA_SCALAR, TEST_FAST_LEVELS};
     const uint32_t chunks[] = {1, 7, 32, 128, 512};
     reference ref;
     reference_read(&ref);
@@ -328,7 +329,7 @@ static void several_lines(float *out, const reference *ref, uint32_t isa, uint32
 
 START_TEST(timelines_in_one_pass_are_computed_as_each_alone)
 {
-    const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
+    const uint32_t levels[] = {BEZEL_ISA_SCALAR, TEST_FAST_LEVELS};
     reference ref;
     reference_read(&ref);
     const size_t size = N_LINES * (size_t)ref.V * sizeof(float);

@@ -25,7 +25,7 @@ Suite *head_pass_suite(void);
 
 enum { V = 9001, D = 256, N_STATES = 160 };
 enum { MATRIX_PLAIN, MATRIX_TIES, MATRIX_EXTREMES, MATRIX_ZERO, N_MATRICES };
-static const uint32_t levels[] = {BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
+static const uint32_t levels[] = {TEST_FAST_LEVELS};
 enum { N_LEVELS = sizeof levels / sizeof *levels };
 static const uint32_t types[] = {BZ_DTYPE_Q8_0, BZ_DTYPE_Q6_K, BZ_DTYPE_Q4_0, BZ_DTYPE_F16, BZ_DTYPE_F32};
 enum { N_TYPES = sizeof types / sizeof *types };

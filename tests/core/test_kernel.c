@@ -12,6 +12,7 @@
 #include "compute/cpu_features.h"
 #include "compute/kernel.h"
 #include "compute/quant.h"
+#include "support/test_engine.h"
 
 Suite *kernel_suite(void);
 
@@ -22,7 +23,7 @@ static const uint32_t all_types[] = {
 };
 enum { N_TYPES = sizeof all_types / sizeof *all_types, MAX_K = 4608, MAX_N = 11, MAX_T = 9 };
 
-static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
+static const uint32_t levels[] = {BEZEL_ISA_SCALAR, TEST_FAST_LEVELS};
 enum { N_LEVELS = sizeof levels / sizeof *levels };
 
 /* Tables to compare with the scalar one. */
@@ -32,6 +33,9 @@ static const bz_kernel *const tables[] = {
     &bz_kernel_avx2_vnni,
     &bz_kernel_avx512,
     &bz_kernel_amx,
+#elif defined(__aarch64__)
+    &bz_kernel_neon,
+    &bz_kernel_neon_dotprod,
 #endif
     &bz_kernel_ref,
 };
@@ -41,6 +45,9 @@ static int table_runs(const bz_kernel *k)
 {
 #if defined(__x86_64__)
     if (k == &bz_kernel_avx2_vnni && !bz_cpu_has_avx_vnni())
+        return 0;
+#elif defined(__aarch64__)
+    if (k == &bz_kernel_neon_dotprod && !bz_cpu_has_dotprod())
         return 0;
 #endif
     return bz_cpu_can(k->isa);
@@ -370,6 +377,22 @@ static int same_bits(const float *a, const float *c, size_t n)
     return 1;
 }
 
+/* Rows by a list, the first position alone: all but one, backwards. */
+static void assert_listed_bits(const bz_kernel *kernel, const float *want, const char *x, const char *what)
+{
+    int32_t list[ROWS];
+    float y[ROWS];
+    const float untouched = 12345.0f;
+    for (size_t n = 0; n < b.N; n++) {
+        list[n] = (int32_t)(b.N - 1 - n);
+        y[n] = untouched;
+    }
+    if (kernel->matmul_q8_listed == NULL || !kernel->matmul_q8_listed(y, b.w, b.dtype, list, b.N - 1, x, b.K))
+        return;
+    ck_assert_msg(same_bits(y + 1, want + 1, b.N - 1) && y[0] == untouched, "%s %s, %s: K %zu, listed", kernel->name,
+                  bz_dtype_find(b.dtype)->name, what, b.K);
+}
+
 /* All positions of the bench on every level, then pieces of T and of rows, against the scalar level. */
 static void assert_defined_bits(const char *what)
 {
@@ -396,6 +419,8 @@ static void assert_defined_bits(const char *what)
                 ck_assert_msg(same_bits(got + t * ROWS, want + t * ROWS, b.N), "%s %s, %s: K %zu T %zu position %zu",
                               kernel->name, bz_dtype_find(b.dtype)->name, what, b.K, T, t);
         }
+        if (table_runs(kernel))
+            assert_listed_bits(kernel, want, x, what);
     }
     free(x);
 }
@@ -543,6 +568,10 @@ START_TEST(levels_are_found_by_id_and_the_best_one_is_runnable)
         ck_assert_int_eq(bz_kernel_has(levels[level]), kernel != NULL);
         ck_assert(kernel == NULL || kernel->isa == levels[level]);
     }
+#if defined(__aarch64__)
+    ck_assert_ptr_eq(bz_kernel_find(BEZEL_ISA_AUTO), bz_cpu_has_dotprod() ? &bz_kernel_neon_dotprod : &bz_kernel_neon);
+    ck_assert_ptr_eq(bz_kernel_find(BEZEL_ISA_NEON), bz_kernel_find(BEZEL_ISA_AUTO));
+#endif
 }
 END_TEST
 

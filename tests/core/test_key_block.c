@@ -14,10 +14,11 @@
 #include "compute/kernel.h"
 #include "compute/kernel_ref.h"
 #include "compute/quant.h"
+#include "support/test_engine.h"
 
 Suite *key_block_suite(void);
 
-static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
+static const uint32_t levels[] = {BEZEL_ISA_SCALAR, TEST_FAST_LEVELS};
 enum { N_LEVELS = sizeof levels / sizeof *levels };
 
 static void fill(float *v, size_t n, float range, uint64_t seed)

@@ -3,6 +3,7 @@
 #include "generate/lookup.h"
 
 #include "compute/kernel.h"
+#include "support/test_engine.h"
 #include "support/tiny_model.h"
 
 #include <check.h>
@@ -133,7 +134,7 @@ START_TEST(an_answer_with_lookup_is_the_one_without)
 {
     static const bezel_logit_bias no_end[2] = {{1, -INFINITY}, {6, -INFINITY}};
     static const char *const stops[2] = {"er", "n"};
-    const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX}, chunks[] = {128, 3, 1};
+    const uint32_t levels[] = {BEZEL_ISA_SCALAR, TEST_FAST_LEVELS}, chunks[] = {128, 3, 1};
     uint64_t n_accepted = 0;
     for (size_t l = 0; l < 3; ++l) {
         tiny_model t;

@@ -16,9 +16,9 @@
 
 Suite *matmul_suite(void);
 
-enum { N_LEVELS = 4, N = 205, N2 = 64, K = 512, MAX_T = 37 };
+enum { N_LEVELS = 5, N = 205, N2 = 64, K = 512, MAX_T = 37 };
 
-static const uint32_t levels[N_LEVELS] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
+static const uint32_t levels[N_LEVELS] = {BEZEL_ISA_SCALAR, TEST_FAST_LEVELS};
 static const uint32_t types[] = {BZ_DTYPE_Q5_0, BZ_DTYPE_Q8_0, BZ_DTYPE_Q4_K, BZ_DTYPE_Q6_K, BZ_DTYPE_Q2_K, BZ_DTYPE_F16, BZ_DTYPE_F32};
 enum { N_TYPES = sizeof types / sizeof *types };
 

@@ -10,10 +10,11 @@
 #include "base/rng.h"
 #include "compute/kernel.h"
 #include "compute/quant.h"
+#include "support/test_engine.h"
 
 Suite *ops_suite(void);
 
-static const uint32_t levels[] = {BEZEL_ISA_SCALAR, BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX};
+static const uint32_t levels[] = {BEZEL_ISA_SCALAR, TEST_FAST_LEVELS};
 enum { N_LEVELS = sizeof levels / sizeof *levels, MAX = 2100 };
 static const size_t sizes[] = {1, 2, 7, 8, 15, 16, 17, 31, 64, 100, 256, 640, 2048};
 enum { N_SIZES = sizeof sizes / sizeof *sizes };

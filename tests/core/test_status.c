@@ -149,6 +149,9 @@ START_TEST(the_version_is_the_headers_and_unknown_parts_are_not_there)
 #if defined(__x86_64__)
     ck_assert_int_eq(bezel_has("avx2"), 1);
     ck_assert_int_eq(bezel_has("neon"), 0);
+#elif defined(__aarch64__)
+    ck_assert_int_eq(bezel_has("avx2"), 0);
+    ck_assert_int_eq(bezel_has("neon"), 1);
 #endif
 }
 END_TEST

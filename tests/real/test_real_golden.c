@@ -8,6 +8,7 @@
 #include "generate/logit_filter.h"
 #include "generate/session_impl.h"
 #include "support/real_model.h"
+#include "support/test_engine.h"
 
 #include <bezel/value.h>
 
@@ -172,7 +173,7 @@ START_TEST(the_reference_path_agrees_to_two_thousandths)
 }
 END_TEST
 
-static const uint32_t fast_levels[] = {BEZEL_ISA_AVX2, BEZEL_ISA_AVX512, BEZEL_ISA_AMX, BEZEL_ISA_NEON};
+static const uint32_t fast_levels[] = {TEST_FAST_LEVELS};
 
 START_TEST(a_fast_path_is_at_most_half_as_far_away_as_llama_cpp)
 {
