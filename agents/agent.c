@@ -204,6 +204,7 @@ void bezel_agent_free(bezel_agent *agent)
     }
     bz_turn_end(&agent->turn);
     bz_turn_session_free(&agent->session_source);
+    bz_agent_fit_free(agent);
     bezel_session_free(agent->session);
     bz_agent_constraint_free(agent);
     bz_agent_calls_clear(agent);
@@ -275,6 +276,8 @@ static bezel_status agent_reset(bezel_agent *a, bezel_error *err)
     a->answer_lost = a->recorded = 0;
     a->n_tokens_forced = 0;
     a->call_probability = (double)NAN;
+    a->fit_done = 0;
+    a->fit_bias = 0;
     a->n_dropped_pending = 0;
     a->stop_reason = BEZEL_STOP_NONE;
     a->first_token_us = -1;

@@ -24,6 +24,7 @@ void bz_agent_constraint_free(bezel_agent *a)
     bezel_constraint_free(a->first_constraint);
     a->constraint = a->first_constraint = NULL;
     a->n_constrained = 0;
+    bz_agent_fit_free(a); /* measured of the same tools */
 }
 
 static bezel_status constraint_compile(bezel_agent *a, bezel_error *err)
@@ -32,13 +33,16 @@ static bezel_status constraint_compile(bezel_agent *a, bezel_error *err)
     const int must = a->step == 0 && bz_agent_must_call(a), any = must && constraint_choice_is(a, "required");
     bezel_constraint_options o;
     bezel_status st = BEZEL_OK;
-    if (strcmp(a->options.tool_profile->call_marker, "FUNCTION_CALL: ") != 0)
+    const char *dialect = a->options.tool_profile->dialect ? a->options.tool_profile->dialect : "function_call";
+    const bezel_tool_profile *own = bezel_tool_profile_find_in("instruct", dialect);
+    if (!own || strcmp(a->options.tool_profile->call_marker, own->call_marker) != 0)
         return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "agent", "no dialect begins calls with \"%.40s\"",
                        a->options.tool_profile->call_marker);
     if (must && a->options.generate.constraint)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "agent", "tool_choice %.64s and another constraint exclude each other",
                        a->tool_choice);
     bezel_constraint_options_init(&o);
+    o.dialect = dialect;
     o.max_calls = a->options.max_calls < 16 ? a->options.max_calls : 16;
     if (a->options.constrain || any)
         st = bezel_toolset_constraint(&a->constraint, tools, a->model, NULL, &o, err);
@@ -81,4 +85,6 @@ void bz_agent_constraint_set(const bezel_agent *a, bezel_generate_options *o)
         o->constraint = a->constraint;
     if (o->constraint)
         o->calls = must ? BEZEL_CALLS_REQUIRED : BEZEL_CALLS_AUTO;
+    if (o->constraint && !must && a->step == 1)
+        o->call_bias += a->fit_bias;
 }

@@ -115,6 +115,11 @@ struct bezel_agent {
     bezel_constraint *constraint;  /* of n_constrained tools, or NULL; kept over turns */
     size_t n_constrained;
     bezel_constraint *first_constraint; /* of the one tool that tool_choice names */
+    bezel_tool_fit *fit;  /* of n_fitted tools, or NULL; kept over turns */
+    bezel_job *fit_job;   /* computes the declarations */
+    size_t n_fitted;
+    int fit_done;         /* of this turn */
+    float fit_bias;
     uint64_t n_tokens_forced;
     double call_probability;
     bz_turn turn;
@@ -235,6 +240,15 @@ void bz_agent_constraint_free(bezel_agent *a);
 int bz_agent_must_call(const bezel_agent *a);
 /* Puts the constraint into the options of the next model call. */
 void bz_agent_constraint_set(const bezel_agent *a, bezel_generate_options *o);
+
+/* --- agent_fit.c -------------------------------------------------------------------------- */
+
+/* BEZEL_MORE while the fit of the turn's question is being measured, BEZEL_OK when it is known or not wanted. */
+bezel_status bz_agent_fit_step(bezel_agent *a, int64_t budget_us, bezel_error *err);
+/* The model's probability of a call with the evidence of the fit. */
+double bz_agent_fit_probability(const bezel_agent *a, double p);
+void bz_agent_fit_stop(bezel_agent *a); /* drops work that is not finished */
+void bz_agent_fit_free(bezel_agent *a);
 
 /* --- agent_loop.c ------------------------------------------------------------------------- */
 

@@ -131,7 +131,8 @@ static bezel_status loop_usage_add(bezel_agent *a, const char *error, bezel_erro
     a->n_dropped_pending = 0;
     a->n_tokens_forced += g->n_forced;
     if (a->step == 1)
-        a->call_probability = a->constraint || a->options.generate.constraint ? g->call_probability : (double)NAN;
+        a->call_probability = a->constraint || a->options.generate.constraint ? bz_agent_fit_probability(a, g->call_probability)
+                                                                              : (double)NAN;
     a->stop_reason = g->stop_reason;
     return BEZEL_OK;
 }
@@ -404,7 +405,11 @@ bezel_status bz_agent_unit(bezel_agent *a, int64_t budget_us, bezel_error *err)
     bezel_status st;
     switch (a->state) {
     case BZ_AGENT_ASK:
-        st = loop_ask(a, err);
+        st = bz_agent_fit_step(a, budget_us, err);
+        if (st == BEZEL_OK)
+            st = loop_ask(a, err);
+        else if (st == BEZEL_MORE)
+            st = BEZEL_OK; /* goes on with the next unit */
         break;
     case BZ_AGENT_LISTEN:
         st = loop_listen(a, budget_us, err);
@@ -466,6 +471,7 @@ void bz_agent_fail(bezel_agent *a, bezel_status st, const bezel_error *err)
     a->error = *err;
     a->error.status = st;
     bz_agent_calls_drop(a, st);
+    bz_agent_fit_stop(a);
     int kept = loop_keep_partial(a, st) && st == BEZEL_ERR_CANCELLED;
     if (st == BEZEL_ERR_CANCELLED)
         a->stop_reason = BEZEL_STOP_CANCELLED;

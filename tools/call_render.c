@@ -57,8 +57,8 @@ static void add_own_examples(bz_strbuf *b, const bz_tool *tool)
     }
 }
 
-/* Examples close to the task serve a small model better than ours, and a prompt with both is twice as long. */
-static int has_own_examples(const bezel_toolset *tools)
+/* A prompt with both is twice as long. */
+int bz_tools_have_examples(const bezel_toolset *tools)
 {
     for (size_t i = 0; i < tools->count; i++)
         if (tools->tools[i].examples != NULL && tools->tools[i].examples[0] != NULL)
@@ -75,7 +75,7 @@ bezel_status bezel_toolset_render(char **out, size_t *out_size, const bezel_tool
     *out = NULL;
     bz_strbuf_init(&b, tools->world, 0);
     bz_strbuf_text(&b, profile->intro != NULL ? profile->intro : "");
-    uint32_t n_examples = has_own_examples(tools) || profile->examples == NULL ? 0 : profile->n_examples;
+    uint32_t n_examples = bz_tools_have_examples(tools) || profile->examples == NULL ? 0 : profile->n_examples;
     for (uint32_t i = 0; i < n_examples && profile->examples[i] != NULL; i++) {
         begin_part(&b);
         bz_strbuf_text(&b, profile->examples[i]);

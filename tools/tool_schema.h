@@ -18,4 +18,7 @@ const bz_schema_property *bz_tool_parameter_find(const bz_tool *tool, const char
 /* "- name: description" and "  Parameters: ..." with marks, enums, ranges and descriptions. */
 void bz_tool_declare(bz_strbuf *out, const bz_tool *tool);
 
+/* 1 when a tool brings examples of its own: they serve a small model better than a profile's. */
+int bz_tools_have_examples(const bezel_toolset *tools);
+
 #endif

@@ -49,7 +49,9 @@ static int is_listed(const char *list, const char *name) {
     return 0;
 }
 
-static int category_compare(const void *a, const void *b) { return strcmp(((const category *)a)->name, ((const category *)b)->name); }
+static int category_compare(const void *a, const void *b) {
+    return strcmp(((const category *)a)->name, ((const category *)b)->name);
+}
 
 static uint64_t mix(uint64_t x) { /* the finaliser of MurmurHash3 */
     x = (x ^ x >> 33) * 0xff51afd7ed558ccdu;
@@ -71,12 +73,14 @@ static int is_drawn(const ladder *l, uint64_t line, uint64_t count) {
 
 static uint64_t line_count(const char *text) {
     uint64_t n = 0;
-    for (const char *p = text; *p; p++) n += *p == '\n' || p[1] == 0;
+    for (const char *p = text; *p; p++)
+        n += *p == '\n' || p[1] == 0;
     return n;
 }
 
 /* Reads JSON lines to a list; pick may be NULL. */
-static int lines_read(bezel_value *list, bezel_tree *tree, ladder *l, const char *path, int (*pick)(const ladder *, uint64_t, uint64_t)) {
+static int lines_read(bezel_value *list, bezel_tree *tree, ladder *l, const char *path,
+                      int (*pick)(const ladder *, uint64_t, uint64_t)) {
     char *text;
     size_t size;
     int status = cmd_read_file(&text, &size, path);
@@ -132,8 +136,8 @@ static void progress(ladder *l, const char *name) {
     enum { WIDTH = 30 };
     if (l->o.quiet || !isatty(STDERR_FILENO)) return;
     int full = l->all ? (int)(l->done * WIDTH / l->all) : 0;
-    fprintf(stderr, "\r\033[K[%.*s%*s] %lld of %lld %s", full, "##############################", WIDTH - full, "", (long long)l->done,
-            (long long)l->all, name);
+    fprintf(stderr, "\r\033[K[%.*s%*s] %lld of %lld %s", full, "##############################", WIDTH - full, "",
+            (long long)l->done, (long long)l->all, name);
 }
 
 static void row_step(row *r, int step, int counts, int holds) {
@@ -178,8 +182,9 @@ static void row_print(const ladder *l, const char *name, const calls_variant *v,
     if (l->o.json) return;
     if (!l->o.quiet && isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
     if (bezel_value_count(l->rows) == 1)
-        printf("%-22s %-11s %-13s %-4s %-8s %5s   S0     S1     S2     S3     S4     S5     S6     S6b      ms sampled forced\n",
-               "category", "profile", "dialect", "held", "choice", "n");
+        printf(
+            "%-22s %-11s %-13s %-4s %-8s %5s   S0     S1     S2     S3     S4     S5     S6     S6b      ms sampled forced\n",
+            "category", "profile", "dialect", "held", "choice", "n");
     printf("%-22s %-11s %-13s %-4s %-8s %5lld ", name, v->tool_profile ? v->tool_profile->name : "", v->dialect,
            v->constraint ? "on" : "off", v->required ? "required" : "auto", (long long)r->n);
     for (int i = 0; i < N_STEPS; i++) {
@@ -220,13 +225,16 @@ static int output_write(ladder *l, bezel_tree *tree, const calls_entry *entry, c
     char *text;
     size_t size;
     bezel_value *map = bezel_tree_map(tree);
-    const int steps[N_STEPS] = {s->detected == s->wanted, s->detected, s->strict, s->parsed, s->valid, s->chosen, s->correct, s->converted};
+    const int steps[N_STEPS] = {
+        s->detected == s->wanted, s->detected, s->strict, s->parsed, s->valid, s->chosen, s->correct, s->converted};
     cmd_set_text(tree, map, "id", entry->id, SIZE_MAX);
     cmd_set_text(tree, map, "text", a->text, a->size);
     cmd_set_text(tree, map, "stopped", a->stopped == BEZEL_STOPPED_END ? "end" : "limit", SIZE_MAX);
     bezel_value_set(tree, map, "calls", bezel_tree_copy(tree, calls));
-    for (int i = 0; i < N_STEPS; i++) cmd_set_integer(tree, map, step_names[i], steps[i]);
+    for (int i = 0; i < N_STEPS; i++)
+        cmd_set_integer(tree, map, step_names[i], steps[i]);
     if (!isnan(a->call_probability)) cmd_set_number(tree, map, "call_probability", a->call_probability);
+    if (a->fit != 0) cmd_set_number(tree, map, "fit", a->fit);
     cmd_set_number(tree, map, "ms", (double)a->decode_us / 1e3);
     if (bezel_json_write(&text, &size, l->host.engine, map, 0, &l->host.error) != BEZEL_OK) return cmd_host_fail(&l->host);
     fwrite(text, 1, size, l->output);
@@ -266,7 +274,8 @@ static int entry_run(row *r, ladder *l, const category *c, const bezel_value *it
     if (bezel_tree_new(&tree, l->host.engine, &l->host.error) != BEZEL_OK) status = cmd_host_fail(&l->host);
     if (status == CMD_OK) status = answer_get(&answer, &found, l, &entry, &tools, v);
     if (status == CMD_OK && found)
-        status = calls_judge(&steps, &calls, tree, &l->host, &entry, &tools, v->dialect, answer.text, answer.size, answer.stopped);
+        status =
+            calls_judge(&steps, &calls, tree, &l->host, &entry, &tools, v->dialect, answer.text, answer.size, answer.stopped);
     if (status == CMD_OK && found) row_add(r, &steps, &answer, v->required);
     if (status == CMD_OK && found && l->output) status = output_write(l, tree, &entry, &steps, &answer, calls);
     free(answer.text);
@@ -299,7 +308,8 @@ static int is_wanted(const char *given, const char *value, const char *standard,
 /* Every combination that the options name; what they leave open is the default, with --all everything. */
 static int variants_run(ladder *l, int only_count) {
     static const char *const dialects[] = {"function_call", "python", "json", "functiongemma", "gemma4"};
-    static const char *const profiles[] = {"instruct", "transcript"}, *const held[] = {"off", "on"}, *const choices[] = {"auto", "required"};
+    static const char *const profiles[] = {"instruct", "transcript"}, *const held[] = {"off", "on"},
+                             *const choices[] = {"auto", "required"};
     const cmd_options *o = &l->o;
     const bezel_profile *chat = l->host.model ? bezel_profile_of(l->host.model) : NULL;
     const char *standard = chat ? bezel_tool_profile_of(chat)->name : "transcript";
@@ -308,19 +318,23 @@ static int variants_run(ladder *l, int only_count) {
         calls_variant v = {.dialect = dialects[k / 4 % 5], .constraint = k / 2 % 2 == 1, .required = k % 2 == 1};
         const char *profile = profiles[k / 20];
         if (!is_wanted(o->profile, profile, standard, o->all) || !is_wanted(o->dialect, v.dialect, "function_call", o->all) ||
-            !is_wanted(o->constrain, held[v.constraint], "on", o->all) || !is_wanted(o->tool_choice, choices[v.required], "auto", o->all) ||
-            (v.required && !v.constraint))
+            !is_wanted(o->constrain, held[v.constraint], "on", o->all) ||
+            !is_wanted(o->tool_choice, choices[v.required], "auto", o->all) || (v.required && !v.constraint))
             continue;
-        v.tool_profile = bezel_tool_profile_find(profile);
-        v.profile = k / 20 ? bezel_profile_find("transcript") : chat && !chat->label_guard ? chat : bezel_profile_find("gemma3");
+        v.tool_profile = bezel_tool_profile_find_in(profile, v.dialect);
+        v.profile = k / 20                       ? bezel_profile_find("transcript")
+                    : chat && !chat->label_guard ? chat
+                                                 : bezel_profile_find("gemma3");
         v.call_bias = (float)o->call_bias;
         n++;
         if (!only_count) status = variant_run(l, &v);
     }
     if (status == CMD_OK && !n)
-        return cmd_usage(o, "no such variant: profiles instruct, transcript; dialects function_call, python, json, functiongemma, gemma4; "
-                            "calls are required under a constraint only");
-    for (int i = 0; only_count && i < l->n_categories; i++) l->all += n * (int64_t)bezel_value_count(l->categories[i].entries);
+        return cmd_usage(
+            o, "no such variant: profiles instruct, transcript; dialects function_call, python, json, functiongemma, gemma4; "
+               "calls are required under a constraint only");
+    for (int i = 0; only_count && i < l->n_categories; i++)
+        l->all += n * (int64_t)bezel_value_count(l->categories[i].entries);
     return status;
 }
 
@@ -343,7 +357,8 @@ static int ladder_open(ladder *l) {
     if (bezel_tree_new(&l->tree, l->host.engine, &l->host.error) != BEZEL_OK) return cmd_host_fail(&l->host);
     l->rows = bezel_tree_list(l->tree);
     status = categories_find(l);
-    for (int i = 0; status == CMD_OK && i < l->n_categories; i++) status = category_read(l, &l->categories[i]);
+    for (int i = 0; status == CMD_OK && i < l->n_categories; i++)
+        status = category_read(l, &l->categories[i]);
     if (status == CMD_OK && l->o.answers) return answers_read(l);
     if (status == CMD_OK) status = cmd_session_options(&options, &l->o);
     if (status == CMD_OK && !l->o.no_cache) bezel_model_prepare(l->host.model, &l->host.error);
@@ -365,9 +380,13 @@ int cmd_bench_calls(int argc, char **argv) {
     ladder *l = calloc(1, sizeof *l);
     if (!l) return cmd_error("out of memory");
     l->o.subcommand = "bench calls";
-    l->o.usage = "bench calls --data DIR [--category LIST] [--limit N] [--constraint on|off] [--tool-choice auto|required] [--all] [--json]";
-    int status = cmd_options_read(&l->o, argc - 1, argv + 1, CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS
-                                  " data category limit seed constraint tool-choice profile dialect all call-bias max-tokens answers output json");
+    l->o.usage = "bench calls --data DIR [--category LIST] [--limit N] [--constraint on|off] [--tool-choice auto|required] "
+                 "[--all] [--json]";
+    int status = cmd_options_read(
+        &l->o, argc - 1, argv + 1,
+        CMD_ENGINE_OPTIONS
+        " " CMD_SESSION_OPTIONS
+        " data category limit seed constraint tool-choice profile dialect all call-bias max-tokens answers output json");
     if (status == CMD_OK) status = ladder_check(&l->o);
     if (status == CMD_OK) cmd_interrupt_watch();
     if (status == CMD_OK) status = ladder_open(l);
@@ -383,7 +402,8 @@ int cmd_bench_calls(int argc, char **argv) {
     if (!l->o.quiet && isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
     if (l->output && fclose(l->output) != 0) status = cmd_error("--output %s: %s", l->o.output, strerror(errno));
     bezel_session_free(l->session);
-    for (int i = 0; i < l->n_categories; i++) bezel_tree_free(l->categories[i].tree);
+    for (int i = 0; i < l->n_categories; i++)
+        bezel_tree_free(l->categories[i].tree);
     bezel_tree_free(l->tree);
     cmd_host_free(&l->host);
     free(l);

@@ -67,7 +67,7 @@ typedef struct calls_answer {
     size_t size;
     uint32_t stopped;
     int64_t n_ids, n_forced, decode_us, prompt_us;
-    double call_probability;
+    double call_probability, fit;
 } calls_answer;
 
 /* Asks the model. session keeps what the prompts share. */

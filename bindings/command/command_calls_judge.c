@@ -22,7 +22,8 @@ static bezel_value *without_default(bezel_tree *tree, const bezel_value *schema)
 
 /* The function with other properties: raw 1 = without any type, nothing required; 0 = without defaults. */
 static bezel_value *function_for_judging(bezel_tree *tree, const bezel_value *function, int raw) {
-    const bezel_value *parameters = bezel_value_get(function, "parameters"), *properties = bezel_value_get(parameters, "properties");
+    const bezel_value *parameters = bezel_value_get(function, "parameters"),
+                      *properties = bezel_value_get(parameters, "properties");
     bezel_value *map = bezel_tree_map(tree), *schema = bezel_tree_map(tree), *list = bezel_tree_map(tree);
     for (size_t i = 0; i < bezel_value_count(properties); i++)
         bezel_value_set(tree, list, bezel_value_key(properties, i, NULL),

@@ -15,8 +15,9 @@ static uint32_t declared_type(const bezel_value *schema) {
     static const struct {
         const char *name;
         uint32_t type;
-    } rows[] = {{"string", BEZEL_TEXT}, {"any", BEZEL_TEXT},  {"integer", BEZEL_INTEGER}, {"float", BEZEL_NUMBER}, {"number", BEZEL_NUMBER},
-                {"boolean", BEZEL_BOOL}, {"array", BEZEL_LIST}, {"tuple", BEZEL_LIST},      {"dict", BEZEL_MAP},     {"object", BEZEL_MAP}};
+    } rows[] = {{"string", BEZEL_TEXT},   {"any", BEZEL_TEXT},     {"integer", BEZEL_INTEGER}, {"float", BEZEL_NUMBER},
+                {"number", BEZEL_NUMBER}, {"boolean", BEZEL_BOOL}, {"array", BEZEL_LIST},      {"tuple", BEZEL_LIST},
+                {"dict", BEZEL_MAP},      {"object", BEZEL_MAP}};
     const char *name = bezel_value_text(bezel_value_get(schema, "type"), NULL);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].name, name) == 0) return rows[i].type;
@@ -127,7 +128,9 @@ static int items_have_type(const bezel_value *value, const bezel_value *accepted
         if (bezel_value_type(list) != BEZEL_LIST) return 1;
         uint32_t other = accepted_type(list);
         size_t i = 0, n = bezel_value_count(value);
-        while (i < n && (bezel_value_type(bezel_value_at(value, i)) == type || bezel_value_type(bezel_value_at(value, i)) == other)) i++;
+        while (i < n &&
+               (bezel_value_type(bezel_value_at(value, i)) == type || bezel_value_type(bezel_value_at(value, i)) == other))
+            i++;
         if (i == n) return 1;
     }
     return 0;
@@ -148,10 +151,10 @@ static int argument_accepted(const bezel_value *value, const bezel_value *accept
     }
     for (size_t i = 0; as_declared && i < bezel_value_count(accepted); i++) {
         const bezel_value *one = bezel_value_at(accepted, i);
-        if (type == BEZEL_MAP ? map_fits(value, one)
+        if (type == BEZEL_MAP                                                  ? map_fits(value, one)
             : type == BEZEL_LIST && items && declared_type(items) == BEZEL_MAP ? maps_fit(value, one)
-            : type == BEZEL_LIST ? same_items(value, one)
-                                 : same_value(value, one, type == BEZEL_TEXT))
+            : type == BEZEL_LIST                                               ? same_items(value, one)
+                                                                               : same_value(value, one, type == BEZEL_TEXT))
             return 1;
     }
     return !as_declared && is_among(value, accepted, 0);
@@ -171,7 +174,8 @@ static int call_accepted(const bezel_value *call, const bezel_value *wanted, con
     const char *name = bezel_value_key(wanted, 0, NULL);
     const bezel_value *given = bezel_value_get(call, "arguments"), *accepted = bezel_value_at(wanted, 0);
     const bezel_value *parameters = bezel_value_get(function_named(functions, name), "parameters");
-    const bezel_value *required = bezel_value_get(parameters, "required"), *properties = bezel_value_get(parameters, "properties");
+    const bezel_value *required = bezel_value_get(parameters, "required"),
+                      *properties = bezel_value_get(parameters, "properties");
     if (!parameters || strcmp(bezel_value_text(bezel_value_get(call, "name"), NULL), name) != 0) return 0;
     for (size_t i = 0; i < bezel_value_count(required); i++)
         if (!bezel_value_get(given, bezel_value_text(bezel_value_at(required, i), NULL))) return 0;
@@ -189,10 +193,12 @@ int calls_correct(const bezel_value *calls, const bezel_value *truth, const beze
     size_t n = bezel_value_count(truth);
     uint64_t taken = 0; /* bits of the calls that have found their place */
     if (bezel_value_count(calls) != n || n > 64) return 0;
-    if (!strstr(category, "parallel")) return n == 1 && call_accepted(bezel_value_at(calls, 0), bezel_value_at(truth, 0), functions);
+    if (!strstr(category, "parallel"))
+        return n == 1 && call_accepted(bezel_value_at(calls, 0), bezel_value_at(truth, 0), functions);
     for (size_t i = 0; i < n; i++) {
         size_t k = 0;
-        while (k < n && ((taken >> k & 1) || !call_accepted(bezel_value_at(calls, k), bezel_value_at(truth, i), functions))) k++;
+        while (k < n && ((taken >> k & 1) || !call_accepted(bezel_value_at(calls, k), bezel_value_at(truth, i), functions)))
+            k++;
         if (k == n) return 0;
         taken |= (uint64_t)1 << k;
     }

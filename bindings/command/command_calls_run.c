@@ -53,8 +53,23 @@ static bezel_status prompt_make(bezel_prompt **out, cmd_host *host, const calls_
     return st;
 }
 
+/* As an agent does before it asks: the fit of the last message. */
+static bezel_status fit_measure(calls_answer *out, cmd_host *host, const calls_entry *entry, const calls_tools *tools,
+                                const calls_variant *v) {
+    bezel_tool_fit *fit = NULL;
+    const bezel_value *turn = bezel_value_at(entry->question, 0);
+    size_t size = 0, n = bezel_value_count(turn);
+    const char *question = n ? bezel_value_text(bezel_value_get(bezel_value_at(turn, n - 1), "content"), &size) : "";
+    if (!bezel_tool_fit_counts(tools->shown, v->tool_profile)) return BEZEL_OK;
+    bezel_status st = bezel_tool_fit_new(&fit, tools->shown, host->model, NULL, &host->error);
+    if (st == BEZEL_OK) st = bezel_tool_fit_score(&out->fit, fit, question, size, &host->error);
+    bezel_tool_fit_free(fit);
+    return st;
+}
+
 static void stops_add(bezel_generate_options *o, const char **stops, const char *const *list) {
-    for (size_t i = 0; list && list[i] && o->n_stops < CMD_MAX_STOPS; i++) stops[o->n_stops++] = list[i];
+    for (size_t i = 0; list && list[i] && o->n_stops < CMD_MAX_STOPS; i++)
+        stops[o->n_stops++] = list[i];
 }
 
 static bezel_status generate(calls_answer *out, cmd_host *host, bezel_session *session, const bezel_constraint *constraint,
@@ -71,15 +86,17 @@ static bezel_status generate(calls_answer *out, cmd_host *host, bezel_session *s
     stops_add(&o, stops, v->tool_profile->stops);
     o.constraint = constraint;
     o.calls = !constraint ? 0 : v->required ? BEZEL_CALLS_REQUIRED : BEZEL_CALLS_AUTO;
-    o.call_bias = v->call_bias;
+    o.call_bias = v->call_bias + bezel_tool_fit_bias(v->tool_profile, out->fit);
     bezel_status st = bezel_generate(&job, session, &o, &host->error);
-    while (st >= 0 && st != BEZEL_DONE) st = bezel_job_step(job, -1, &host->error);
+    while (st >= 0 && st != BEZEL_DONE)
+        st = bezel_job_step(job, -1, &host->error);
     if (st == BEZEL_DONE) st = bezel_generation_get(job, &g, &host->error);
     if (st == BEZEL_OK && !(out->text = malloc(g.text_size + 1))) st = BEZEL_ERR_MEMORY;
     if (st == BEZEL_OK) {
         memcpy(out->text, g.text, g.text_size + 1);
         out->size = g.text_size;
-        out->stopped = g.stop_reason == BEZEL_STOP_EOS || g.stop_reason == BEZEL_STOP_STRING ? BEZEL_STOPPED_END : BEZEL_STOPPED_LIMIT;
+        out->stopped =
+            g.stop_reason == BEZEL_STOP_EOS || g.stop_reason == BEZEL_STOP_STRING ? BEZEL_STOPPED_END : BEZEL_STOPPED_LIMIT;
         out->n_ids = (int64_t)g.n_ids;
         out->n_forced = (int64_t)g.n_forced;
         out->prompt_us = g.prompt_us;
@@ -106,6 +123,7 @@ int calls_ask(calls_answer *out, cmd_host *host, bezel_session *session, const c
         const int32_t *ids = bezel_prompt_ids(prompt, &n);
         st = bezel_session_set(session, ids, n, &host->error);
     }
+    if (st == BEZEL_OK && constraint && !variant->required) st = fit_measure(out, host, entry, tools, variant);
     if (st == BEZEL_OK) st = generate(out, host, session, constraint, variant, max_tokens);
     bezel_prompt_free(prompt);
     bezel_constraint_free(constraint);

@@ -251,6 +251,16 @@ void bz_constraint_run_mask(bz_constraint_run *run, float *logits, size_t V)
             logits[i] = -FLT_MAX;
 }
 
+/* A token of blanks begins a call and everything else. */
+static int run_is_blank(const bz_constraint_run *run, int32_t id)
+{
+    size_t size = 0, i = 0;
+    const uint8_t *bytes = bz_vocab_trie_token(run->constraint->trie, id, &size);
+    while (bytes != NULL && i < size && run_is_space(bytes[i]))
+        i++;
+    return bytes != NULL && i == size;
+}
+
 int bz_constraint_run_wants_gate(const bz_constraint_run *run)
 {
     return !run->active && run->n_taken == 0 && run->choice == BEZEL_CALLS_AUTO;
@@ -264,8 +274,11 @@ void bz_constraint_run_gate(bz_constraint_run *run, float *logits, size_t V, bz_
     run->is_masked = 0;
     const double total = bz_logit_log_sum(logits, V, pool);
     double mass = 0.0;
+    int only_blanks = 1; /* the vocabulary knows no longer beginning */
+    for (size_t i = 0; i < V && only_blanks; i++)
+        only_blanks = !bz_token_mask_has(&run->mask, (int32_t)i) || run_is_blank(run, (int32_t)i);
     for (size_t i = 0; i < V; i++)
-        if (bz_token_mask_has(&run->mask, (int32_t)i)) {
+        if (bz_token_mask_has(&run->mask, (int32_t)i) && (only_blanks || !run_is_blank(run, (int32_t)i))) {
             mass += exp((double)logits[i] - total);
             logits[i] += run->bias;
         }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* bezel_score: log-probabilities of every position of a text.
+/* bezel_score, bezel_score_from: log-probabilities of the positions of a text.
  *
- * Everything is computed again from position 0, because the hidden states of cached positions are gone. The output
- * matrix is read once for SCORE_ROWS positions. It draws nothing and applies no penalty. */
+ * What is scored is computed again, because the hidden states of cached positions are gone; what lies before it is not. The
+ * output matrix is read once for SCORE_ROWS positions. It draws nothing and applies no penalty. */
 #include "base/alloc.h"
 #include "base/status.h"
 #include "generate/logit_filter.h"
@@ -16,6 +16,7 @@
 
 typedef struct score_pass {
     bezel_session *session;
+    size_t from; /* first position that is told */
     uint32_t n_top;
     bezel_score_fn fn;
     void *ud;
@@ -58,6 +59,10 @@ static bezel_status score_position(score_pass *p, size_t position, const float *
     if (status != BEZEL_OK)
         return bz_error_offset(err, status, (int64_t)position);
     const double log_sum = bz_logit_log_sum(logits, V, s->model->engine->pool);
+    if (position + 1 == p->from) { /* only what it says of the next */
+        p->logprob = (float)((double)logits[s->ids[p->from]] - log_sum);
+        return BEZEL_OK;
+    }
     bz_logit_top(p->best, logits, V, p->n_top);
     for (size_t i = 0; i < p->n_top; ++i) {
         p->top_ids[i] = p->best[i].id;
@@ -82,7 +87,8 @@ static bezel_status score_chunk(score_pass *p, bezel_error *err)
     bz_decoder_begin(s->decoder, &(bz_segment){.cache = s->cache, .ids = s->ids + position, .T = T, .is_prompt = 1}, 1);
     while (bz_decoder_layer(s->decoder)) {
     }
-    for (size_t t = 0; t < T; t += SCORE_ROWS) {
+    const size_t first = p->from > 0 ? p->from - 1 : 0, skipped = first > position ? first - position : 0;
+    for (size_t t = skipped; t < T; t += SCORE_ROWS) {
         const size_t rows = T - t < SCORE_ROWS ? T - t : SCORE_ROWS;
         bz_decoder_head(s->decoder, t, rows);
         while (bz_decoder_head_slice(s->decoder, p->logits, V)) {
@@ -114,20 +120,28 @@ static bezel_status score_check(const bezel_session *session, const int32_t *ids
 bezel_status bezel_score(bezel_session *session, const int32_t *ids, size_t count, uint32_t n_top, bezel_score_fn fn,
                          void *ud, bezel_error *err)
 {
+    return bezel_score_from(session, ids, count, 0, n_top, fn, ud, err);
+}
+
+bezel_status bezel_score_from(bezel_session *session, const int32_t *ids, size_t count, size_t from, uint32_t n_top,
+                              bezel_score_fn fn, void *ud, bezel_error *err)
+{
     bezel_status status = bz_session_check(session, err);
     if (status != BEZEL_OK)
         return status;
     if (fn == NULL)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "score", "fn is NULL");
+    if (from > 0 && from >= count)
+        return bz_fail(err, BEZEL_ERR_RANGE, "score", "from is %zu, expected a position of the %zu tokens", from, count);
     status = score_check(session, ids, count, n_top, err);
     if (status != BEZEL_OK)
         return status;
-    score_pass pass = {.session = session, .n_top = n_top, .fn = fn, .ud = ud, .logprob = NAN};
+    score_pass pass = {.session = session, .from = from, .n_top = n_top, .fn = fn, .ud = ud, .logprob = NAN};
     status = score_alloc(&pass, err);
     if (status != BEZEL_OK)
         goto done;
     bz_session_assign(session, ids, count);
-    (void)bz_kv_cache_trim(session->cache, 0);
+    (void)bz_kv_cache_trim(session->cache, from > 0 ? from - 1 : 0);
     (void)bz_session_acquire(session, NULL); /* keeps the callback out of this session */
     const int saved = errno; /* exp of the kernels may set it; it is the host's */
     while (status == BEZEL_OK && session->cache->n < session->n_ids)

@@ -281,6 +281,27 @@ START_TEST(a_required_call_is_made_whatever_the_model_prefers)
 }
 END_TEST
 
+/* Written under the constraint of the dialect, read by the parser, run by the agent. */
+START_TEST(a_call_is_made_in_every_dialect)
+{
+    static const char *const dialects[] = {"function_call", "python", "json", "functiongemma", "gemma4"};
+    for (size_t i = 0; i < sizeof dialects / sizeof *dialects; i++) {
+        bezel_toolset *set = switches();
+        const bezel_tool_profile *row = bezel_tool_profile_find_in("transcript", dialects[i]);
+        small_profile.dialect = row->dialect;
+        small_profile.call_marker = row->call_marker;
+        options.tool_choice = "required";
+        begin();
+        ask("On, please.", -1);
+        ck_assert_msg(bezel_value_count(turn_result().calls) == 1, "%s: %s", dialects[i], turn_result().text);
+        ck_assert(strncmp(first_call(), "turn_o", 6) == 0);
+        bezel_agent_free(agent);
+        agent = NULL;
+        bezel_toolset_free(set);
+    }
+}
+END_TEST
+
 START_TEST(a_tool_that_is_chosen_by_name_is_called_even_when_it_was_added_later)
 {
     bezel_toolset *set = switches();
@@ -375,6 +396,7 @@ Suite *turn_suite(void)
     tcase_add_test(t, an_agent_may_be_freed_while_its_turn_runs);
     tcase_add_test(t, a_failing_allocation_at_any_point_of_a_chat_turn_is_an_error_without_a_leak);
     tcase_add_test(t, a_required_call_is_made_whatever_the_model_prefers);
+    tcase_add_test(t, a_call_is_made_in_every_dialect);
     tcase_add_test(t, a_tool_that_is_chosen_by_name_is_called_even_when_it_was_added_later);
     tcase_add_test(t, no_call_is_made_where_none_may_be);
     tcase_add_test(t, a_turn_that_is_free_to_call_tells_how_probable_a_call_was);

@@ -501,6 +501,38 @@ START_TEST(scores_are_log_probabilities_and_those_of_the_generation)
 }
 END_TEST
 
+/* With what came before in the cache, after another end, and with nothing there: the very same numbers. */
+START_TEST(the_end_of_a_text_scores_as_in_the_whole)
+{
+    static const size_t froms[] = {0, 1, 5, 16, 17, 33, 70, 71, 99};
+    tiny_model t;
+    bezel_error err = BEZEL_ERROR_INIT;
+    int32_t ids[100];
+    tiny_model_open(&t, BEZEL_ISA_AUTO, 2, NULL);
+    bezel_session *s = tiny_model_session(&t, CTX, 32, 0), *other = tiny_model_session(&t, CTX, 32, 0);
+    tiny_model_ids(ids, 100, 6);
+    score_log whole = {.session = s, .stop_at = SIZE_MAX}, l;
+    ck_assert_int_eq(bezel_score(s, ids, 100, 3, score_note, &whole, &err), BEZEL_OK);
+    for (size_t i = 0; i < 2 * sizeof froms / sizeof *froms; ++i) {
+        const size_t from = froms[i / 2];
+        l = (score_log){.session = i % 2 ? s : other, .stop_at = SIZE_MAX, .n = from};
+        if (i % 2 == 0)
+            ck_assert_int_eq(bezel_session_set(other, NULL, 0, &err), BEZEL_OK);
+        ck_assert_msg(bezel_score_from(l.session, ids, 100, from, 3, score_note, &l, &err) == BEZEL_OK, "%s", err.text);
+        ck_assert_uint_eq(l.n, 100);
+        for (size_t k = from > 0 ? from : 1; k < 100; ++k) {
+            ck_assert_msg(l.logprob[k] == whole.logprob[k], "from %zu, position %zu", from, k);
+            ck_assert_int_eq(l.top[k], whole.top[k]);
+        }
+    }
+    l = (score_log){.session = s, .stop_at = SIZE_MAX};
+    ck_assert_int_eq(bezel_score_from(s, ids, 100, 100, 3, score_note, &l, &err), BEZEL_ERR_RANGE);
+    bezel_session_free(s);
+    bezel_session_free(other);
+    tiny_model_close(&t);
+}
+END_TEST
+
 START_TEST(a_failing_score_callback_ends_it_and_the_session_goes_on)
 {
     tiny_model t;
@@ -608,6 +640,7 @@ Suite *generate_suite(void)
     tcase_add_test(t, the_worker_gives_the_same_answer);
     tcase_add_test(t, wrong_options_are_refused_by_name_and_the_session_stays_free);
     tcase_add_test(t, scores_are_log_probabilities_and_those_of_the_generation);
+    tcase_add_test(t, the_end_of_a_text_scores_as_in_the_whole);
     tcase_add_test(t, a_failing_score_callback_ends_it_and_the_session_goes_on);
     tcase_add_test(t, a_failing_allocation_in_an_answer_leaves_a_usable_session);
     suite_add_tcase(s, t);

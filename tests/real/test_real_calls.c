@@ -73,6 +73,35 @@ START_TEST(the_question_about_tokyo_gets_the_call_that_was_chosen_with_its_argum
 }
 END_TEST
 
+/* Tools without examples: the question itself tells whether they are meant (bezel_tool_fit). */
+START_TEST(a_question_for_the_tools_is_called_and_small_talk_is_answered)
+{
+    static const char *const questions[] = {
+        "I'm traveling to Tokyo next week. What's the 5-day forecast, and are there any severe weather warnings?", "Tell me a joke.",
+        "Which is larger, the sun or the moon?"};
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_agent_options o;
+    bezel_agent *agent = NULL;
+    bezel_agent_options_init(&o);
+    o.tools = tools;
+    o.generate.max_tokens = 40;
+    ck_assert_msg(bezel_agent_new(&agent, real.model, &o, &err) == BEZEL_OK, "%s", err.text);
+    for (size_t i = 0; i < 3; i++) {
+        bezel_agent_turn turn = {.size = sizeof turn};
+        bezel_status st;
+        bezel_agent_clear(agent);
+        ck_assert_int_eq(bezel_agent_send(agent, questions[i], SIZE_MAX, &err), BEZEL_OK);
+        while ((st = bezel_agent_step(agent, 10000, &err)) > 0 && st != BEZEL_DONE)
+            continue;
+        ck_assert_msg(st == BEZEL_DONE, "%s", err.text);
+        ck_assert_int_eq(bezel_agent_result(agent, &turn, &err), BEZEL_OK);
+        ck_assert_msg((bezel_value_count(turn.calls) > 0) == (i == 0), "%s: %zu calls", questions[i], bezel_value_count(turn.calls));
+        ck_assert_msg((turn.call_probability > 0.1) == (i == 0), "%s: %g", questions[i], turn.call_probability);
+    }
+    bezel_agent_free(agent);
+}
+END_TEST
+
 Suite *real_calls_suite(void)
 {
     char path[1024];
@@ -83,6 +112,7 @@ Suite *real_calls_suite(void)
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, the_question_about_tokyo_gets_the_call_that_was_chosen_with_its_arguments);
+    tcase_add_test(t, a_question_for_the_tools_is_called_and_small_talk_is_answered);
     suite_add_tcase(s, t);
     return s;
 }

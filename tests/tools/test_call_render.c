@@ -127,6 +127,39 @@ START_TEST(the_examples_of_the_transcript_show_calls_and_answers_without_one)
 }
 END_TEST
 
+/* The examples of a row are what its parser reads: two calls, without a remark of something unusual. */
+START_TEST(the_examples_of_every_dialect_are_calls_in_it)
+{
+    static const char *const dialects[] = {"function_call", "python", "json", "functiongemma", "gemma4"};
+    static const char list[] =
+        "[{\"name\":\"find_flights\",\"parameters\":{\"type\":\"object\",\"properties\":{\"origin\":{\"type\":\"string\"},"
+        "\"destination\":{\"type\":\"string\"}},\"required\":[\"origin\",\"destination\"]}},{\"name\":\"find_hotels\","
+        "\"parameters\":{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"},\"nights\":{\"type\":\"integer\"},"
+        "\"stars\":{\"type\":\"string\",\"enum\":[\"any\",\"five\"]}},\"required\":[\"city\"]}}]";
+    bezel_toolset *set = NULL;
+    bezel_value *value = NULL;
+    ck_assert_int_eq(bezel_toolset_new(&set, engine, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_json_read(&value, tree, list, strlen(list), NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_toolset_add_list(set, value, NULL), BEZEL_OK);
+    for (size_t i = 0; i < sizeof dialects / sizeof *dialects; i++) {
+        const bezel_tool_profile *row = bezel_tool_profile_find_in("transcript", dialects[i]);
+        bezel_parser *parser = NULL;
+        const char *at = strstr(row->examples[0], row->call_marker), *end = strstr(row->examples[0], "\nResult:");
+        ck_assert_msg(at != NULL && at < end, "%s", dialects[i]);
+        ck_assert_int_eq(bezel_parser_new(&parser, set, 0, NULL), BEZEL_OK);
+        ck_assert_int_ge(bezel_parser_push(parser, at, (size_t)(end - at), NULL), 0);
+        ck_assert_int_ge(bezel_parser_finish(parser, BEZEL_STOPPED_END, NULL), 0);
+        ck_assert_int_eq(bezel_parser_result(&value, tree, parser, NULL), BEZEL_OK);
+        ck_assert_msg(bezel_value_count(bezel_value_get(value, "calls")) == 2, "%s", dialects[i]);
+        ck_assert_uint_eq(bezel_value_count(bezel_value_get(value, "errors")), 0);
+        ck_assert(strstr(bezel_tool_profile_find_in("instruct", dialects[i])->rules, row->call_marker) != NULL);
+        bezel_parser_free(parser);
+    }
+    ck_assert_ptr_null(bezel_tool_profile_find_in("transcript", "latin"));
+    bezel_toolset_free(set);
+}
+END_TEST
+
 START_TEST(a_profile_is_found_by_name_and_by_chat_form)
 {
     ck_assert_ptr_null(bezel_tool_profile_find("none"));
@@ -324,6 +357,7 @@ Suite *call_render_suite(void)
     tcase_add_test(t, the_transcript_prompt_shows_the_functions_then_the_tools_own_exchanges_instead_of_the_rows);
     tcase_add_test(t, tools_without_exchanges_of_their_own_get_those_of_the_row_before_their_list);
     tcase_add_test(t, the_examples_of_the_transcript_show_calls_and_answers_without_one);
+    tcase_add_test(t, the_examples_of_every_dialect_are_calls_in_it);
     tcase_add_test(t, a_profile_is_found_by_name_and_by_chat_form);
     tcase_add_test(t, a_call_is_written_in_canonical_form_and_reads_back);
     tcase_add_test(t, a_result_is_one_line_in_the_form_of_its_profile);

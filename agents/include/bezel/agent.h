@@ -343,8 +343,9 @@ typedef struct bezel_agent_turn {
     int64_t first_token_us, total_us;
     /* of n_generated, how many a constraint left no choice for */
     uint64_t n_forced;
-    /* probability that the first model call gave to a call as its beginning, before call_bias; NaN unless it was constrained and
-     * free to answer in text */
+    /* probability of a call as the beginning of the first model call: the model's own, and where the profile has a fit_weight
+     * with what the question says about the tools (bezel_tool_fit); before call_bias. NaN unless it was constrained and free to
+     * answer in text */
     double call_probability;
 } bezel_agent_turn;
 

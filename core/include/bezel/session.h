@@ -373,6 +373,16 @@ typedef bezel_status (*bezel_score_fn)(void *ud, size_t position, int32_t id, fl
 BEZEL_API bezel_status bezel_score(bezel_session *session, const int32_t *ids, size_t count, uint32_t n_top,
                                    bezel_score_fn fn, void *ud, bezel_error *err);
 
+/* The same for the end of a text: fn is told the positions from `from` on, the first with its log-probability given those
+ * before it. What comes before is computed only where the cache does not hold it, so several ends of one long text cost
+ * little. from 0 is bezel_score.
+ *   Shapes   as bezel_score; from < count
+ *   Thread   that of the session
+ *   Errors   those of bezel_score; RANGE for a `from` beyond the text: the session is as it was
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_score_from(bezel_session *session, const int32_t *ids, size_t count, size_t from, uint32_t n_top,
+                                        bezel_score_fn fn, void *ud, bezel_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -22,6 +22,7 @@
 
 #include <bezel/chat.h>
 #include <bezel/constraint.h>
+#include <bezel/session.h>
 #include <bezel/value.h>
 
 #ifdef __cplusplus
@@ -325,6 +326,13 @@ typedef struct bezel_tool_profile {
     const char *const *labels;
     /* 1: a result is one line, its newlines become spaces */
     uint32_t one_line;
+    /* how much a nat of fit (bezel_tool_fit_score) counts for a call, in nats of the model's own decision; 0: that stands
+     * alone */
+    float fit_weight;
+    /* how calls are written, a name of bezel_constraint_options.dialect; NULL is "function_call" */
+    const char *dialect;
+    /* nats of fit that speak neither for a call nor against it */
+    float fit_neutral;
     /* 0 */
     uint32_t reserved;
 } bezel_tool_profile;
@@ -334,6 +342,13 @@ typedef struct bezel_tool_profile {
  *   Thread   any
  *   Since    0.1 */
 BEZEL_API const bezel_tool_profile *bezel_tool_profile_find(const char *name);
+
+/* The same row with calls in another dialect ("function_call", "python", "json", "functiongemma", "gemma4"): rules, examples
+ * and the constraint of agents. Examples that tools bring must be written in it. NULL when there is none.
+ *   Owns     static
+ *   Thread   any
+ *   Since    0.1 */
+BEZEL_API const bezel_tool_profile *bezel_tool_profile_find_in(const char *name, const char *dialect);
 
 /* The row that goes with a chat profile: "transcript" for one with label_guard, "instruct" for others and for NULL.
  *   Owns     static
@@ -375,6 +390,57 @@ BEZEL_API bezel_status bezel_result_render(char **out, size_t *out_size, bezel_e
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_call_render(char **out, size_t *out_size, bezel_engine *engine, const char *name,
                                          const bezel_value *arguments, bezel_error *err);
+
+/* --- Does the set fit a question? --------------------------------------------------------- */
+
+/* Measures how well tools fit a question, by the probabilities that a model gives to the words of the question: with the
+ * declarations of the tools before its eyes and without anything. A question that a tool is for becomes more probable by
+ * them. Small models tell so much better than by what they would answer whether a call is in place.
+ * Keeps two short sessions of its own, so that the declarations are computed once.
+ *   Thread   confined */
+typedef struct bezel_tool_fit bezel_tool_fit;
+
+/* Makes a measure for the tools that the set has now; session: options of the sessions, n_ctx is not read, NULL = default.
+ *   Owns     *out is the caller's, free with bezel_tool_fit_free before the model; the set may go at once
+ *   Thread   that of the set
+ *   Errors   ARGUMENT for an empty set; FULL when the declarations do not fit into the model's context; those of
+ *            bezel_session_new. *out is NULL
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_tool_fit_new(bezel_tool_fit **out, const bezel_toolset *tools, bezel_model *model,
+                                          const bezel_session_options *session, bezel_error *err);
+
+/* Frees a measure; its job must be gone before. NULL is fine.
+ *   Thread   that of the measure
+ *   Since    0.1 */
+BEZEL_API void bezel_tool_fit_free(bezel_tool_fit *fit);
+
+/* A job that computes the declarations in steps. Without it the first score does, in one call.
+ *   Owns     *out is the caller's, free with bezel_job_free before the measure
+ *   Thread   that of the measure
+ *   Errors   those of bezel_generate; *out is NULL
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_tool_fit_prepare(bezel_job **out, bezel_tool_fit *fit, bezel_error *err);
+
+/* log P(question | declarations) - log P(question | nothing), over the first 64 tokens of the question. Blocks for two passes
+ * over them. size SIZE_MAX means strlen(question); a question of no token fits by 0.
+ *   Units    nats
+ *   Thread   that of the measure
+ *   Errors   NUMERIC, MEMORY of the passes; BUSY while its job runs; *out is as it was
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_tool_fit_score(double *out, bezel_tool_fit *fit, const char *question, size_t size,
+                                            bezel_error *err);
+
+/* 1 where the fit counts: the profile has a fit_weight and no tool of the set brings examples of its own, since those show the
+ * model better when to call.
+ *   Thread   that of the set
+ *   Since    0.1 */
+BEZEL_API int32_t bezel_tool_fit_counts(const bezel_toolset *tools, const bezel_tool_profile *profile);
+
+/* What a fit adds to the logits of a call's beginning (call_bias of a generation) under a profile: fit_weight for each nat beyond
+ * fit_neutral, at most 12 either way; 0 where the profile has no weight.
+ *   Thread   any
+ *   Since    0.1 */
+BEZEL_API float bezel_tool_fit_bias(const bezel_tool_profile *profile, double fit);
 
 /* --- Parsing ------------------------------------------------------------------------------ */
 
