@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Screened output layer: the token of the full pass, for random and hostile matrices and hidden states, at every level and
  * number of threads; and in generations, with forbidden ids, on the worker, switched off. */
-#include <bezel/session.h>
+#include <bezel/batch.h>
 
 #include <check.h>
 #include <math.h>
@@ -320,11 +320,9 @@ typedef struct answer {
     uint64_t tries;
 } answer;
 
-static void generate(answer *out, bezel_model *m, uint32_t head, int on_worker, const bezel_sampling *sampling)
+static bezel_job *start(bezel_session **s, bezel_model *m, uint32_t head, const bezel_sampling *sampling)
 {
     bezel_error err = BEZEL_ERROR_INIT;
-    bezel_generation g = {.size = (uint32_t)sizeof g};
-    bezel_session *s;
     bezel_session_options so;
     bezel_generate_options o;
     bezel_job *job;
@@ -332,13 +330,22 @@ static void generate(answer *out, bezel_model *m, uint32_t head, int on_worker, 
     bezel_session_options_init(&so);
     so.n_ctx = 256;
     so.head = head;
-    ck_assert_msg(bezel_session_new(&s, m, &so, &err) == BEZEL_OK, "%s", err.text);
+    ck_assert_msg(bezel_session_new(s, m, &so, &err) == BEZEL_OK, "%s", err.text);
     tiny_model_ids(prompt, 20, 9);
-    ck_assert_int_eq(bezel_session_set(s, prompt, 20, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_session_set(*s, prompt, 20, NULL), BEZEL_OK);
     bezel_generate_options_init(&o);
     o.sampling = *sampling;
     o.max_tokens = 150;
-    ck_assert_msg(bezel_generate(&job, s, &o, &err) == BEZEL_OK, "%s", err.text);
+    ck_assert_msg(bezel_generate(&job, *s, &o, &err) == BEZEL_OK, "%s", err.text);
+    return job;
+}
+
+static void generate(answer *out, bezel_model *m, uint32_t head, int on_worker, const bezel_sampling *sampling)
+{
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_generation g = {.size = (uint32_t)sizeof g};
+    bezel_session *s;
+    bezel_job *job = start(&s, m, head, sampling);
     if (on_worker) {
         ck_assert_int_eq(bezel_job_start(job, &err), BEZEL_OK);
         while (bezel_job_wait(job, -1, &err) > 0 && bz_job_status(job) != BEZEL_DONE) {
@@ -438,6 +445,49 @@ START_TEST(a_generation_gives_the_same_tokens_screened_and_full)
 }
 END_TEST
 
+/* Five sessions in one batch: scanned together while all of them can be, of the full matrix once one needs all logits. */
+START_TEST(sessions_of_a_batch_get_the_same_tokens_screened_and_full)
+{
+    enum { N = 5 };
+    bezel_engine *engine;
+    bezel_error err = BEZEL_ERROR_INIT;
+    char path[MODEL_MAKER_PATH];
+    answer alone[N];
+    bezel_session *s[N];
+    bezel_job *job[N];
+    bezel_batch *batch;
+    bezel_status status;
+    bezel_model *m = open_model(&engine, path);
+    ck_assert_int_eq(bezel_model_prepare(m, NULL), BEZEL_OK);
+    for (int with_all = 0; with_all < 2; with_all++) {
+        const bezel_sampling o[N] = {greedy(2, 1.0f), drawn(1.0f, 8, 0.95f, 0.0f, 1.0f), greedy(4, 1.3f),
+                                     drawn(0.7f, 0, 1.0f, 0.3f, 1.0f), drawn(1.0f, with_all ? 0 : 6, 0.9f, 0.0f, 1.0f)};
+        ck_assert_int_eq(bezel_batch_new(&batch, m, NULL, &err), BEZEL_OK);
+        for (size_t i = 0; i < N; i++) {
+            generate(&alone[i], m, BEZEL_HEAD_FULL, 0, &o[i]);
+            job[i] = start(&s[i], m, BEZEL_HEAD_SCREENED, &o[i]);
+            ck_assert_msg(bezel_batch_add(batch, job[i], &err) == BEZEL_OK, "%s", err.text);
+        }
+        do
+            status = bezel_batch_step(batch, 1000, &err);
+        while (status > 0 && status != BEZEL_DONE);
+        for (size_t i = 0; i < N; i++) {
+            bezel_generation g = {.size = (uint32_t)sizeof g};
+            ck_assert_msg(tiny_model_drive(job[i], &err) == BEZEL_DONE, "%s", err.text); /* ended: its events, its end */
+            ck_assert_int_eq(bezel_generation_get(job[i], &g, &err), BEZEL_OK);
+            ck_assert_uint_eq(g.n_ids, alone[i].n);
+            ck_assert_mem_eq(g.ids, alone[i].ids, g.n_ids * sizeof *g.ids);
+            bezel_job_free(job[i]);
+            bezel_session_free(s[i]);
+        }
+        bezel_batch_free(batch);
+    }
+    bezel_model_free(m);
+    bezel_engine_free(engine);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(the_environment_and_the_option_switch_it_off)
 {
     bezel_engine *engine;
@@ -475,6 +525,7 @@ Suite *head_pass_suite(void)
     tcase_add_test(c, a_state_without_a_number_or_a_level_without_kernels_takes_the_full_pass);
     tcase_add_test(c, tries_that_fail_become_rarer_until_one_succeeds);
     tcase_add_test(c, a_generation_gives_the_same_tokens_screened_and_full);
+    tcase_add_test(c, sessions_of_a_batch_get_the_same_tokens_screened_and_full);
     tcase_add_test(c, the_environment_and_the_option_switch_it_off);
     suite_add_tcase(s, c);
     return s;
