@@ -54,7 +54,7 @@ local folders = {
   { name = "store", files = { "store/*.c" } },
 }
 local public = { "core/include", "tools/include", "agents/include", "store/include" }
-local libraries = { "cjson", "sqlite3", "pcre2-8", "openblas", "curl", "m", "pthread" }
+local libraries = { "cjson", "sqlite3", "pcre2-8", "openblas", "curl", "sodium", "utf8proc", "m", "pthread" }
 -- Configuration -> its folder below `to`; the release is what is installed.
 local configs = { release = "", debug = "/debug", sanitize = "/sanitize" }
 
@@ -179,8 +179,7 @@ end)
 part("shared", "SharedLib")
 targetname "bezel"
 targetextension(".so." .. version)
-links { "whole" }
-links(libraries)
+links { "whole", libraries }
 export_only("libbezel.so." .. soversion, "core/bezel.map", "whole")
 each_config(function(config, _, back)
   if config ~= "sanitize" then linkoptions { "-Wl,--no-undefined" } end
@@ -199,17 +198,14 @@ part("module", "SharedLib")
 targetname "bezel"
 targetprefix ""
 targetextension ".so"
-links { "lua", "whole" }
-links(libraries)
+links { "lua", "whole", libraries }
 export_only("bezel.so", "bindings/lua/lbezel.map", "lbezel")
 
 part("command", "ConsoleApp")
 targetname "bezel"
 files { "bindings/command/*.c" }
 buildoptions { lua_include }
-links { "lua", "whole" }
-links(libraries)
-links { "sodium", "edit" }
+links { "lua", "whole", libraries, "edit" }
 linkoptions { "-Wl,--as-needed" }
 each_config(function(config) if config == "release" then linkoptions { "-Wl,-s" } end end)
 links(lua_libraries)
@@ -235,8 +231,7 @@ files { "tests/run.c" }
 files(suites)
 includedirs(test_folders)
 buildoptions { "-Wno-missing-prototypes" } -- suites.h declares the suites, in the runner alone
-links { "support", "whole", "check", "subunit", "rt" }
-links(libraries)
+links { "support", "whole", "check", "subunit", "rt", libraries }
 
 -- Servers and the like, for tests that need another process.
 for _, file in ipairs(os.matchfiles "tests/make/*.c") do

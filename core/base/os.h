@@ -13,6 +13,7 @@ size_t bz_os_page_size(void);
 void bz_os_huge_pages(void *p, size_t size); /* a wish: whole pages of the caller's memory, before their first use */
 const char *bz_os_env(const char *name); /* NULL when unset or empty */
 uint64_t bz_os_resident_bytes(void);     /* resident memory of the process, 0 when unknown */
+void bz_os_boot_id(uint8_t out[16]);     /* names this boot of the machine; all 0 when unknown */
 
 typedef struct bz_mutex bz_mutex;
 typedef struct bz_cond bz_cond;

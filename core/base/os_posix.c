@@ -524,6 +524,25 @@ uint64_t bz_os_resident_bytes(void)
     return os_status_line("\nVmRSS:");
 }
 
+void bz_os_boot_id(uint8_t out[16])
+{
+    char text[40] = "";
+    int saved = errno, digits = 0;
+    int fd = bz_os_fd_high(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    memset(out, 0, 16);
+    for (ssize_t i = 0; i < n && digits < 32; i++) {
+        const char c = text[i];
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')) {
+            out[digits / 2] = (uint8_t)(out[digits / 2] * 16 + (c <= '9' ? c - '0' : c - 'a' + 10));
+            digits++;
+        }
+    }
+}
+
 /* --- Locks -------------------------------------------------------------------------------- */
 
 struct bz_mutex {

@@ -7,7 +7,7 @@
 set -eu
 
 packages="libc6-dev check libsubunit-dev libcjson-dev libpcre2-dev libsqlite3-dev libopenblas-serial-dev
-    libcurl4-openssl-dev liblua5.4-dev libsodium-dev libedit-dev"
+    libcurl4-openssl-dev liblua5.4-dev libsodium-dev libutf8proc-dev libedit-dev"
 triplet=aarch64-linux-gnu
 root=${1:?}
 stamp=$root/.packages

