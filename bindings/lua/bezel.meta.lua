@@ -444,4 +444,78 @@ function http.request(url, options) end
 ---@return string
 function http.escape(text) end
 
+---@class bezel.guard_pattern
+---@field name string
+---@field pattern string in PCRE2's syntax, matched without regard to case
+---@class bezel.guard_options
+---@field max_characters? integer default 8192
+---@field max_messages? integer default 50
+---@field max_requests? integer of a user in a window, default 100
+---@field window_s? integer default 3600
+---@field words? string[] that a text may not have; default violence, hate, illegal, harmful
+---@field patterns? bezel.guard_pattern[] that a text may not match
+---@field remove? bezel.guard_pattern[] that are taken out of a text
+---@field judge? fun(text: string, direction: "input"|"output"): boolean, string? whether a text is allowed, and a reason
+---@field max_held? integer most bytes of an answer that are held back, default 4096
+
+---Cleans and filters texts and counts requests.
+---@param options? bezel.guard_options
+---@return bezel.guard? guard
+---@return string? message
+---@return bezel.code? code
+function bezel.guard(options) end
+---@class bezel.guard
+local guard = {}
+function guard:close() end
+---@class bezel.clean_report
+---@field removed integer matches of patterns
+---@field invisible integer characters
+---@field repaired integer bytes that were no UTF-8
+---@field cut integer characters
+---@field names string of the patterns
+---@param text string
+---@return string? text
+---@return bezel.clean_report|string report or message
+---@return bezel.code? code
+function guard:clean(text) end
+---@class bezel.verdict
+---@field rule string "word", the name of a pattern, "judge" or "limit"
+---@field detail? string the word, or the judge's reason
+---@field from integer first byte
+---@field to integer last byte
+---@param text string
+---@param direction? "input"|"output"
+---@return boolean? allowed
+---@return bezel.verdict|string|nil verdict or message
+---@return bezel.code? code
+function guard:check(text, direction) end
+---An answer filtered while it is made: stream:add(piece, last) returns what may go out, or false and a verdict.
+---@param direction? "input"|"output" default output
+---@return table? stream
+---@return string? message
+---@return bezel.code? code
+function guard:stream(direction) end
+---@class bezel.rate
+---@field used integer
+---@field remaining integer
+---@field reset_s number until the oldest request leaves the window
+---@field forgotten integer users whose windows were given up for lack of memory
+---@field bytes integer that windows take
+---Counts a request, if there is room for it.
+---@param user? string
+---@return boolean? allowed
+---@return bezel.rate|string rate or message
+---@return bezel.code? code
+function guard:request(user) end
+---@param user? string
+---@return bezel.rate? rate
+---@return string? message
+---@return bezel.code? code
+function guard:rate(user) end
+---@param messages {role: string, content: string}[]
+---@return true? ok
+---@return string? message
+---@return bezel.code? code
+function guard:validate(messages) end
+
 return bezel

@@ -8,6 +8,7 @@
 
 #include <bezel/agent.h>
 #include <bezel/bezel.h>
+#include <bezel/guard.h>
 #include <bezel/store.h>
 #include <bezel/tools.h>
 #include <lauxlib.h>
@@ -66,6 +67,8 @@ void lbezel_object_type(lua_State *L, const char *type, const luaL_Reg *methods)
 #define LBEZEL_TRANSFER "bezel.transfer"
 #define LBEZEL_PARSER "bezel.parser"
 #define LBEZEL_PROMPT "bezel.prompt"
+#define LBEZEL_GUARD "bezel.guard"
+#define LBEZEL_GUARD_STREAM "bezel.guard_stream"
 
 /* --- lbezel_error.c ----------------------------------------------------------------------- */
 
@@ -134,6 +137,8 @@ uint32_t lbezel_callback_confirm(void *ud, const bezel_permission *request);
 void lbezel_callback_sweep(lua_State *L);
 /* Makes the toolset at the top findable by its address. */
 void lbezel_callback_register(lua_State *L, const lbezel_toolset *set);
+/* Asks a judge of a guard, the function at index i, about a text: as bezel_guard_judge_fn says; an error of it is -1. */
+int32_t lbezel_callback_judge(lua_State *L, int i, const char *direction, const char *text, size_t size, const char **reason);
 void lbezel_callback_open(lua_State *L);
 
 /* --- lbezel_policy.c ---------------------------------------------------------------------- */
@@ -172,6 +177,7 @@ void lbezel_chat_open(lua_State *L);
 void lbezel_store_open(lua_State *L);
 void lbezel_json_open(lua_State *L);
 void lbezel_http_open(lua_State *L);
+void lbezel_guard_open(lua_State *L);
 void lbezel_mcp_open(lua_State *L); /* nothing where the part is left out */
 
 /* Sampling and generation options of the table at index i; stop strings are anchored by a table that is pushed. */

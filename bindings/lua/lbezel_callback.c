@@ -421,6 +421,33 @@ void lbezel_callback_register(lua_State *L, const lbezel_toolset *set) {
     lua_pop(L, 1);
 }
 
+typedef struct judge_job {
+    const char *direction, *text;
+    size_t size;
+} judge_job;
+
+/* Protected body: the function, a judge_job as light userdata. Returns whether it is allowed, and a reason. */
+static int judge_body(lua_State *L) {
+    const judge_job *job = lua_touserdata(L, 2);
+    lua_settop(L, 1);
+    lua_pushlstring(L, job->text, job->size);
+    lua_pushstring(L, job->direction);
+    lua_call(L, 2, 2);
+    return 2;
+}
+
+int32_t lbezel_callback_judge(lua_State *L, int i, const char *direction, const char *text, size_t size, const char **reason) {
+    judge_job job = {direction, text, size};
+    *reason = "no room for a judge";
+    if (!lua_checkstack(L, 6)) return -1;
+    lua_pushcfunction(L, judge_body);
+    lua_pushvalue(L, i);
+    lua_pushlightuserdata(L, &job);
+    const int failed = lua_pcall(L, 2, 2, 0) != LUA_OK; /* what it returns stays on the stack, and so the reason lives */
+    *reason = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    return failed ? -1 : lua_toboolean(L, -2);
+}
+
 void lbezel_callback_open(lua_State *L) {
     lbezel_bound_open(L);
     lua_pushlightuserdata(L, NULL);

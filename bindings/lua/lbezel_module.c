@@ -17,6 +17,7 @@ LUAMOD_API __attribute__((visibility("default"))) int luaopen_bezel(lua_State *L
     lbezel_store_open(L);
     lbezel_json_open(L);
     lbezel_http_open(L);
+    lbezel_guard_open(L);
     lbezel_mcp_open(L);
     return 1;
 }

@@ -88,8 +88,8 @@ end
 
 local scripts = table.pack(table.unpack(arg, 2))
 if scripts.n == 0 then
-  scripts = { "json", "value", "http", "model", "head", "tools", "chat", "pending", "policy", "mcp", "store", "examples",
-    "misuse", "meta", n = 14 }
+  scripts = { "json", "value", "http", "guard", "model", "head", "tools", "chat", "pending", "policy", "mcp", "store", "examples",
+    "misuse", "meta", n = 15 }
 end
 t.only = os.getenv "BEZEL_LUA_TEST"
 
