@@ -56,6 +56,8 @@ bezel_status bz_agent_constraint_make(bezel_agent *a, bezel_error *err)
     const int must = a->step == 0 && bz_agent_must_call(a); /* of a turn that goes on, the first model call is over */
     const int is_there = !must || (constraint_choice_is(a, "required") ? a->constraint : a->first_constraint) != NULL;
     bezel_error why = BEZEL_ERROR_INIT;
+    if (a->form)
+        return BEZEL_OK;
     if (must && !bz_agent_has_tools(a))
         return bz_fail(err, BEZEL_ERR_MISSING, "agent", "tool_choice is %.64s and there is no tool", a->tool_choice);
     if (!bz_agent_has_tools(a) || (!must && (!a->options.constrain || a->options.generate.constraint || a->answer_only)) ||
@@ -77,6 +79,10 @@ bezel_status bz_agent_constraint_make(bezel_agent *a, bezel_error *err)
 void bz_agent_constraint_set(const bezel_agent *a, bezel_generate_options *o)
 {
     const int must = a->step == 1 && bz_agent_must_call(a);
+    if (a->form) {
+        o->constraint = a->form;
+        return;
+    }
     if (o->constraint || a->answer_only || a->n_forced)
         return;
     if (must)
@@ -87,4 +93,14 @@ void bz_agent_constraint_set(const bezel_agent *a, bezel_generate_options *o)
         o->calls = must ? BEZEL_CALLS_REQUIRED : BEZEL_CALLS_AUTO;
     if (o->constraint && !must && a->step == 1)
         o->call_bias += a->fit_bias;
+}
+
+bezel_status bezel_agent_set_form(bezel_agent *agent, const bezel_constraint *form, bezel_error *err)
+{
+    if (!agent)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "agent", "agent is NULL");
+    if (agent->inside || (agent->state != BZ_AGENT_IDLE && agent->state != BZ_AGENT_FINISHED))
+        return bz_fail(err, BEZEL_ERR_BUSY, "agent", "a turn runs already");
+    agent->form = form;
+    return BEZEL_OK;
 }

@@ -120,6 +120,7 @@ struct bezel_agent {
     size_t n_fitted;
     int fit_done;         /* of this turn */
     float fit_bias;
+    const bezel_constraint *form;  /* of the turns to come, the host's; NULL = none */
     uint64_t n_tokens_forced;
     double call_probability;
     bz_turn turn;

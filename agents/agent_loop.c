@@ -89,7 +89,7 @@ static bezel_status loop_start(bezel_agent *a, const bezel_prompt *prompt, bezel
            request.ids[request.n_prefix] == a->prefix[request.n_prefix])
         request.n_prefix++;
     bezel_status st = loop_stops(stops, STOPS, a, &o, err);
-    if (st == BEZEL_OK && a->answer_only)
+    if (st == BEZEL_OK && a->answer_only && !a->form)
         st = loop_ban_calls(a, &o, bias, BIASES, err);
     bz_agent_constraint_set(a, &o);
     /* a first call cannot repeat one; later ones may need to know what else the model had in mind */
@@ -98,7 +98,7 @@ static bezel_status loop_start(bezel_agent *a, const bezel_prompt *prompt, bezel
     if (st == BEZEL_OK && a->n_forced)
         st = bezel_detokenize(&forced_text, &forced_size, a->model, a->forced, a->n_forced, 0, err);
     if (st == BEZEL_OK)
-        st = bz_turn_start(&a->turn, a->world, &a->source, bz_agent_tools(a), &request, forced_text, err);
+        st = bz_turn_start(&a->turn, a->world, &a->source, a->form ? NULL : bz_agent_tools(a), &request, forced_text, err);
     bezel_text_free(a->engine, forced_text);
     return st;
 }
@@ -127,7 +127,8 @@ static bezel_status loop_usage_add(bezel_agent *a, const char *error, bezel_erro
                                                      .n_dropped = a->n_dropped_pending,
                                                      .first_token_us = g->first_token_us,
                                                      .total_us = g->total_us,
-                                                     .error = error};
+                                                     .error = error,
+                                                     .n_forced = g->n_forced};
     a->n_dropped_pending = 0;
     a->n_tokens_forced += g->n_forced;
     if (a->step == 1)

@@ -49,8 +49,8 @@ static const char *const statement_texts[BZ_SQL_COUNT] = {
                             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [BZ_SQL_USAGE_ADD] = "INSERT INTO usage(turn, conversation, user, model, step, started_ms, prompt_tokens,"
                          " cached_tokens, generated_tokens, dropped_tokens, first_token_us, duration_us,"
-                         " tokens_per_second, stop_reason, error)"
-                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                         " tokens_per_second, stop_reason, error, forced_tokens)"
+                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     [BZ_SQL_SEARCH_WORDS] =
         "SELECT m.conversation, c.title, m.role, snippet(message_words, 0, '[', ']', '…', 16) AS snippet,"
         " " UTC("t.started_ms") " AS created FROM message_words JOIN message m ON m.id = message_words.rowid"

@@ -158,6 +158,7 @@ static bezel_status journal_usage_add(journal_turn *j, const bezel_journal_usage
         bz_store_row_text(&row, NULL);
     bz_store_row_text(&row, stop ? stop : "none");
     bz_store_row_text(&row, u->error);
+    bz_store_row_count(&row, u->n_forced);
     return bz_store_row_run(&row, j->store, "keep a usage row", err);
 }
 

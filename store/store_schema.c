@@ -152,6 +152,8 @@ const char *const bz_store_steps[] = {
     "INSERT INTO meta(key, value) VALUES ('created_by', 'Bezel " BEZEL_VERSION_TEXT "');",
     /* 1 to 2: decisions, turns of agents below agents */
     DECISIONS,
+    /* 2 to 3: tokens that a constraint left no choice for */
+    "ALTER TABLE usage ADD COLUMN forced_tokens INTEGER NOT NULL DEFAULT 0;",
 };
 const int bz_store_version = (int)(sizeof bz_store_steps / sizeof bz_store_steps[0]);
 

@@ -24,7 +24,7 @@ typedef struct cmd_options {
     const char *model, *store, *isa, *affinity, *activations, *kv, *head, *kind, *profile, *system, *context, *user, *conversation;
     const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow, *tool_choice, *constrain, *allow, *deny, *schema, *prompts, *sessions, *tests;
     const char *data, *category, *dialect, *answers;
-    const char *stops[CMD_MAX_STOPS];
+    const char *stops[CMD_MAX_STOPS]; /* of choose: the choices */
     int n_stops;
     int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit, together, cache_mb;
     double temperature, top_p, min_p, repetition_penalty, call_bias;
@@ -137,6 +137,7 @@ int cmd_complete_batch(cmd_host *host, const cmd_options *o, const bezel_session
 int cmd_ask(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_chat(int argc, char **argv);
+int cmd_choose(int argc, char **argv);
 int cmd_complete(int argc, char **argv);
 int cmd_detokenize(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

@@ -2,6 +2,7 @@
 /* bezel ask: one turn. For people the answer as it comes; with --json the turn as one object. */
 #include "command.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,13 +12,14 @@ static bezel_value *ask_usage(bezel_tree *tree, const bezel_agent_turn *turn) {
     cmd_set_integer(tree, usage, "prompt_tokens", (int64_t)turn->n_prompt);
     cmd_set_integer(tree, usage, "cached_tokens", (int64_t)turn->n_cached);
     cmd_set_integer(tree, usage, "generated_tokens", (int64_t)turn->n_generated);
+    cmd_set_integer(tree, usage, "forced_tokens", (int64_t)turn->n_forced);
     cmd_set_integer(tree, usage, "dropped_tokens", (int64_t)turn->n_dropped);
     cmd_set_number(tree, usage, "first_token_ms", (double)turn->first_token_us / 1e3);
     cmd_set_number(tree, usage, "total_ms", (double)turn->total_us / 1e3);
     return usage;
 }
 
-/* {"text","calls":[{"name","arguments"}],"results":[{"name","value"|"error"}],"usage","stop_reason"} */
+/* {"text","calls":[{"name","arguments"}],"results":[{"name","value"|"error"}],"usage","stop_reason","call_probability"} */
 static int ask_print(cmd_host *host, const bezel_agent_turn *turn) {
     bezel_tree *tree;
     if (bezel_tree_new(&tree, host->engine, &host->error) != BEZEL_OK) return cmd_host_fail(host);
@@ -39,6 +41,7 @@ static int ask_print(cmd_host *host, const bezel_agent_turn *turn) {
     bezel_value_set(tree, map, "results", results);
     bezel_value_set(tree, map, "usage", ask_usage(tree, turn));
     cmd_set_text(tree, map, "stop_reason", bezel_stop_name(turn->stop_reason), SIZE_MAX);
+    if (!isnan(turn->call_probability)) cmd_set_number(tree, map, "call_probability", turn->call_probability);
     int status = cmd_print_json(host, map);
     bezel_tree_free(tree);
     return status;
@@ -80,7 +83,8 @@ int cmd_ask(int argc, char **argv) {
     int status = cmd_options_read(&o, argc, argv,
                                   CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS
                                                      " store no-store user conversation system context profile tools "
-                                                     "results allow deny json show-prompt max-steps overflow tool-choice constrain");
+                                                     "results allow deny json show-prompt max-steps overflow tool-choice "
+                                                     "constrain call-bias");
     if (status != CMD_OK) return status;
     if (o.results && !o.tools) return cmd_usage(&o, "--results goes with --tools");
     if ((status = cmd_read_input(&text, &size, &o)) != CMD_OK) goto done;

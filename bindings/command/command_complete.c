@@ -14,6 +14,8 @@ bezel_value *cmd_complete_value(bezel_tree *tree, const bezel_generation *g) {
     cmd_set_text(tree, map, "stop_reason", bezel_stop_name(g->stop_reason), SIZE_MAX);
     cmd_set_integer(tree, timings, "prompt_tokens", (int64_t)g->n_prompt);
     cmd_set_integer(tree, timings, "generated_tokens", (int64_t)g->n_ids);
+    cmd_set_integer(tree, timings, "sampled_tokens", (int64_t)(g->n_ids - g->n_forced));
+    cmd_set_integer(tree, timings, "forced_tokens", (int64_t)g->n_forced);
     if (g->n_drafted > 0) {
         cmd_set_integer(tree, timings, "drafted_tokens", (int64_t)g->n_drafted);
         cmd_set_integer(tree, timings, "accepted_tokens", (int64_t)g->n_accepted);

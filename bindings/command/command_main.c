@@ -20,6 +20,7 @@ static const subcommand subcommands[] = {
     {"get", cmd_get, "fetch the demo model, or any URL, into the cache folder"},
     {"doctor", cmd_doctor, "check machine, model, store"},
     {"complete", cmd_complete, "continue a text (no template), JSON"},
+    {"choose", cmd_choose, "which of some texts follows, and how probable each is, JSON"},
     {"score", cmd_score, "log-probabilities of a text, JSON"},
     {"tokenize", cmd_tokenize, "text to token ids, JSON"},
     {"detokenize", cmd_detokenize, "token ids to text"},

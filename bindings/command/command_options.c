@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KIND_FLAG, KIND_TEXT, KIND_INPUT, KIND_INTEGER, KIND_NUMBER, KIND_STOP }; /* INPUT: a text; - or none = standard input */
+enum { KIND_FLAG, KIND_TEXT, KIND_INPUT, KIND_INTEGER, KIND_NUMBER, KIND_LIST }; /* INPUT: a text; - or none = standard input */
 
 typedef struct option_row {
     const char *name;
@@ -49,7 +49,8 @@ static const option_row option_rows[] = {
     {"tool-choice", KIND_TEXT, AT(tool_choice), 0, 0, 0, "NAME", "auto (default), none, required, or the tool to call first"},
     {"constrain", KIND_TEXT, AT(constrain), 0, 0, 0, "on|off", "calls are held to the schemas of the tools; default on"},
     {"schema", KIND_TEXT, AT(schema), 0, 0, 0, "FILE", "JSON schema: the answer is JSON of it"},
-    {"stop", KIND_STOP, 0, 0, 0, 0, "TEXT", "stop string; may be given several times"},
+    {"stop", KIND_LIST, 0, 0, 0, 0, "TEXT", "stop string; may be given several times"},
+    {"choice", KIND_LIST, 0, 0, 0, 0, "TEXT", "a text that may follow; given several times"},
     {"threads", KIND_INTEGER, AT(threads), 0, 256, 0, "N", "0 = one a core"},
     {"affinity", KIND_TEXT, AT(affinity), 0, 0, 0, "LIST", "processors the threads stay on, such as 0,2-3; the first is the caller's own"},
     {"chunk", KIND_INTEGER, AT(chunk), 0, 4096, 0, "N", "prompt tokens a pass"},
@@ -129,8 +130,8 @@ static int option_store(cmd_options *o, const option_row *row, const char *text)
         memcpy(field, &text, sizeof text);
         return CMD_OK;
     }
-    if (row->kind == KIND_STOP) {
-        if (o->n_stops == CMD_MAX_STOPS) return cmd_usage(o, "--stop: at most %d", CMD_MAX_STOPS);
+    if (row->kind == KIND_LIST) {
+        if (o->n_stops == CMD_MAX_STOPS) return cmd_usage(o, "--%s: at most %d", row->name, CMD_MAX_STOPS);
         o->stops[o->n_stops++] = text;
         return CMD_OK;
     }

@@ -98,6 +98,14 @@ function model:detokenize(ids, options) end
 ---@return string? message
 ---@return bezel.code? code
 function model:complete(text, options) end
+---Which of some texts follows a raw text, as chat:choose.
+---@param text string
+---@param choices string[]
+---@param options? bezel.generate_options|{special?: boolean}
+---@return string? choice
+---@return table<string, number>|string probabilities or message
+---@return bezel.code? code
+function model:choose(text, choices, options) end
 ---@class bezel.batch_options: bezel.generate_options
 ---@field special? boolean marks in texts become control tokens
 ---@field progress? fun(done: integer, total: integer) called when an item has ended; not for each
@@ -273,6 +281,22 @@ function chat:clear() end
 ---@return string? message
 ---@return bezel.code? code
 function chat:prompt(text) end
+---A turn whose answer is a value of a JSON schema: no tool is called, question and answer go into the history. docs/schemas.md
+---says which keywords hold while the model writes; the others are checked afterwards.
+---@param schema table|string a table, or JSON text, which keeps the order of properties
+---@param question string
+---@return any value
+---@return bezel.turn|string? turn or message
+---@return bezel.code? code
+function chat:json(schema, question) end
+---Which of some texts the model would answer, with the probability of each: that of the whole text, normalised over the
+---choices. Beside the conversation: the history stays as it is. Of two choices of which one begins the other, end both in "\n".
+---@param choices string[]
+---@param question? string
+---@return string? choice
+---@return table<string, number>|string probabilities or message
+---@return bezel.code? code
+function chat:choose(choices, question) end
 
 ---A tool whose parameter `task` is a question to another chat, each with an empty history; more fields as those of a tool.
 ---@param chat bezel.chat

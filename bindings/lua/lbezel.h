@@ -196,6 +196,13 @@ bezel_message *lbezel_messages_get(lua_State *L, int i, size_t *out_n);
 uint32_t lbezel_option_permission(lua_State *L, int i);
 /* Adds the tools of the server at index i; 0 when no server is there. Raises. */
 int lbezel_mcp_add(lua_State *L, int i, bezel_toolset *tools);
+/* --- lbezel_form.c: answers in a form. Each pushes what holds the constraint; model is the index of its model. Raises for what
+ * is no list of texts or no schema. */
+bezel_status lbezel_form_choices(lua_State *L, int model, int list, bezel_constraint **out, bezel_error *err);
+/* The schema at an index: a table or JSON text. */
+bezel_status lbezel_form_schema(lua_State *L, int model, int schema, bezel_constraint **out, bezel_error *err);
+void lbezel_form_open(lua_State *L); /* chat:json, chat:choose, model:choose; after chats */
+
 /* Toolset object from a list of tools (or a tools object) at index i; pushes it. */
 lbezel_toolset *lbezel_tools_push(lua_State *L, int i);
 

@@ -189,51 +189,12 @@ static bezel_status complete_run(lua_State *L, lbezel_object *s, lbezel_object *
     return st;
 }
 
-static void constraint_release(void *handle) { bezel_constraint_free(handle); }
-
-/* Texts of the list at the top as choices; the list keeps them. Raises. */
-static const char **choices_get(lua_State *L, size_t *out_n) {
-    if (!lua_istable(L, -1)) luaL_error(L, "option choices: a list of texts expected, got %s", luaL_typename(L, -1));
-    size_t n = *out_n = lua_rawlen(L, -1);
-    const char **choices = lua_newuserdatauv(L, (n + 1) * sizeof *choices, 0);
-    for (size_t i = 0; i < n; i++) {
-        if (lua_rawgeti(L, -2, (lua_Integer)(i + 1)) != LUA_TSTRING)
-            luaL_error(L, "option choices: text %d is a %s", (int)(i + 1), luaL_typename(L, -1));
-        choices[i] = lua_tostring(L, -1);
-        lua_pop(L, 1);
-    }
-    return choices;
-}
-
 /* What the options schema and choices (at index 3) make of the answer, NULL in *out without them; pushes what holds it. */
-static bezel_status complete_constraint(lua_State *L, bezel_model *model, bezel_constraint **out, bezel_error *err) {
-    bezel_constraint_options o;
-    bezel_status st = BEZEL_OK;
-    bezel_value *schema = NULL;
-    size_t size;
+static bezel_status complete_constraint(lua_State *L, bezel_constraint **out, bezel_error *err) {
     *out = NULL;
-    bezel_constraint_options_init(&o);
-    lbezel_object *c = model_part(L, LBEZEL_CONSTRAINT, 1, constraint_release);
-    if (lbezel_option_push(L, 3, "choices") != LUA_TNIL) {
-        o.kind = BEZEL_CONSTRAINT_CHOICE;
-        o.choices = choices_get(L, &o.n_choices);
-    } else if (lbezel_option_push(L, 3, "schema") != LUA_TNIL) {
-        const int at = lua_gettop(L);
-        lbezel_object *tree = lbezel_tree_push(L);
-        o.kind = BEZEL_CONSTRAINT_JSON;
-        if (lua_type(L, at) == LUA_TSTRING) {
-            const char *text = lua_tolstring(L, at, &size);
-            st = bezel_json_read(&schema, tree->handle, text, size, err);
-        } else {
-            schema = lbezel_value_get(L, at, tree->handle);
-        }
-        o.schema = schema;
-    } else {
-        return BEZEL_OK;
-    }
-    if (st == BEZEL_OK) st = bezel_constraint_new(out, model, &o, err);
-    if (st == BEZEL_OK) lbezel_object_set(c, *out);
-    return st;
+    if (lbezel_option_push(L, 3, "choices") != LUA_TNIL) return lbezel_form_choices(L, 1, lua_gettop(L), out, err);
+    if (lbezel_option_push(L, 3, "schema") != LUA_TNIL) return lbezel_form_schema(L, 1, lua_gettop(L), out, err);
+    return BEZEL_OK;
 }
 
 /* Takes the blank, with which an answer behind a text without one begins, off the text of the result at the top. */
@@ -263,7 +224,7 @@ static int model_complete(lua_State *L) {
     bezel_session_options session_options;
     lbezel_session_options(L, 3, &session_options);
     lbezel_generate_options(L, 3, &options); /* pushes the anchor of the stop strings */
-    if (!lua_isnil(L, 3) && complete_constraint(L, model, &constraint, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    if (!lua_isnil(L, 3) && complete_constraint(L, &constraint, &err) != BEZEL_OK) return lbezel_fail(L, &err);
     options.constraint = constraint;
     uint32_t flags = BEZEL_TOKENIZE_BOS | (lbezel_option_bool(L, 3, "special", 0) ? BEZEL_TOKENIZE_SPECIAL : 0u);
     lbezel_object *s = model_part(L, LBEZEL_SESSION, 1, session_release);

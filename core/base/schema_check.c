@@ -432,15 +432,26 @@ static bezel_status refuse_unknown(bz_schema_check *k, const bz_schema_node *nod
     return BEZEL_OK;
 }
 
+/* Is null a value of the node? Else it stands for a parameter that is left out. */
+static int takes_null(const bz_schema *s, uint32_t index, uint32_t depth)
+{
+    const bz_schema_node *node = bz_schema_at(s, index);
+    if ((node->flags & BZ_SCHEMA_NULLABLE) || node->kind == BZ_SCHEMA_NULL ||
+        (node->kind == BZ_SCHEMA_ANY && node->n_values == 0))
+        return 1;
+    for (uint32_t i = 0; node->kind == BZ_SCHEMA_UNION && depth < 8 && i < node->count; i++)
+        if (takes_null(s, bz_schema_link(s, node->first + i), depth + 1))
+            return 1;
+    return 0;
+}
+
 static bezel_status apply_property(bezel_value *map, bz_schema_check *k, const bz_schema_property *p, const bz_raw *raw)
 {
     const bz_raw *item = find_key(raw, p->name, p->name_size);
     bezel_value *value = NULL;
     bezel_status status = BEZEL_OK;
-    const bz_schema_node *node = bz_schema_at(k->schema, p->node);
-    int takes_null = (node->flags & BZ_SCHEMA_NULLABLE) != 0 || node->kind == BZ_SCHEMA_NULL;
     size_t before = enter_key(k, p->name, p->name_size, 0);
-    if (item != NULL && bz_raw_is_null(item) && !takes_null)
+    if (item != NULL && bz_raw_is_null(item) && !takes_null(k->schema, p->node, 0))
         item = NULL; /* null for an optional parameter is no parameter */
     if (item != NULL) {
         status = apply_node(&value, k, p->node, item);

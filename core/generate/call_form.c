@@ -187,6 +187,16 @@ static bezel_status form_pattern(form_maker *m, bz_call_node *node, const bz_sch
         form_warn(m, is_format ? "format" : "pattern", reason);
         return BEZEL_OK;
     }
+    const int is_key = from->kind == BZ_SCHEMA_OBJECT;
+    bz_call_pattern_set start;
+    bz_call_pattern_start(&start, p);
+    const uint32_t needs = bz_call_pattern_needs(&start, p, is_key ? 1 : node->min_count);
+    if (!is_key && from->max_count < 0 && needs != UINT32_MAX && node->max_count < needs)
+        node->max_count = needs;
+    if (needs > (is_key ? BZ_CALL_OPEN_KEYS : node->max_count)) {
+        form_warn(m, is_format ? "format" : "pattern", "goes with no length that is allowed");
+        return BEZEL_OK;
+    }
     node->pattern = m->form->n_patterns;
     m->form->patterns[m->form->n_patterns++] = p;
     return BEZEL_OK;
@@ -351,11 +361,16 @@ static bezel_status form_unique(form_maker *m, bz_call_node *node, const bz_sche
         most = kinds;
     } else if (from->count == 0 && kinds == 0 && is_plain) {
         node->unique = 2;
-        most = BZ_CALL_UNIQUE;
+        most = item->kind == BZ_SCHEMA_STRING && item->max_count == 0 ? 1 : BZ_CALL_UNIQUE;
+        if (item->kind == BZ_SCHEMA_INTEGER && item->max_integer >= item->min_integer &&
+            (uint64_t)item->max_integer - (uint64_t)item->min_integer < BZ_CALL_UNIQUE)
+            most = (uint32_t)((uint64_t)item->max_integer - (uint64_t)item->min_integer) + 1;
+        if (item->pattern_text != NULL || item->format != NULL)
+            form_warn(m, "uniqueItems", "of texts with a pattern is checked afterwards");
     } else {
         form_warn(m, "uniqueItems", "is only checked afterwards");
     }
-    if (node->unique == 1 && node->min_count > most)
+    if (most < BZ_CALL_UNIQUE && node->min_count > most)
         return bz_fail(m->err, BEZEL_ERR_RANGE, "constraint", "%s: a list needs %u different items and there are %u", m->what,
                        node->min_count, most);
     if (node->max_count > most && node->min_count <= most)

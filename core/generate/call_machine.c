@@ -226,6 +226,28 @@ static int call_may_open(const bz_call_form *f, const bz_call_thread *t, const b
            (frame->used & node->required) == node->required && t->depth + bz_call_node_at(f, node->item)->height <= BZ_CALL_DEPTH;
 }
 
+static int call_is_noted(const bz_call_frame *frame, uint32_t hash)
+{
+    for (uint32_t i = 0; i < BZ_CALL_UNIQUE && i < frame->n_hashes; i++)
+        if (frame->hashes[i] == (uint16_t)(hash >> 16 | 1))
+            return 1;
+    return 0;
+}
+
+/* Does a number that begins like this have an end that the list does not hold yet? At most as many ends are tried as are
+ * held. */
+static int call_number_is_new(const bz_call_frame *list, const bz_call_node *node, const bz_call_leaf_number *n)
+{
+    if (bz_call_number_complete(n, node) && !call_is_noted(list, bz_call_number_hash(n)))
+        return 1;
+    for (uint8_t byte = '-'; byte <= '9'; byte++) {
+        bz_call_leaf_number next = *n;
+        if (bz_call_number_read(&next, node, byte) == BZ_CALL_READ && call_number_is_new(list, node, &next)) /* as deep as digits */
+            return 1;
+    }
+    return 0;
+}
+
 /* The node of the next item of a list. */
 static uint32_t call_item(const bz_call_form *f, const bz_call_frame *frame)
 {
@@ -243,7 +265,11 @@ static int call_may_add(const bz_call_form *f, const bz_call_thread *t, const bz
 {
     if (!frame->is_list)
         return call_candidates(f, t, frame) != 0 || call_may_open(f, t, frame);
-    return frame->count < bz_call_node_at(f, frame->node)->max_count &&
+    const bz_call_node *list = bz_call_node_at(f, frame->node), *item = bz_call_node_at(f, list->item);
+    const bz_call_leaf_number start = {0};
+    if (list->unique == 2 && item->kind != BZ_SCHEMA_STRING && !call_number_is_new(frame, item, &start))
+        return 0;
+    return frame->count < list->max_count &&
            t->depth + bz_call_node_at(f, call_item(f, frame))->height <= BZ_CALL_DEPTH;
 }
 
@@ -423,24 +449,6 @@ static int call_string_goes_on(const bz_call_form *f, const bz_call_thread *t)
     return 0;
 }
 
-static int call_number_goes_on(const bz_call_form *f, const bz_call_thread *t)
-{
-    for (uint8_t byte = '.'; byte <= '9'; byte++) {
-        bz_call_leaf_number next = t->at.number;
-        if (bz_call_number_read(&next, bz_call_node_at(f, t->node), byte) == BZ_CALL_READ)
-            return 1;
-    }
-    return 0;
-}
-
-static int call_is_noted(const bz_call_frame *frame, uint32_t hash)
-{
-    for (uint32_t i = 0; i < BZ_CALL_UNIQUE && i < frame->n_hashes; i++)
-        if (frame->hashes[i] == (uint16_t)(hash >> 16 | 1))
-            return 1;
-    return 0;
-}
-
 static void call_note(bz_call_frame *frame, uint32_t hash)
 {
     frame->hashes[frame->n_hashes++ % BZ_CALL_UNIQUE] = (uint16_t)(hash >> 16 | 1);
@@ -469,14 +477,16 @@ static int call_string(call_walk *w, bz_call_thread *t)
 {
     const bz_call_dialect *d = &w->form->dialect;
     const bz_call_leaf_string before = t->at.string;
-    const int got = bz_call_string_read(&t->at.string, w->form, bz_call_node_at(w->form, t->node), w->byte);
-    if (got == BZ_CALL_READ)
-        return 1;
+    const bz_call_node *node = bz_call_node_at(w->form, t->node);
+    const int got = bz_call_string_read(&t->at.string, w->form, node, w->byte);
+    bz_call_frame *list = before.is_unique && !before.is_key ? call_unique(w->form, t) : NULL;
+    if (got == BZ_CALL_READ) /* one that can only end must not be there; another character is free then */
+        return list == NULL || node->pattern != BZ_CALL_NONE || t->at.string.count < node->max_count || t->at.string.need > 0 ||
+               t->at.string.escape > 0 || !call_is_noted(list, t->at.string.hash);
     if (got != BZ_CALL_FINISHED)
         return 0;
     if (before.is_key)
         return call_key_end(w, t, &before);
-    bz_call_frame *list = before.is_unique ? call_unique(w->form, t) : NULL;
     if (list != NULL && call_is_noted(list, before.hash)) {
         t->at.string = before;
         if (call_string_goes_on(w->form, t))
@@ -490,14 +500,15 @@ static int call_string(call_walk *w, bz_call_thread *t)
 
 static int call_number(call_walk *w, bz_call_thread *t)
 {
-    const int got = bz_call_number_read(&t->at.number, bz_call_node_at(w->form, t->node), w->byte);
+    const bz_call_node *node = bz_call_node_at(w->form, t->node);
+    const int got = bz_call_number_read(&t->at.number, node, w->byte);
+    bz_call_frame *list = call_unique(w->form, t);
     if (got == BZ_CALL_READ)
-        return 1;
+        return list == NULL || call_number_is_new(list, node, &t->at.number);
     if (got != BZ_CALL_BEFORE)
         return 0;
-    bz_call_frame *list = call_unique(w->form, t);
     const uint32_t hash = bz_call_number_hash(&t->at.number);
-    if (list != NULL && call_is_noted(list, hash) && call_number_goes_on(w->form, t))
+    if (list != NULL && call_is_noted(list, hash))
         return 0;
     if (list != NULL)
         call_note(list, hash);

@@ -8,13 +8,14 @@
 
 #include <string.h>
 
-enum { PATTERN_START = 0, PATTERN_ANY = 255, PATTERN_POSITIONS = 254, PATTERN_DEPTH = 24, PATTERN_REPEAT = 254 };
+enum { PATTERN_LENGTHS = 63, PATTERN_START = 0,
+       PATTERN_ANY = 255, PATTERN_POSITIONS = 254, PATTERN_DEPTH = 24, PATTERN_REPEAT = 254 };
 
 struct bz_call_pattern {
     bz_call_pattern_set class_of[256]; /* positions whose class holds the byte */
     bz_call_pattern_set follow[256];   /* [position] positions that may come next; [0] those that may come first */
     bz_call_pattern_set last;          /* positions (or the start) after which the pattern has matched */
-    uint8_t distance[256];             /* code points to the end, 255 = many */
+    uint64_t lengths[256];             /* bit k: k code points may follow to a match; bit PATTERN_LENGTHS: as many or more */
     uint32_t n;                        /* positions 1..n */
     int open_start, open_end;          /* no ^, no $ */
 };
@@ -420,7 +421,13 @@ static pattern_part pattern_whole(pattern_reader *r)
     return all;
 }
 
-/* distance[i]: code points from position i to a last one; a continuation byte costs nothing. */
+/* One code point more: lengths of PATTERN_LENGTHS and more stay there. */
+static uint64_t pattern_longer(uint64_t lengths)
+{
+    return lengths << 1 | (lengths & (uint64_t)1 << PATTERN_LENGTHS);
+}
+
+/* lengths[i]: how many code points may follow position i to a match; a continuation byte costs nothing. */
 static void pattern_measure(bz_call_pattern *p)
 {
     uint8_t cost[256] = {0};
@@ -429,17 +436,19 @@ static void pattern_measure(bz_call_pattern *p)
             if ((b & 0xC0) != 0x80 && pattern_set_has(&p->class_of[b], i))
                 cost[i] = 1;
     for (uint32_t i = 0; i <= p->n; i++)
-        p->distance[i] = pattern_set_has(&p->last, i) ? 0 : PATTERN_ANY;
+        p->lengths[i] = !pattern_set_has(&p->last, i) ? 0 : p->open_end ? UINT64_MAX : 1;
     for (int changed = 1; changed;) {
         changed = 0;
-        for (uint32_t i = 0; i <= p->n; i++)
-            for (uint32_t q = 1; q <= p->n; q++) {
-                const uint32_t d = (uint32_t)p->distance[q] + cost[q];
-                if (pattern_set_has(&p->follow[i], q) && d < p->distance[i]) {
-                    p->distance[i] = (uint8_t)d;
-                    changed = 1;
-                }
-            }
+        for (uint32_t i = p->n + 1; i-- > 0;) {
+            uint64_t all = p->lengths[i];
+            for (uint32_t q = 1; q <= p->n; q++)
+                if (pattern_set_has(&p->follow[i], q))
+                    all |= cost[q] ? pattern_longer(p->lengths[q]) : p->lengths[q];
+            if (i == PATTERN_START && p->open_start)
+                all |= pattern_longer(all);
+            changed |= all != p->lengths[i];
+            p->lengths[i] = all;
+        }
     }
 }
 
@@ -460,7 +469,7 @@ bz_call_pattern *bz_call_pattern_new(bz_arena *arena, const char *pattern, size_
     if (all.nullable)
         pattern_set_add(&p->last, PATTERN_START);
     pattern_measure(p);
-    if (p->distance[PATTERN_START] == PATTERN_ANY) {
+    if (p->lengths[PATTERN_START] == 0) {
         *out_reason = "matches nothing";
         return NULL;
     }
@@ -521,20 +530,27 @@ int bz_call_pattern_step(bz_call_pattern_set *set, const bz_call_pattern *p, uin
     return 1;
 }
 
-int bz_call_pattern_accepts(const bz_call_pattern_set *set, const bz_call_pattern *p)
+static uint64_t pattern_lengths(const bz_call_pattern_set *set, const bz_call_pattern *p)
 {
-    return bz_call_pattern_distance(set, p) == 0;
+    uint64_t all = pattern_set_has(set, PATTERN_ANY) ? UINT64_MAX : 0;
+    for (uint32_t word = 0; word < BZ_CALL_PATTERN_WORDS && all != UINT64_MAX; word++)
+        for (uint64_t bits = set->bits[word], i = word * 64U; bits != 0; bits >>= 1, i++)
+            all |= bits & 1 ? p->lengths[i] : 0;
+    return all;
 }
 
-uint32_t bz_call_pattern_distance(const bz_call_pattern_set *set, const bz_call_pattern *p)
+int bz_call_pattern_accepts(const bz_call_pattern_set *set, const bz_call_pattern *p)
 {
-    uint32_t best = PATTERN_ANY;
-    if (pattern_set_has(set, PATTERN_ANY))
-        return 0;
-    for (uint32_t i = 0; i <= p->n; i++)
-        if (pattern_set_has(set, i) && p->distance[i] < best)
-            best = p->distance[i];
-    return best;
+    return (int)(pattern_lengths(set, p) & 1);
+}
+
+uint32_t bz_call_pattern_needs(const bz_call_pattern_set *set, const bz_call_pattern *p, uint32_t low)
+{
+    const uint64_t lengths = pattern_lengths(set, p);
+    for (uint32_t k = low; k < PATTERN_LENGTHS; k++)
+        if (lengths >> k & 1)
+            return k;
+    return !(lengths >> PATTERN_LENGTHS & 1) ? UINT32_MAX : low > PATTERN_LENGTHS ? low : PATTERN_LENGTHS;
 }
 
 int bz_call_pattern_goes_on(const bz_call_pattern *p)

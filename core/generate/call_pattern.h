@@ -31,7 +31,7 @@ int bz_call_pattern_step(bz_call_pattern_set *set, const bz_call_pattern *p, uin
 int bz_call_pattern_accepts(const bz_call_pattern_set *set, const bz_call_pattern *p);
 /* 1 when every text that matches is the beginning of a longer one that does. */
 int bz_call_pattern_goes_on(const bz_call_pattern *p);
-/* Code points that are needed at least until it accepts; 0 when it does. */
-uint32_t bz_call_pattern_distance(const bz_call_pattern_set *set, const bz_call_pattern *p);
+/* The fewest code points, `low` or more, that may follow to a match; UINT32_MAX when there are none. Exact below 63. */
+uint32_t bz_call_pattern_needs(const bz_call_pattern_set *set, const bz_call_pattern *p, uint32_t low);
 
 #endif

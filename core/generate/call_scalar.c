@@ -185,7 +185,8 @@ static int string_take(bz_call_leaf_string *s, const bz_call_form *f, const bz_c
         return BZ_CALL_REFUSED;
     if (p == NULL)
         return BZ_CALL_READ;
-    return bz_call_pattern_step(&s->pattern, p, byte) && bz_call_pattern_distance(&s->pattern, p) <= most - s->count
+    const uint32_t least = s->is_key ? 1 : node->min_count, missing = least > s->count ? least - s->count : 0;
+    return bz_call_pattern_step(&s->pattern, p, byte) && bz_call_pattern_needs(&s->pattern, p, missing) <= most - s->count
                ? BZ_CALL_READ
                : BZ_CALL_REFUSED;
 }

@@ -42,18 +42,18 @@ static bezel_status constraint_range(const char *name, uint32_t value, uint32_t 
     return bz_fail(err, BEZEL_ERR_RANGE, "constraint", "%s is %u, expected 1 to %u", name, (unsigned)value, (unsigned)most);
 }
 
-static bezel_status constraint_check_choices(const bezel_constraint_options *o, bezel_error *err)
+bezel_status bz_choices_check(const char *const *choices, size_t n, bezel_error *err)
 {
-    if (o->choices == NULL || o->n_choices == 0 || o->n_choices > CONSTRAINT_CHOICES)
-        return bz_fail(err, BEZEL_ERR_ARGUMENT, "constraint", "n_choices is %zu, expected 1 to %d texts in choices", o->n_choices,
+    if (choices == NULL || n == 0 || n > CONSTRAINT_CHOICES)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "constraint", "n_choices is %zu, expected 1 to %d texts in choices", n,
                        CONSTRAINT_CHOICES);
-    for (size_t i = 0; i < o->n_choices; i++) {
-        const char *text = o->choices[i];
+    for (size_t i = 0; i < n; i++) {
+        const char *text = choices[i];
         if (text == NULL || text[0] == '\0' || !bz_utf8_valid(text, strlen(text)))
             return bz_fail(err, BEZEL_ERR_ARGUMENT, "constraint", "choice %zu is %s", i,
                            text == NULL ? "NULL" : text[0] == '\0' ? "empty" : "not valid UTF-8");
         for (size_t k = 0; k < i; k++)
-            if (strcmp(o->choices[k], text) == 0)
+            if (strcmp(choices[k], text) == 0)
                 return bz_fail(err, BEZEL_ERR_ARGUMENT, "constraint", "choices %zu and %zu are both \"%.60s\"", k, i, text);
     }
     return BEZEL_OK;
@@ -74,7 +74,7 @@ static bezel_status constraint_check(const bezel_constraint_options *o, bezel_er
                                      o->dialect != NULL ? o->dialect : "NULL"),
                              "function_call, python, json, functiongemma or gemma4");
     if (o->kind == BEZEL_CONSTRAINT_CHOICE)
-        return constraint_check_choices(o, err);
+        return bz_choices_check(o->choices, o->n_choices, err);
     if (o->kind == BEZEL_CONSTRAINT_JSON)
         return o->schema != NULL ? BEZEL_OK : bz_fail(err, BEZEL_ERR_ARGUMENT, "constraint", "schema is NULL");
     if (o->kind != BEZEL_CONSTRAINT_CALLS)
@@ -227,6 +227,10 @@ static bezel_status constraint_build(bezel_constraint *c, const bezel_constraint
         };
         status = bz_call_form_new(&c->form, c->world, &source, err);
     }
+    if (status == BEZEL_OK && o->kind == BEZEL_CONSTRAINT_JSON) {
+        c->schema = schemas.schemas[0];
+        schemas.n = 0;
+    }
     constraint_schemas_free(&schemas, c->world);
     return status;
 }
@@ -284,6 +288,7 @@ void bezel_constraint_free(bezel_constraint *constraint)
     if (constraint == NULL)
         return;
     bz_call_form_free(constraint->form);
+    bz_schema_free(constraint->schema);
     bz_arena_free(&constraint->arena);
     bz_notes_free(&constraint->notes);
     bz_free(constraint->world, constraint->ends);
@@ -298,4 +303,30 @@ size_t bezel_constraint_warning_count(const bezel_constraint *constraint)
 const char *bezel_constraint_warning(const bezel_constraint *constraint, size_t i)
 {
     return constraint != NULL && i < constraint->notes.count ? constraint->notes.texts[i] : NULL;
+}
+
+bezel_status bezel_constraint_read(bezel_value **out, bezel_tree *tree, const bezel_constraint *constraint, const char *text,
+                                   size_t size, bezel_error *err)
+{
+    bezel_value *value = NULL;
+    if (out == NULL || tree == NULL || constraint == NULL || text == NULL)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "constraint", "out, tree, constraint or text is NULL");
+    *out = NULL;
+    if (constraint->schema == NULL)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "constraint", "it is none of a JSON answer");
+    const bezel_status read = bezel_json_read(&value, tree, text, size == SIZE_MAX ? strlen(text) : size, err);
+    if (read != BEZEL_OK)
+        return read;
+    bz_arena arena;
+    bz_schema_check check;
+    memset(&check, 0, sizeof check);
+    check.schema = constraint->schema;
+    check.tree = tree;
+    bz_arena_init(&arena, constraint->world, 0);
+    const bezel_status status = bz_schema_apply_value(out, &check, 0, &arena, value);
+    bz_arena_free(&arena);
+    if (status == BEZEL_ERR_PARSE)
+        return bz_error_place(err, bz_fail(err, status, "constraint", "the answer %s", check.problem.text), "%s",
+                              check.problem.parameter);
+    return status == BEZEL_OK ? status : bz_fail_memory(err, "constraint", "the answer", size);
 }

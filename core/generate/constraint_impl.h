@@ -15,9 +15,13 @@ struct bezel_constraint {
     bz_call_form *form;
     const bz_vocab_trie *trie; /* the model's */
     bz_token_marks marks;
+    bz_schema *schema; /* of a JSON answer, else NULL */
     int32_t *ends; /* [n_ends] tokens that end an answer */
     size_t n_ends;
     bz_notes notes;
 };
+
+/* BEZEL_ERR_ARGUMENT unless choices are 1 to 4,096 distinct texts, not empty, valid UTF-8. */
+bezel_status bz_choices_check(const char *const *choices, size_t n, bezel_error *err);
 
 #endif

@@ -81,9 +81,7 @@ bezel_status bz_constraint_run_new(bz_constraint_run **out, const bezel_world *w
     run->last = last;
     bz_ids_init(&run->forced, w);
     bz_strbuf_init(&run->text, w, 0);
-    size_t size;
-    const uint8_t *before = bz_vocab_trie_token(c->trie, last, &size);
-    run->spaced = before != NULL && !run_is_space(before[size - 1]);
+    run->spaced = bz_vocab_wants_blank(run->vocab, last);
     run->banned = -1;
     run->rows = bz_zalloc_array(w, BZ_CONSTRAINT_ROWS + c->n_ends, sizeof *run->rows);
     bezel_status status = run->rows == NULL ? bz_fail_memory(err, "constraint", "rows", BZ_CONSTRAINT_ROWS * 4)

@@ -556,6 +556,20 @@ int bz_vocab_is_structure(const bz_vocab *v, int32_t id)
     return e && (e->flags & VOCAB_STRUCTURE);
 }
 
+int bz_vocab_wants_blank(const bz_vocab *v, int32_t id)
+{
+    uint8_t last = ' ';
+    size_t size;
+    const char *text = bz_vocab_text(v, id, &size);
+    const int32_t type = bz_vocab_type(v, id);
+    if (bz_vocab_is_byte(v, id, &last))
+        return last != ' ' && last != '\n' && last != '\t';
+    if (text == NULL || size == 0 || bz_vocab_is_structure(v, id) || (type != BZ_TOKEN_NORMAL && type != BZ_TOKEN_USER_DEFINED))
+        return 0;
+    last = (uint8_t)text[size - 1];
+    return last != ' ' && last != '\n' && last != '\t' && !(size >= 3 && memcmp(text + size - 3, "\xE2\x96\x81", 3) == 0);
+}
+
 int32_t bz_vocab_piece(const bz_vocab *v, const char *text, size_t size)
 {
     if (size > v->max_piece)

@@ -85,6 +85,9 @@ int bz_vocab_add_space_prefix(const bz_vocab *v); /* 1: a text gets a space befo
  * marks of turns, images, audio and tools. */
 int bz_vocab_is_structure(const bz_vocab *v, int32_t id);
 
+/* 1 when a text that follows this token begins with a blank: the token is ordinary text that does not end in white space. */
+int bz_vocab_wants_blank(const bz_vocab *v, int32_t id);
+
 /* --- For the tokenizer: texts here have U+2581 for each space ------------------------------ */
 
 /* Id of the ordinary piece with this text, -1 when there is none: what a merge may produce. */

@@ -413,7 +413,7 @@ end)
 for name, model in pairs { pretrained = P, instruct = I } do
   test("ask --json is the turn as one object: " .. name, function()
     local r = object { "ask", "--json", "--model", model, "--tools", tools, "--results", results, "Probe it." }
-    eq(keys(r), "calls results stop_reason text usage")
+    eq(keys(r), "call_probability calls results stop_reason text usage")
     eq(r.text, "The answer is forty-two.")
     eq(json.encode(r.calls), '[{"arguments":{"count":3,"text":"hi"},"name":"probe"}]')
     eq(json.encode(r.results), '[{"name":"probe","value":{"seen":true}}]')

@@ -31,6 +31,27 @@ t.test("an answer under a schema is JSON of it, one among choices is one of them
   t.code("truncated", model:complete("x", { schema = "{" }))
 end)
 
+t.test("choices have probabilities, an answer of a chat can be a value of a schema", function()
+  local model <close> = assert(bezel.load(t.model "pretrained"))
+  local best, p = assert(model:choose("Say it:", { "yes", "no", "not now" }))
+  t.ok(math.abs(p.yes + p.no + p["not now"] - 1) < 1e-9 and p[best] >= p.yes and p[best] >= p.no)
+  t.code("argument", model:choose("Say it:", { "a", "a" }))
+  t.raises("a list of texts", model.choose, model, "x", "yes")
+  local chat <close> = assert(model:chat { max_tokens = 200, tools = { { name = "now", run = function() return 1 end } } })
+  local schema = { type = "object", properties = { n = { type = "integer", minimum = 3, maximum = 7 } }, required = { "n" } }
+  local value, turn = assert(chat:json(schema, "How many?"))
+  t.ok(value.n >= 3 and value.n <= 7 and turn.text:find('"n": ', 1, true))
+  t.eq(#turn.calls, 0)
+  t.eq(#chat:history(), 2)
+  best, p = assert(chat:choose({ "red", "blue" }, "Which colour?"))
+  t.ok(p[best] >= 0.5 and math.abs(p.red + p.blue - 1) < 1e-9)
+  t.eq(#chat:history(), 2)
+  t.eq(chat:json('{"enum": ["red", "blue"], "not": {"enum": ["red"]}}', "Which?"), "blue")
+  t.code("truncated", chat:json("{", "Which?"))
+  assert(chat:send("and now?"))
+  t.code("busy", chat:json(schema, "How many?"))
+end)
+
 t.test("progress ends at one and its errors end the load", function()
   local last = 0
   local model = assert(bezel.load(t.model "pretrained", { map = false, check = true, progress = function(done)

@@ -62,6 +62,7 @@ START_TEST(a_turn_is_kept_field_by_field)
     store_turn_fill(&t, id, "q", "a");
     t.calls[0].repeated = 1;
     t.turn.error = "why";
+    t.usages[1].n_forced = 5;
     ck_assert_int_eq(journal_write(&t.turn), BEZEL_OK);
     ck_assert_str_eq(bezel_value_text(first("SELECT * FROM turn", "user"), NULL), "ann");
     ck_assert_str_eq(bezel_value_text(first("SELECT * FROM turn", "error"), NULL), "why");
@@ -79,6 +80,7 @@ START_TEST(a_turn_is_kept_field_by_field)
     ck_assert_int_eq(bezel_value_integer(first(usage, "cached_tokens")), 100);
     ck_assert_int_eq(bezel_value_integer(first(usage, "generated_tokens")), 11);
     ck_assert_int_eq(bezel_value_integer(first(usage, "dropped_tokens")), 7);
+    ck_assert_int_eq(bezel_value_integer(first(usage, "forced_tokens")), 5);
     ck_assert_int_eq(bezel_value_integer(first(usage, "first_token_us")), 50000);
     ck_assert_double_eq_tol(bezel_value_number(first(usage, "tokens_per_second")), 20, 1e-9);
     ck_assert_str_eq(bezel_value_text(first(usage, "stop_reason"), NULL), "eos");

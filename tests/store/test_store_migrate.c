@@ -143,6 +143,7 @@ START_TEST(a_file_of_an_older_schema_is_raised_and_keeps_its_rows)
     ck_assert_int_eq(store_turn_write(store, "C", "question", "answer", &err), BEZEL_OK);
     ck_assert_int_eq(store_turn_count(store, engine, "SELECT count(*) FROM decisions"), 1);
     ck_assert_int_eq(store_turn_count(store, engine, "SELECT count(*) FROM usage_by_root"), 2);
+    ck_assert_int_eq(store_turn_count(store, engine, "SELECT count(forced_tokens) FROM usage"), 2);
     bezel_store_close(store);
 }
 END_TEST

@@ -16,8 +16,8 @@ void store_turn_fill(store_turn *t, const char *conversation, const char *questi
     t->messages[3] = (bezel_journal_message){BEZEL_ROLE_ASSISTANT, 1, answer, strlen(answer)};
     t->calls[0] = (bezel_journal_call){0, 0, "get_weather", "{\"city\":\"Tokyo\"}", "\"rain\"", NULL, NULL, 1500};
     t->calls[1] = (bezel_journal_call){0, 0, "get_tide", "{}", NULL, "network", "no network", 500};
-    t->usages[0] = (bezel_journal_usage){0, BEZEL_STOP_STRING, 100, 0, 20, 0, 200000, 1200000, NULL};
-    t->usages[1] = (bezel_journal_usage){1, BEZEL_STOP_EOS, 130, 100, 11, 7, 50000, 550000, NULL};
+    t->usages[0] = (bezel_journal_usage){0, BEZEL_STOP_STRING, 100, 0, 20, 0, 200000, 1200000, NULL, 0};
+    t->usages[1] = (bezel_journal_usage){1, BEZEL_STOP_EOS, 130, 100, 11, 7, 50000, 550000, NULL, 0};
     t->decisions[0] = (bezel_journal_decision){0, 1, 600, "timeout", "late", "get_tide", "no network"};
     t->turn = (bezel_journal_turn){.size = sizeof t->turn,
                                    .n_messages = 4,

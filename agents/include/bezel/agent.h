@@ -193,6 +193,14 @@ BEZEL_API bezel_status bezel_agent_new(bezel_agent **out, bezel_model *model, co
  *   Since    0.1 */
 BEZEL_API void bezel_agent_free(bezel_agent *agent);
 
+/* Answers of the turns to come are held to a constraint, a JSON value or a choice (bezel_constraint_new): one model call, no
+ * tool is called, whatever tool_choice says. NULL = none again.
+ *   Owns     form is borrowed and must outlive the turns under it
+ *   Thread   that of the agent
+ *   Errors   ARGUMENT; BUSY while a turn runs
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_agent_set_form(bezel_agent *agent, const bezel_constraint *form, bezel_error *err);
+
 /* --- A turn ------------------------------------------------------------------------------- */
 
 /* Starts a turn with a question; size SIZE_MAX means strlen(text). Nothing is computed yet: step does that. The events

@@ -91,6 +91,8 @@ typedef struct bezel_journal_usage {
     int64_t total_us;
     /* status name when the model call failed, else NULL */
     const char *error;
+    /* of n_generated, those that a constraint left no choice for */
+    uint64_t n_forced;
 } bezel_journal_usage;
 
 /* One decision that was made for the turn, by the loop, the host or its user. kind and outcome are words of this list:

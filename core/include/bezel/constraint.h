@@ -100,6 +100,15 @@ BEZEL_API bezel_status bezel_constraint_new(bezel_constraint **out, bezel_model 
  *   Since    0.1 */
 BEZEL_API void bezel_constraint_free(bezel_constraint *constraint);
 
+/* Reads an answer of a JSON constraint: the value with defaults filled in and declared keys first. Blanks around it are fine.
+ *   Owns     *out is the tree's
+ *   Thread   that of the tree
+ *   Errors   FORMAT for text that is no JSON (an answer that a limit cut), PARSE for a value that a keyword refuses which is
+ *            only checked afterwards, err->place is the key; LIMIT, MEMORY; ARGUMENT for a constraint of another kind
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_constraint_read(bezel_value **out, bezel_tree *tree, const bezel_constraint *constraint,
+                                             const char *text, size_t size, bezel_error *err);
+
 /* Keywords that are only checked afterwards; 0 for NULL.
  *   Thread   any
  *   Since    0.1 */

@@ -362,6 +362,20 @@ BEZEL_API bezel_status bezel_generation_get(bezel_job *job, bezel_generation *ou
 typedef bezel_status (*bezel_score_fn)(void *ud, size_t position, int32_t id, float logprob, const int32_t *top_ids,
                                        const float *top_logprobs, uint32_t n_top);
 
+/* How probable each of some texts is as what follows the session's timeline: the product of the probabilities of its tokens,
+ * normalised over the choices. Exact: nothing is sampled, each token counts with its share of the whole vocabulary. Where the
+ * timeline ends in something else than white space, one blank comes first. Of two choices of which one is the beginning of the
+ * other the shorter one is never less probable; give both what ends an answer ("\n"). Blocks; beginnings that choices share are
+ * computed once. The timeline stays as it is.
+ *   Shapes   out_probabilities [n_choices] f64, they sum to 1; out_logprobs [n_choices] f64, natural log of the product, or
+ *            NULL; choices [n_choices]: 1 to 4,096 distinct texts, not empty, valid UTF-8
+ *   Thread   that of the session
+ *   Errors   ARGUMENT for a choice that is none or an empty timeline; FULL when the longest does not fit; BUSY, MEMORY;
+ *            NUMERIC. The outputs are as they were
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_choose(double *out_probabilities, double *out_logprobs, bezel_session *session,
+                                    const char *const *choices, size_t n_choices, bezel_error *err);
+
 /* Log-probabilities (natural log, whole vocabulary, temperature 1) of every position of a text, in order.
  * For perplexity and for choosing between given answers. Blocks for the whole text and computes it all, cached or not;
  * to end it early return an error from fn. The session's timeline becomes `ids`. With count 0 fn is never called.
