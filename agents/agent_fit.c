@@ -8,7 +8,7 @@
 
 static int fit_is_wanted(const bezel_agent *a)
 {
-    return a->step == 0 && !a->fit_done && a->options.constrain && a->constraint && !a->options.generate.constraint &&
+    return a->step == 0 && !a->fit_done && !a->form && a->options.constrain && a->constraint && !a->options.generate.constraint &&
            !a->answer_only && !bz_agent_must_call(a) && bezel_tool_fit_counts(bz_agent_tools(a), a->options.tool_profile) &&
            a->source.ud == &a->session_source; /* a script has no probabilities */
 }
