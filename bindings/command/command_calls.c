@@ -188,8 +188,10 @@ static void row_print(const ladder *l, const char *name, const calls_variant *v,
     printf("%-22s %-11s %-13s %-4s %-8s %5lld ", name, v->tool_profile ? v->tool_profile->name : "", v->dialect,
            v->constraint ? "on" : "off", v->required ? "required" : "auto", (long long)r->n);
     for (int i = 0; i < N_STEPS; i++) {
-        snprintf(text, sizeof text, r->of[i] ? "%.0f±%.0f" : "", share(r, i) * 100, sampling_error(r, i) * 100);
-        printf(" %6s%s", text, r->of[i] ? "" : "");
+        text[0] = 0;
+        if (r->of[i])
+            snprintf(text, sizeof text, "%.0f±%.0f", share(r, i) * 100, sampling_error(r, i) * 100);
+        printf(" %6s", text);
     }
     if (r->n_calls) printf(" %6.1f", (double)r->decode_us / 1e3 / (double)r->n_calls);
     printf(" %7.1f %6.1f\n", (double)r->sampled / (double)r->n, (double)r->forced / (double)r->n);

@@ -349,7 +349,7 @@ static bezel_status streamed(char *out, bezel_guard *g, const char *text, size_t
 
 START_TEST(r23_nothing_of_a_word_leaves_a_stream_however_it_is_cut)
 {
-    static const char *const bad[] = {"It is about viol\xe2\x80\x8b" "ence and war", "hate", "good \xef\xbd\x88\xef\xbd\x81te", "the end is Illegal"};
+    static const char *const bad[] = {("It is about viol\xe2\x80\x8b" "ence and war"), "hate", "good \xef\xbd\x88\xef\xbd\x81te", "the end is Illegal"};
     static const char *const good[] = {"violet hats, hat, ill, harm and vio", "", "\xf0\x9f\x98\x80 fine \xc3\xa9", "hat", "violenc"};
     char out[200];
     bezel_verdict v = {.size = sizeof v};
