@@ -247,8 +247,10 @@ static const void *run_swap(lua_State *L, const void *run) {
     return outer;
 }
 
+/* Bytes that Lua holds; -1 inside of a finaliser, where it does not tell. */
 static int64_t held_by(lua_State *L) {
-    return ((int64_t)lua_gc(L, LUA_GCCOUNT) << 10) + lua_gc(L, LUA_GCCOUNTB);
+    const int kib = lua_gc(L, LUA_GCCOUNT);
+    return kib < 0 ? -1 : (int64_t)kib * 1024 + lua_gc(L, LUA_GCCOUNTB);
 }
 
 /* Calls body(run) protected, under the limits of the run; 1, or 0 and an error message at the top of L. */
@@ -256,8 +258,8 @@ static int run_limited(lua_State *L, tool_run *run, lua_CFunction body) {
     const tool_run *outer = run_swap(L, run);
     run->deadline_ns = outer && outer->deadline_ns < run->end_ns ? outer->deadline_ns : run->end_ns;
     if (run->parked) { /* what was collected meanwhile may have been its own */
-        const int64_t freed = run->held - held_by(L);
-        if (freed > 0) run->used = freed < run->used ? run->used - freed : 0;
+        const int64_t held = held_by(L), freed = run->held - held;
+        if (held >= 0 && freed > 0) run->used = freed < run->used ? run->used - freed : 0;
     }
     run->alloc = lua_getallocf(L, &run->alloc_ud);
     lua_setallocf(L, run_alloc, run);
