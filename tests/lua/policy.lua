@@ -22,7 +22,7 @@ local function chat(options, tool, path)
 end
 
 local function stored(options)
-  local store = assert(bezel.store(t.path("policy" .. os.tmpname():gsub("^.*/", "") .. ".db")))
+  local store = assert(bezel.store(t.new_path "policy.db"))
   options.store, options.conversation = store, assert(store:begin())
   return store
 end

@@ -61,6 +61,13 @@ end
 
 function t.path(name) return folder .. "/" .. t.pass .. name end
 
+-- A path that no other test has.
+local made = 0
+function t.new_path(name)
+  made = made + 1
+  return t.path(made .. "-" .. name)
+end
+
 local function run(command)
   if not os.execute(command) then error("cannot run: " .. command, 3) end
 end
@@ -71,7 +78,7 @@ function t.model(kind, call, answer)
   call, answer = call or 'probe(text="hi", count=3)', answer or "The answer is forty-two."
   local key = kind .. call .. answer
   if not models[key] then
-    models[key] = t.path("model" .. os.tmpname():gsub("^.*/", "") .. ".gguf")
+    models[key] = t.new_path "model.gguf"
     run(("'%s/tests/script_model' '%s' %s '%s' '%s'"):format(build, models[key], kind, call, answer))
   end
   return models[key]

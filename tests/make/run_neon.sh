@@ -7,6 +7,7 @@
 set -eu
 
 out=$1
+. tests/make/scratch.sh
 # Without fork: a child of a process with threads hangs under qemu now and then.
 export QEMU_LD_PREFIX="$2" CK_FORK=no
 shift 2
@@ -16,11 +17,7 @@ if [ $# -gt 0 ]; then
 else
     first="max kernel ops screen key_block quant engine status" second="max decoder session" third="cortex-a53 kernel ops screen"
 fi
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM
-export XDG_DATA_HOME="$scratch" XDG_CACHE_HOME="$scratch"
-unset BEZEL_ISA BEZEL_STORE
+unset BEZEL_ISA
 
 # LOG CPU SUITE...: at the level that the library chooses itself.
 run() {

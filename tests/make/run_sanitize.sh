@@ -8,6 +8,7 @@ set -eu
 
 out=$1
 shift
+. tests/make/scratch.sh
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 export CK_FORK=no CK_TIMEOUT_MULTIPLIER=10
 if [ -z "${BEZEL_ISA:-}" ]; then
@@ -16,13 +17,11 @@ if [ -z "${BEZEL_ISA:-}" ]; then
     export BEZEL_ISA
 fi
 if [ $# -eq 0 ]; then
-    scratch=$(mktemp -d)
-    trap 'rm -rf "$scratch"' EXIT
     "$out/tests/script_model" "$scratch/model.gguf" instruct 'get_stock(item="lamp")' 'There are twelve lamps.'
     for program in "$out"/examples/*; do
         "$program" "$scratch/model.gguf" </dev/null >/dev/null
     done
-    XDG_CACHE_HOME=$scratch "$out/tests/lua_memory" "$scratch/model.gguf" "$scratch"
+    "$out/tests/lua_memory" "$scratch/model.gguf" "$scratch"
     # The Lua module in a plain interpreter, which needs the sanitizer first; once more with the collector at every step.
     preload=$("${CC:-gcc}" -print-file-name=libasan.so)
     if [ -e "$preload" ] && "$out/tests/run" --list >/dev/null; then

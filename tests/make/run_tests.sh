@@ -8,13 +8,12 @@ set -eu
 
 out=$1
 shift
+. tests/make/scratch.sh
 if [ $# -gt 0 ]; then
-    exec "$out/tests/run" "$@"
+    "$out/tests/run" "$@"
+    exit
 fi
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM
 tiny=tests/golden/tiny_gemma3.gguf
 failed=0
 
@@ -44,16 +43,16 @@ for program in "$out"/examples/*; do
     *) try "example ${program##*/}" "$program" "$tiny" ;;
     esac
 done
-try "Lua's allocations failing" env XDG_CACHE_HOME="$scratch" "$out/tests/lua_memory" "$scripted" "$scratch"
+try "Lua's allocations failing" "$out/tests/lua_memory" "$scripted" "$scratch"
 
 # Real MCP servers; without Python or network the tests of them are left out, but not in CI.
-if BEZEL_TEST_MCP=$(sh tests/make/fetch_mcp.sh); then
+if BEZEL_TEST_MCP=$(XDG_CACHE_HOME=$user_cache sh tests/make/fetch_mcp.sh); then
     export BEZEL_TEST_MCP
 else
     unset BEZEL_TEST_MCP
     [ -z "${CI:-}" ] || { echo "FAILED: no real MCP servers (above)"; failed=$((failed + 1)); }
 fi
-if XDG_CACHE_HOME=$scratch lua5.4 tests/lua/run.lua "$out"; then # nothing of the user's is used or made
+if lua5.4 tests/lua/run.lua "$out"; then
     echo "good: Lua scripts"
 else
     failed=$((failed + 1))

@@ -46,8 +46,11 @@ static bezel_status tw_random(void *ud, void *buffer, size_t size)
 {
     test_world *tw = ud;
     unsigned char *bytes = buffer;
+    while (atomic_flag_test_and_set(&tw->rng_busy))
+        continue;
     for (size_t i = 0; i < size; i++)
         bytes[i] = (unsigned char)(bz_rng_next(&tw->rng) >> 56);
+    atomic_flag_clear(&tw->rng_busy);
     return tw->random_status;
 }
 
@@ -163,6 +166,7 @@ void test_world_init(test_world *tw)
     bezel_world_init(&tw->system);
     tw->file_status = BEZEL_ERR_IO;
     bz_rng_seed(&tw->rng, 1);
+    atomic_flag_clear(&tw->rng_busy);
     tw->world = (bezel_world){
         .size = (uint32_t)sizeof tw->world,
         .ud = tw,

@@ -42,7 +42,8 @@ typedef struct test_world {
     atomic_int is_fake;
     _Atomic int64_t now_ns, step_ns, wall_now_ms;
 
-    bz_rng rng; /* not for tests where several threads ask for random bytes */
+    bz_rng rng;
+    atomic_flag rng_busy; /* two threads never get the same bytes: names of new files come from them */
     bezel_status random_status; /* BEZEL_OK, or what random fails with */
 } test_world;
 
