@@ -213,9 +213,11 @@ typedef struct bezel_monitor_health {
     uint32_t status;
     /* wall clock, milliseconds since 1970, UTC */
     int64_t at_ms;
-    /* 1 = there is a model */
+    /* 1 = there is a model,
+     * whether it answers or not */
     int32_t is_model_loaded;
-    /* 1 = it takes images or sound */
+    /* 1 = it takes images or sound,
+     * besides texts */
     int32_t is_multimodal;
     /* response time of the probe, microseconds; 0 = it was not made or failed */
     int64_t response_us;
