@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames of 4 ms on the demo model: load, a prompt of some hundred tokens, decoding. The limits are wide: on a busy machine a
- * thread may wait for its turn longer than a frame lasts. */
+/* Frames of 4 ms on the demo model: load, a prompt of some hundred tokens, decoding. A frame in
+ * which the system took a processor away from one of our threads says nothing of us, so it is not judged. */
 #include <bezel/bezel.h>
 
 #include <check.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "support/real_model.h"
@@ -12,7 +13,7 @@
 enum { BUDGET_US = 4000 };
 
 typedef struct frames {
-    int n, n_late; /* late: over 5 ms */
+    int n, n_late; /* late: over 5 ms, undisturbed */
 } frames;
 
 static int64_t now_us(void)
@@ -22,15 +23,22 @@ static int64_t now_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+static long n_preemptions(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
 static void play(frames *f, bezel_job *job)
 {
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_event event = {.size = sizeof event};
     bezel_status st = BEZEL_MORE;
     while (st > 0 && st != BEZEL_DONE) {
+        const long before = n_preemptions();
         const int64_t start = now_us();
         st = bezel_job_step(job, BUDGET_US, &err);
-        f->n_late += now_us() - start > BUDGET_US + 1000;
+        f->n_late += now_us() - start > BUDGET_US + 1000 && n_preemptions() == before;
         f->n++;
         while (bezel_job_event(job, &event))
             continue;
@@ -66,7 +74,7 @@ START_TEST(load_prompt_and_decoding_keep_to_their_frames)
     ck_assert_int_eq(bezel_generation_get(job, &result, &err), BEZEL_OK);
     ck_assert_uint_eq(result.n_ids, 16);
     ck_assert_int_gt(f.n, 16);
-    ck_assert_msg(f.n_late * 4 < f.n, "%d of %d frames took over 5 ms", f.n_late, f.n);
+    ck_assert_msg(f.n_late * 10 < f.n, "%d of %d frames took over 5 ms", f.n_late, f.n);
     bezel_job_free(job);
     bezel_session_free(session);
     bezel_model_free(model);
