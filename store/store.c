@@ -16,67 +16,6 @@
 
 #define CHECK_AT_MOST (64 << 20) /* bytes: quick_check reads about a gigabyte a second, so this is below 0.1 s */
 
-/* Times as people and programs read them. */
-#define UTC(ms) "strftime('%Y-%m-%dT%H:%M:%fZ', " ms " / 1000.0, 'unixepoch')"
-
-static const char *const statement_texts[BZ_SQL_COUNT] = {
-    /* ORDER as the enum in store_impl.h */
-    [BZ_SQL_BEGIN] = "BEGIN IMMEDIATE",
-    [BZ_SQL_COMMIT] = "COMMIT",
-    [BZ_SQL_ROLLBACK] = "ROLLBACK",
-    [BZ_SQL_CONVERSATION_ADD] = "INSERT INTO conversation(id, title, user, created_ms, updated_ms)"
-                                " VALUES (?1, ?2, ?3, ?4, ?4)",
-    [BZ_SQL_CONVERSATION_HAS] = "SELECT 1 FROM conversation WHERE id = ?1",
-    [BZ_SQL_CONVERSATION_TOUCH] = "UPDATE conversation SET title = coalesce(title, ?2), model = coalesce(?3, model),"
-                                  " updated_ms = max(updated_ms, ?4) WHERE id = ?1",
-    [BZ_SQL_CONVERSATION_LIST] =
-        "SELECT id, title, user, model, " UTC("created_ms") " AS created, " UTC("updated_ms") " AS updated,"
-        " (SELECT count(*) FROM message m JOIN turn t ON t.id = m.turn WHERE m.conversation = c.id AND t.withdrawn = 0)"
-        " AS messages,"
-        " (SELECT coalesce(sum(prompt_tokens + generated_tokens), 0) FROM usage WHERE conversation = c.id) AS tokens"
-        " FROM conversation c ORDER BY updated_ms DESC, id DESC LIMIT ?1 OFFSET ?2",
-    [BZ_SQL_CONVERSATION_MESSAGES] =
-        "SELECT m.role, m.text, " UTC("t.started_ms") " AS created, m.step"
-        " FROM message m JOIN turn t ON t.id = m.turn WHERE m.conversation = ?1 AND t.withdrawn = 0 ORDER BY m.id",
-    [BZ_SQL_TURN_ADD] = "INSERT INTO turn(id, conversation, user, model, started_ms, duration_us, status, error,"
-                        " withdrawn, span, parent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    [BZ_SQL_MESSAGE_ADD] = "INSERT INTO message(turn, conversation, step, role, bytes, text)"
-                           " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    [BZ_SQL_MESSAGE_INDEX] = "INSERT INTO message_words(rowid, text) VALUES (?1, ?2)",
-    [BZ_SQL_CALL_ADD] = "INSERT INTO tool_call(turn, conversation, step, name, arguments, result, error_code, error,"
-                        " repeated, duration_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    [BZ_SQL_DECISION_ADD] = "INSERT INTO decision(turn, conversation, step, call, at_us, kind, outcome, name, detail)"
-                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    [BZ_SQL_USAGE_ADD] = "INSERT INTO usage(turn, conversation, user, model, step, started_ms, prompt_tokens,"
-                         " cached_tokens, generated_tokens, dropped_tokens, first_token_us, duration_us,"
-                         " tokens_per_second, stop_reason, error, forced_tokens)"
-                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-    [BZ_SQL_SEARCH_WORDS] =
-        "SELECT m.conversation, c.title, m.role, snippet(message_words, 0, '[', ']', '…', 16) AS snippet,"
-        " " UTC("t.started_ms") " AS created FROM message_words JOIN message m ON m.id = message_words.rowid"
-        " JOIN conversation c ON c.id = m.conversation JOIN turn t ON t.id = m.turn"
-        " WHERE message_words MATCH ?1 ORDER BY message_words.rank, m.id DESC LIMIT ?2",
-    [BZ_SQL_SEARCH_PART] =
-        "SELECT m.conversation, c.title, m.role,"
-        " CASE WHEN instr(m.text, ?1) > 40 THEN '…' ELSE '' END ||"
-        " substr(m.text, max(1, instr(m.text, ?1) - 40), instr(m.text, ?1) - max(1, instr(m.text, ?1) - 40)) ||"
-        " '[' || ?1 || ']' || substr(m.text, instr(m.text, ?1) + length(?1), 60) AS snippet,"
-        " " UTC("t.started_ms") " AS created FROM message m JOIN conversation c ON c.id = m.conversation"
-        " JOIN turn t ON t.id = m.turn WHERE instr(m.text, ?1) > 0 ORDER BY m.id DESC LIMIT ?2",
-    [BZ_SQL_DELETE_INDEX] = "INSERT INTO message_words(message_words, rowid, text)"
-                            " SELECT 'delete', id, text FROM message WHERE conversation = ?1 AND text IS NOT NULL",
-    [BZ_SQL_DELETE_MESSAGES] = "DELETE FROM message WHERE conversation = ?1",
-    [BZ_SQL_DELETE_CALLS] = "DELETE FROM tool_call WHERE conversation = ?1",
-    [BZ_SQL_DELETE_DECISIONS] = "DELETE FROM decision WHERE conversation = ?1",
-    /* the sentence of an error may quote content; that there was one stays, and its code is in usage */
-    [BZ_SQL_DELETE_FROM_TURNS] = "UPDATE turn SET conversation = NULL,"
-                                 " error = CASE WHEN error IS NOT NULL THEN 'deleted' END WHERE conversation = ?1",
-    [BZ_SQL_DELETE_FROM_USAGE] = "UPDATE usage SET conversation = NULL WHERE conversation = ?1",
-    [BZ_SQL_DELETE_CONVERSATION] = "DELETE FROM conversation WHERE id = ?1",
-    /* a deleted word stays in older parts of the index until they are merged */
-    [BZ_SQL_DELETE_MERGE] = "INSERT INTO message_words(message_words) VALUES ('optimize')",
-};
-
 /* --- Errors ------------------------------------------------------------------------------- */
 
 typedef struct rc_row {
@@ -146,7 +85,7 @@ bezel_status bz_store_statement(sqlite3_stmt **out, bezel_store *store, int whic
 {
     sqlite3_stmt **stmt = &store->statements[which];
     if (!*stmt) {
-        int rc = sqlite3_prepare_v3(store->db, statement_texts[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+        int rc = sqlite3_prepare_v3(store->db, bz_store_statement_texts[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
         if (rc != SQLITE_OK)
             return bz_store_fail(store, rc, "prepare a statement", err);
     }

@@ -124,7 +124,7 @@ bezel_status bezel_store_delete(bezel_store *store, const char *id, bezel_error 
     /* ORDER rows that refer to others go first */
     static const int steps[] = {BZ_SQL_DELETE_INDEX,      BZ_SQL_DELETE_MESSAGES,   BZ_SQL_DELETE_CALLS,
                                 BZ_SQL_DELETE_DECISIONS,  BZ_SQL_DELETE_FROM_TURNS, BZ_SQL_DELETE_FROM_USAGE,
-                                BZ_SQL_DELETE_CONVERSATION};
+                                BZ_SQL_DELETE_DETAILS,    BZ_SQL_DELETE_FROM_REQUESTS, BZ_SQL_DELETE_CONVERSATION};
     if (!store || !id)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "store", "bezel_store_delete needs a store and an id");
     bezel_status st = bz_store_write_begin(store, err);

@@ -13,7 +13,7 @@
 #define BZ_STORE_ID_SIZE 26             /* characters of an id: 10 of time, 16 random */
 #define BZ_STORE_APPLICATION 0x425a4c31 /* "BZL1" in PRAGMA application_id */
 
-enum { /* ORDER as the texts in store.c */
+enum { /* ORDER as the texts in store_statement.c */
     BZ_SQL_BEGIN,
     BZ_SQL_COMMIT,
     BZ_SQL_ROLLBACK,
@@ -36,8 +36,14 @@ enum { /* ORDER as the texts in store.c */
     BZ_SQL_DELETE_DECISIONS,
     BZ_SQL_DELETE_FROM_TURNS,
     BZ_SQL_DELETE_FROM_USAGE,
+    BZ_SQL_DELETE_DETAILS,
+    BZ_SQL_DELETE_FROM_REQUESTS,
     BZ_SQL_DELETE_CONVERSATION,
     BZ_SQL_DELETE_MERGE,
+    BZ_SQL_TOTAL_USAGE,
+    BZ_SQL_TOTAL_TOOL,
+    BZ_SQL_TOTAL_EVENT,
+    BZ_SQL_TOTAL_TIME,
     BZ_SQL_COUNT
 };
 
@@ -90,6 +96,20 @@ void bz_store_row_count(bz_store_row *row, uint64_t x); /* capped at INT64_MAX *
 void bz_store_row_real(bz_store_row *row, double x);
 /* Runs a statement that gives no rows, and resets it. */
 bezel_status bz_store_row_run(bz_store_row *row, bezel_store *store, const char *doing, bezel_error *err);
+
+/* --- store_statement.c -------------------------------------------------------------------- */
+
+extern const char *const bz_store_statement_texts[BZ_SQL_COUNT];
+
+/* --- store_total.c ------------------------------------------------------------------------ */
+
+/* Adds the model calls, tool calls and failures of a turn, whose user is called `user` here, to the totals. */
+bezel_status bz_store_total_turn(bezel_store *store, const bezel_journal_turn *turn, const char *user, bezel_error *err);
+
+/* Adds one to a histogram of durations, and to the number of a word; texts as the schema lists them. */
+bezel_status bz_store_total_time(bezel_store *store, const char *metric, const char *name, int64_t at_ms, int64_t us,
+                                 bezel_error *err);
+bezel_status bz_store_total_event(bezel_store *store, const char *kind, const char *name, int64_t at_ms, bezel_error *err);
 
 /* --- store_migrate.c, store_schema.c ------------------------------------------------------ */
 

@@ -221,6 +221,8 @@ bezel_status bz_store_journal_write(void *ud, const bezel_journal_turn *turn, be
         st = journal_decision_add(&j, &turn->decisions[i], err);
     for (uint32_t i = 0; st == BEZEL_OK && i < turn->n_usages; i++)
         st = journal_usage_add(&j, &turn->usages[i], err);
+    if (st == BEZEL_OK)
+        st = bz_store_total_turn(store, turn, turn->user, err);
     if (st == BEZEL_OK && turn->conversation)
         st = journal_conversation_touch(&j, err);
 done:

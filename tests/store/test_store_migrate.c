@@ -148,6 +148,54 @@ START_TEST(a_file_of_an_older_schema_is_raised_and_keeps_its_rows)
 }
 END_TEST
 
+/* Tables of totals and the columns that tell their rows apart. */
+static const char *const totals[] = {"usage_total", "tool_total", "event_total", "histogram"};
+
+START_TEST(totals_of_an_older_file_are_those_that_its_turns_would_have_made)
+{
+    bezel_store *store = NULL;
+    char id[32], sql[2000], newer[600];
+    store_turn t;
+    ck_assert_int_eq(bezel_store_open(&store, engine, path, NULL, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_store_begin(id, store, "t", NULL, &err), BEZEL_OK);
+    const bezel_journal *journal = bezel_store_journal(store);
+    for (int i = 0; i < 60; i++) {
+        store_turn_fill(&t, i % 2 ? id : NULL, "question", "answer");
+        t.turn.user = i % 3 ? "ann" : i % 2 ? "bob" : NULL;
+        t.turn.model = i % 5 ? "tiny" : NULL;
+        t.turn.started_ms += i * 20000000LL; /* about five and a half hours */
+        t.usages[0].total_us = 1000 + 7919LL * i * i;
+        t.usages[1].n_generated = (uint64_t)i % 3;
+        t.usages[1].error = i % 7 == 0 ? "loop" : NULL;
+        t.turn.status = i % 7 == 0 ? "loop" : i % 11 == 0 ? "full" : NULL;
+        t.turn.error = t.turn.status;
+        ck_assert_int_eq(journal->write(journal->ud, &t.turn, &err), BEZEL_OK);
+    }
+    ck_assert_int_gt(store_turn_count(store, engine, "SELECT count(*) FROM usage_total WHERE kind = 'all'"), 10);
+    bezel_store_close(store);
+
+    snprintf(newer, sizeof newer, "%s", path);
+    snprintf(path, sizeof path, "%s", temp_folder_file(&folder, "older.db"));
+    for (int v = 0; v < 3; v++)
+        run_sql(bz_store_steps[v]);
+    snprintf(sql, sizeof sql,
+             "PRAGMA application_id=1113214001; PRAGMA user_version=3; ATTACH '%s' AS n;"
+             "INSERT INTO conversation SELECT * FROM n.conversation; INSERT INTO turn SELECT * FROM n.turn;"
+             "INSERT INTO usage SELECT * FROM n.usage; INSERT INTO tool_call SELECT * FROM n.tool_call;",
+             newer);
+    run_sql(sql);
+    ck_assert_int_eq(open_close(), BEZEL_OK);
+    for (size_t i = 0; i < sizeof totals / sizeof totals[0]; i++) {
+        snprintf(sql, sizeof sql,
+                 "ATTACH '%s' AS n; CREATE TEMP TABLE differs(n CHECK (n = 0));"
+                 "INSERT INTO differs SELECT count(*) FROM (SELECT * FROM main.%s EXCEPT SELECT * FROM n.%s);"
+                 "INSERT INTO differs SELECT count(*) FROM (SELECT * FROM n.%s EXCEPT SELECT * FROM main.%s);",
+                 newer, totals[i], totals[i], totals[i], totals[i]);
+        run_sql(sql);
+    }
+}
+END_TEST
+
 START_TEST(every_byte_flip_either_opens_or_is_an_error)
 {
     char id[32];
@@ -267,6 +315,7 @@ Suite *store_migrate_suite(void)
     tcase_add_test(t, an_empty_file_becomes_a_store);
     tcase_add_test(t, the_schema_says_whose_it_is);
     tcase_add_test(t, a_file_of_an_older_schema_is_raised_and_keeps_its_rows);
+    tcase_add_test(t, totals_of_an_older_file_are_those_that_its_turns_would_have_made);
     tcase_add_test(t, every_byte_flip_either_opens_or_is_an_error);
     tcase_add_test(t, triggers_that_a_file_brings_do_not_run);
     tcase_add_test(t, another_program_that_deletes_messages_keeps_the_index_right);

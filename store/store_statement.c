@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* The texts of all statements that are prepared once and kept: every change of rows is one of them. Invariant: the order of
+ * the enum in store_impl.h is the order here. */
+#include "store_impl.h"
+
+/* Times as people and programs read them. */
+#define UTC(ms) "strftime('%Y-%m-%dT%H:%M:%fZ', " ms " / 1000.0, 'unixepoch')"
+#define DAY(ms) "date(" ms " / 1000, 'unixepoch')"
+
+const char *const bz_store_statement_texts[BZ_SQL_COUNT] = {
+    /* ORDER as the enum in store_impl.h */
+    [BZ_SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [BZ_SQL_COMMIT] = "COMMIT",
+    [BZ_SQL_ROLLBACK] = "ROLLBACK",
+    [BZ_SQL_CONVERSATION_ADD] = "INSERT INTO conversation(id, title, user, created_ms, updated_ms)"
+                                " VALUES (?1, ?2, ?3, ?4, ?4)",
+    [BZ_SQL_CONVERSATION_HAS] = "SELECT 1 FROM conversation WHERE id = ?1",
+    [BZ_SQL_CONVERSATION_TOUCH] = "UPDATE conversation SET title = coalesce(title, ?2), model = coalesce(?3, model),"
+                                  " updated_ms = max(updated_ms, ?4) WHERE id = ?1",
+    [BZ_SQL_CONVERSATION_LIST] =
+        "SELECT id, title, user, model, " UTC("created_ms") " AS created, " UTC("updated_ms") " AS updated,"
+        " (SELECT count(*) FROM message m JOIN turn t ON t.id = m.turn WHERE m.conversation = c.id AND t.withdrawn = 0)"
+        " AS messages,"
+        " (SELECT coalesce(sum(prompt_tokens + generated_tokens), 0) FROM usage WHERE conversation = c.id) AS tokens"
+        " FROM conversation c ORDER BY updated_ms DESC, id DESC LIMIT ?1 OFFSET ?2",
+    [BZ_SQL_CONVERSATION_MESSAGES] =
+        "SELECT m.role, m.text, " UTC("t.started_ms") " AS created, m.step"
+        " FROM message m JOIN turn t ON t.id = m.turn WHERE m.conversation = ?1 AND t.withdrawn = 0 ORDER BY m.id",
+    [BZ_SQL_TURN_ADD] = "INSERT INTO turn(id, conversation, user, model, started_ms, duration_us, status, error,"
+                        " withdrawn, span, parent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [BZ_SQL_MESSAGE_ADD] = "INSERT INTO message(turn, conversation, step, role, bytes, text)"
+                           " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [BZ_SQL_MESSAGE_INDEX] = "INSERT INTO message_words(rowid, text) VALUES (?1, ?2)",
+    [BZ_SQL_CALL_ADD] = "INSERT INTO tool_call(turn, conversation, step, name, arguments, result, error_code, error,"
+                        " repeated, duration_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [BZ_SQL_DECISION_ADD] = "INSERT INTO decision(turn, conversation, step, call, at_us, kind, outcome, name, detail)"
+                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [BZ_SQL_USAGE_ADD] = "INSERT INTO usage(turn, conversation, user, model, step, started_ms, prompt_tokens,"
+                         " cached_tokens, generated_tokens, dropped_tokens, first_token_us, duration_us,"
+                         " tokens_per_second, stop_reason, error, forced_tokens)"
+                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    [BZ_SQL_SEARCH_WORDS] =
+        "SELECT m.conversation, c.title, m.role, snippet(message_words, 0, '[', ']', '…', 16) AS snippet,"
+        " " UTC("t.started_ms") " AS created FROM message_words JOIN message m ON m.id = message_words.rowid"
+        " JOIN conversation c ON c.id = m.conversation JOIN turn t ON t.id = m.turn"
+        " WHERE message_words MATCH ?1 ORDER BY message_words.rank, m.id DESC LIMIT ?2",
+    [BZ_SQL_SEARCH_PART] =
+        "SELECT m.conversation, c.title, m.role,"
+        " CASE WHEN instr(m.text, ?1) > 40 THEN '…' ELSE '' END ||"
+        " substr(m.text, max(1, instr(m.text, ?1) - 40), instr(m.text, ?1) - max(1, instr(m.text, ?1) - 40)) ||"
+        " '[' || ?1 || ']' || substr(m.text, instr(m.text, ?1) + length(?1), 60) AS snippet,"
+        " " UTC("t.started_ms") " AS created FROM message m JOIN conversation c ON c.id = m.conversation"
+        " JOIN turn t ON t.id = m.turn WHERE instr(m.text, ?1) > 0 ORDER BY m.id DESC LIMIT ?2",
+    [BZ_SQL_DELETE_INDEX] = "INSERT INTO message_words(message_words, rowid, text)"
+                            " SELECT 'delete', id, text FROM message WHERE conversation = ?1 AND text IS NOT NULL",
+    [BZ_SQL_DELETE_MESSAGES] = "DELETE FROM message WHERE conversation = ?1",
+    [BZ_SQL_DELETE_CALLS] = "DELETE FROM tool_call WHERE conversation = ?1",
+    [BZ_SQL_DELETE_DECISIONS] = "DELETE FROM decision WHERE conversation = ?1",
+    /* the sentence of an error may quote content; that there was one stays, and its code is in usage */
+    [BZ_SQL_DELETE_FROM_TURNS] = "UPDATE turn SET conversation = NULL,"
+                                 " error = CASE WHEN error IS NOT NULL THEN 'deleted' END WHERE conversation = ?1",
+    [BZ_SQL_DELETE_FROM_USAGE] = "UPDATE usage SET conversation = NULL WHERE conversation = ?1",
+    [BZ_SQL_DELETE_DETAILS] = "UPDATE guard_decision SET detail = NULL WHERE request IN"
+                              " (SELECT id FROM request WHERE conversation = ?1)",
+    [BZ_SQL_DELETE_FROM_REQUESTS] = "UPDATE request SET conversation = NULL,"
+                                    " error = CASE WHEN error IS NOT NULL THEN 'deleted' END WHERE conversation = ?1",
+    [BZ_SQL_DELETE_CONVERSATION] = "DELETE FROM conversation WHERE id = ?1",
+    /* a deleted word stays in older parts of the index until they are merged */
+    [BZ_SQL_DELETE_MERGE] = "INSERT INTO message_words(message_words) VALUES ('optimize')",
+    /* A row of numbers counts four or five times: all, its model and its user, on its day and (but for all) as a whole. */
+    [BZ_SQL_TOTAL_USAGE] =
+        "INSERT INTO usage_total(kind, name, day, turns, model_calls, prompt_tokens, cached_tokens, generated_tokens,"
+        " dropped_tokens, forced_tokens, errors, duration_us, first_tokens, first_token_us, answer_tokens, answer_us)"
+        " SELECT column1, column2, column3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?7 > 0, iif(?7 > 0, ?12, 0), max(?7 - 1, 0),"
+        " iif(?7 > 1, ?11 - ?12, 0) FROM (VALUES ('all', '', " DAY("?3") "), ('model', ?1, " DAY("?3") "), ('model', ?1, ''),"
+        " ('user', ?2, " DAY("?3") "), ('user', ?2, '')) WHERE 1 ON CONFLICT DO UPDATE SET turns = turns + excluded.turns,"
+        " model_calls = model_calls + 1, prompt_tokens = prompt_tokens + excluded.prompt_tokens,"
+        " cached_tokens = cached_tokens + excluded.cached_tokens, generated_tokens = generated_tokens + excluded.generated_tokens,"
+        " dropped_tokens = dropped_tokens + excluded.dropped_tokens, forced_tokens = forced_tokens + excluded.forced_tokens,"
+        " errors = errors + excluded.errors, duration_us = duration_us + excluded.duration_us,"
+        " first_tokens = first_tokens + excluded.first_tokens, first_token_us = first_token_us + excluded.first_token_us,"
+        " answer_tokens = answer_tokens + excluded.answer_tokens, answer_us = answer_us + excluded.answer_us",
+    [BZ_SQL_TOTAL_TOOL] =
+        "INSERT INTO tool_total(name, day, calls, repeated, failed, timed, duration_us, slowest_us, last_ms)"
+        " SELECT ?1, column1, 1, ?3, ?4, ?5 > 0, ?5, ?5, ?2 FROM (VALUES (" DAY("?2") "), ('')) WHERE 1"
+        " ON CONFLICT DO UPDATE SET calls = calls + 1, repeated = repeated + excluded.repeated, failed = failed + excluded.failed,"
+        " timed = timed + excluded.timed, duration_us = duration_us + excluded.duration_us,"
+        " slowest_us = max(slowest_us, excluded.slowest_us), last_ms = max(last_ms, excluded.last_ms)",
+    [BZ_SQL_TOTAL_EVENT] = "INSERT INTO event_total(kind, name, day, n) VALUES (?1, ?2, " DAY("?3") ", 1)"
+                           " ON CONFLICT DO UPDATE SET n = n + 1",
+    [BZ_SQL_TOTAL_TIME] = "INSERT INTO histogram(metric, name, day, value, n) SELECT ?1, ?2, column1, ?4, 1"
+                          " FROM (VALUES (" DAY("?3") "), ('')) WHERE 1 ON CONFLICT DO UPDATE SET n = n + 1",
+};
