@@ -2,6 +2,16 @@
 /* bezel_monitor: how well a service works, in numbers. It takes a row for each request, scores answers, tells when something is
  * wrong, and writes its rows to a sink that the store (or a host) fills.
  *
+ *     bezel_monitor_new(&monitor, engine, NULL, &err);
+ *     bezel_monitor_journal(&options.journal, monitor, bezel_store_journal(store), &err);   // each turn of an agent is a request
+ *     ...
+ *     bezel_monitor_performance sum = {sizeof sum};
+ *     if (bezel_monitor_summary(&sum, monitor, NULL, 100, &err) == BEZEL_OK)
+ *         printf("%.2f s at most for 95 of 100 requests\n", sum.p95_response_s);
+ *     bezel_monitor_prometheus(&text, &size, monitor, &err);                                // for a scraper
+ *
+ * A sink takes what a monitor has to keep:
+ *
  *     static bezel_status my_write(void *ud, const bezel_monitor_record *record, bezel_error *err)
  *     {
  *         for (uint32_t i = 0; i < record->n_alerts; i++) fprintf(ud, "%s\n", record->alerts[i].message);
@@ -18,6 +28,10 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Rows of the last requests, sums of all of them, and what is wrong now.
+ *   Thread   confined */
+typedef struct bezel_monitor bezel_monitor;
 
 /* --- Rows --------------------------------------------------------------------------------- */
 /* A host that imports or replays rows may fill these structs itself and hand them to a sink. Texts are NUL-terminated UTF-8 and borrowed for the call that the struct is given to. NULL where there is none. */
@@ -271,6 +285,237 @@ typedef struct bezel_monitor_sink {
      * with the next: a full disk stops the records, never the service */
     bezel_status (*write)(void *ud, const bezel_monitor_record *record, bezel_error *err);
 } bezel_monitor_sink;
+
+/* --- Options ------------------------------------------------------------------------------ */
+
+/* Limits over the last requests of a model; begin with BEZEL_THRESHOLDS_INIT.
+ * Means are over those that succeeded. */
+typedef struct bezel_monitor_thresholds {
+    /* bezel_model_name that they hold for; NULL = every model without its own */
+    const char *model;
+    /* mean response time above it is an alert "performance", medium; default 10 s */
+    double max_response_s;
+    /* mean resident memory above it is an alert "memory", medium; default 8192, in 1,048,576 bytes */
+    double max_memory_mb;
+    /* mean tokens per second below it is an alert "performance", low; default 5 */
+    double min_tokens_per_second;
+    /* share of requests that succeeded below it is an alert "reliability", high; default 0.95 */
+    double min_success_rate;
+} bezel_monitor_thresholds;
+
+/* Initial value of a bezel_monitor_thresholds. */
+#define BEZEL_THRESHOLDS_INIT {NULL, 10, 8192, 5, 0.95}
+
+/* An answer to be scored. */
+typedef struct bezel_monitor_answer {
+    /* sizeof(bezel_monitor_answer) */
+    uint32_t size;
+    /* 0 */
+    uint32_t reserved;
+    /* what was asked; not NULL */
+    const char *question;
+    /* what was answered; not NULL */
+    const char *answer;
+    /* what a right answer says, or NULL */
+    const char *reference;
+    /* what the user said, 0 to 1; NaN = nothing */
+    double satisfaction;
+    /* model, user and request that the row names, or NULL */
+    const char *model, *user, *span;
+} bezel_monitor_answer;
+
+/* A better measure than the built-in one: finds its scores in the row and may change relevance, coherence, safety, accuracy and
+ * satisfaction. What is no number from 0 to 1 afterwards is brought to the nearest; NaN leaves the built-in score.
+ *   Thread   that of the call of the monitor, or of the agent whose turn is scored */
+typedef void (*bezel_monitor_score_fn)(void *ud, const bezel_monitor_answer *answer, bezel_monitor_quality *scores);
+
+/* How a monitor is made. Fill it with bezel_monitor_options_init, then set what you need. */
+typedef struct bezel_monitor_options {
+    /* set by bezel_monitor_options_init */
+    uint32_t size;
+    /* requests, and scores, of which the rows are kept in memory, 1 to 1,000,000, some 250 bytes each; default 10,000. Older
+     * ones count in bezel_monitor_prometheus only */
+    uint32_t max_records;
+    /* requests that alerts look at, 1 to 1,000; default 10 */
+    uint32_t alert_window;
+    /* milliseconds that the probe of a health check may take before the service is degraded; default 5000 */
+    uint32_t max_probe_ms;
+    /* 1 (default): the answer of each turn that comes by the journal is scored; 0: only what bezel_monitor_evaluate gets */
+    uint32_t score_turns;
+    /* number of `thresholds`, at most 64 */
+    uint32_t n_thresholds;
+    /* [n_thresholds], copied; NULL (default): those of BEZEL_THRESHOLDS_INIT for every model */
+    const bezel_monitor_thresholds *thresholds;
+    /* where rows go, copied; NULL (default): nowhere */
+    const bezel_monitor_sink *sink;
+    /* scores answers, or NULL (default) */
+    bezel_monitor_score_fn score;
+    /* first argument of score */
+    void *score_ud;
+} bezel_monitor_options;
+
+/* Fills the options with the defaults above.
+ * out must not be NULL.
+ *   Thread   any
+ *   Since    0.1 */
+BEZEL_API void bezel_monitor_options_init(bezel_monitor_options *out);
+
+/* Makes a monitor without rows; options NULL are the defaults.
+ *   Owns     *out is the caller's, free with bezel_monitor_free after the agents that write to its journals and before the
+ *            engine
+ *   Thread   any
+ *   Errors   RANGE for an option; ARGUMENT for a sink of another size or without function. *out is NULL
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_new(bezel_monitor **out, bezel_engine *engine, const bezel_monitor_options *options,
+                                         bezel_error *err);
+
+/* Frees a monitor with its rows and journals; NULL is fine.
+ *   Thread   that of the monitor
+ *   Since    0.1 */
+BEZEL_API void bezel_monitor_free(bezel_monitor *monitor);
+
+/* --- Requests ----------------------------------------------------------------------------- */
+
+/* A journal for agents that makes a request of each turn and hands the turn on to `next` (NULL = nobody), whose result it
+ * returns: what the monitor cannot keep is no failure of a turn. Memory is measured when the turn is over.
+ *   Owns     *out is the monitor's; next is copied, what its ud points to must outlive the monitor
+ *   Thread   that of the monitor: the agents must run on it
+ *   Errors   ARGUMENT for a journal of another size. *out is NULL
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_journal(const bezel_journal **out, bezel_monitor *monitor, const bezel_journal *next,
+                                             bezel_error *err);
+
+/* Begins a request by hand: clears the row, notes both clocks (the monotonic one in duration_us until bezel_monitor_end).
+ *   Thread   that of the monitor
+ *   Since    0.1 */
+BEZEL_API void bezel_monitor_begin(bezel_monitor_request *out, const bezel_monitor *monitor);
+
+/* Ends it: measures time and memory, works out tokens_per_second, and adds the row. The caller has filled the rest.
+ *   Thread   that of the monitor
+ *   Errors   those of bezel_monitor_add
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_end(bezel_monitor *monitor, bezel_monitor_request *request, bezel_error *err);
+
+/* Adds a request as it stands (of another monitor, of a store), scores and decisions about it, or any of the three; alerts and
+ * health in the record are not read. Alerts are worked out anew, then the sink gets it all.
+ *   Owns     everything is copied; a sentence of an error is cut at 200 bytes
+ *   Thread   that of the monitor
+ *   Errors   ARGUMENT for a struct of another size or one that has none of the three; MEMORY: nothing was added. The sink's:
+ *            the row is in the monitor
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_add(bezel_monitor *monitor, const bezel_monitor_record *record, bezel_error *err);
+
+/* Scores an answer and adds the scores; out may be NULL.
+ *   Owns     texts in *out are those of the answer
+ *   Thread   that of the monitor
+ *   Errors   ARGUMENT for an answer of another size or without texts; MEMORY; the sink's
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_evaluate(bezel_monitor_quality *out, bezel_monitor *monitor,
+                                              const bezel_monitor_answer *answer, bezel_error *err);
+
+/* --- Summaries ---------------------------------------------------------------------------- */
+
+/* The last requests in numbers. Means and quantiles are over those that succeeded. */
+typedef struct bezel_monitor_performance {
+    /* sizeof(bezel_monitor_performance), set by the caller; a smaller one of an older header gets its members */
+    uint32_t size;
+    /* requests looked at */
+    uint32_t n_requests;
+    /* of these, how many succeeded */
+    uint32_t n_success;
+    /* 0 */
+    uint32_t reserved;
+    /* n_success / n_requests */
+    double success_rate;
+    /* means; memory in 1,048,576 bytes */
+    double mean_response_s, mean_memory_mb, mean_tokens_per_second;
+    /* quantiles of the response time by the exclusive method: between two values in proportion, of few values beyond the
+     * largest. p95 is the 19th of 20 */
+    double p50_response_s, p95_response_s, p99_response_s;
+    /* tokens of the answers of all requests looked at */
+    uint64_t total_tokens;
+} bezel_monitor_performance;
+
+/* Sums up the last n requests (0 = 100) of a model (NULL = of all).
+ *   Thread   that of the monitor
+ *   Errors   MISSING when there is no request, or none that succeeded: *out has the numbers that there are; MEMORY
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_summary(bezel_monitor_performance *out, const bezel_monitor *monitor, const char *model,
+                                             uint32_t n, bezel_error *err);
+
+/* The last scores in numbers. */
+typedef struct bezel_monitor_scores {
+    /* sizeof(bezel_monitor_scores), set by the caller; a smaller one of an older header gets its members */
+    uint32_t size;
+    /* answers that were scored */
+    uint32_t n_evaluations;
+    /* means */
+    double relevance, coherence, safety, accuracy;
+    /* mean of the four */
+    double overall;
+    /* mean over those where a user said something; NaN = there is none */
+    double satisfaction;
+} bezel_monitor_scores;
+
+/* Sums up the last n scores (0 = 100) of a model (NULL = of all).
+ *   Thread   that of the monitor
+ *   Errors   MISSING when there are none
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_quality_summary(bezel_monitor_scores *out, const bezel_monitor *monitor, const char *model,
+                                                     uint32_t n, bezel_error *err);
+
+/* --- Alerts ------------------------------------------------------------------------------- */
+
+/* Alert i of those that hold now: 1, or 0 when there are fewer.
+ *   Owns     texts are the monitor's and live until the next call on it
+ *   Thread   that of the monitor
+ *   Since    0.1 */
+BEZEL_API int32_t bezel_monitor_alert_at(bezel_monitor_alert *out, bezel_monitor *monitor, size_t i);
+
+/* The next event, an alert that began or ended: 1, or 0 when none waits. Of those that nobody takes the newest 64 wait.
+ *   Owns     as above
+ *   Thread   that of the monitor
+ *   Since    0.1 */
+BEZEL_API int32_t bezel_monitor_alert_next(bezel_monitor_alert *out, bezel_monitor *monitor);
+
+/* --- Health ------------------------------------------------------------------------------- */
+
+/* Checks whether a model (NULL = there is none) answers: ten tokens, greedy, to "Hello", in a session of its own. Blocks for
+ * them. A service that is not healthy is a finding, no error.
+ *   Owns     texts in *out are the monitor's and live until its next check
+ *   Thread   that of the monitor
+ *   Errors   the sink's: *out is filled all the same
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_check(bezel_monitor_health *out, bezel_monitor *monitor, bezel_model *model,
+                                           bezel_error *err);
+
+/* --- Export ------------------------------------------------------------------------------- */
+
+/* All that the monitor has as JSON: model_name, timestamp, performance_metrics, quality_metrics, performance_summary,
+ * quality_summary (of the last 100), alerts.
+ *   Units    seconds, megabytes of 1,048,576 bytes
+ *   Owns     *out is the caller's, free with bezel_text_free
+ *   Thread   that of the monitor
+ *   Errors   LIMIT, MEMORY. *out is NULL
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_json(char **out, size_t *out_size, bezel_monitor *monitor, bezel_error *err);
+
+/* Writes the same to a file, which is there whole or not at all.
+ *   Thread   that of the monitor; blocks for the disk
+ *   Errors   those above; IO, DENIED, FULL, MISSING (the folder), err->place is the path. An old file stays
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_export(bezel_monitor *monitor, const char *path, bezel_error *err);
+
+/* Sums of all requests since the monitor was made, in the text format of Prometheus 0.0.4, by model: histograms of
+ * OpenTelemetry's gen_ai_client_operation_duration_seconds, gen_ai_client_token_usage, gen_ai_server_time_to_first_token_seconds,
+ * gen_ai_server_time_per_output_token_seconds; counters of requests by error and of decisions; mean scores; memory; alerts. At
+ * most 64 models have rows of their own, the others are "other".
+ *   Owns     *out is the caller's, free with bezel_text_free
+ *   Thread   that of the monitor
+ *   Errors   LIMIT, MEMORY. *out is NULL
+ *   Source   https://prometheus.io/docs/instrumenting/exposition_formats/, OpenTelemetry's conventions for generative AI metrics
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_prometheus(char **out, size_t *out_size, bezel_monitor *monitor, bezel_error *err);
 
 #ifdef __cplusplus
 }
