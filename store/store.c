@@ -135,6 +135,11 @@ void bz_store_row_real(bz_store_row *row, double x)
     row_bound(row, sqlite3_bind_double(row->stmt, row->next, x));
 }
 
+void bz_store_row_blob(bz_store_row *row, const void *bytes, size_t size)
+{
+    row_bound(row, sqlite3_bind_blob64(row->stmt, row->next, size ? bytes : "", size, SQLITE_STATIC));
+}
+
 bezel_status bz_store_row_run(bz_store_row *row, bezel_store *store, const char *doing, bezel_error *err)
 {
     int rc = row->rc;
@@ -301,6 +306,7 @@ static bezel_status connection_open(bezel_store *store, int immutable, bezel_err
     if (st == BEZEL_OK) {
         sqlite3_set_authorizer(store->db, bz_store_authorize, store);
         sqlite3_progress_handler(store->db, 10000, bz_store_progress, store);
+        st = bz_store_name_open(store, err);
     }
 done:
     if (st != BEZEL_OK)
@@ -355,7 +361,7 @@ bezel_status bz_store_write_end(bezel_store *store, bezel_status st, bezel_error
 
 void bezel_store_options_init(bezel_store_options *out)
 {
-    *out = (bezel_store_options){.size = sizeof *out, .keep_content = 1, .busy_ms = 5000};
+    *out = (bezel_store_options){.size = sizeof *out, .keep_content = 1, .busy_ms = 5000, .max_windows = 1000000};
 }
 
 bezel_status bezel_store_open(bezel_store **out, bezel_engine *engine, const char *path,
@@ -378,9 +384,13 @@ bezel_status bezel_store_open(bezel_store **out, bezel_engine *engine, const cha
     store->world = w;
     store->options = read;
     store->journal = (bezel_journal){.size = sizeof store->journal, .ud = store, .write = bz_store_journal_write};
+    store->sink = (bezel_monitor_sink){.size = sizeof store->sink, .ud = store, .write = bz_store_monitor_write};
+    store->windows = (bezel_guard_windows){.size = sizeof store->windows, .ud = store, .edit = bz_store_windows_edit};
     store->path = bz_text_dup(w, path, SIZE_MAX);
     if (!store->path)
         st = bz_fail_memory(err, "store", "the path", strlen(path));
+    if (st == BEZEL_OK)
+        st = bz_store_keys_read(store, err);
     if (st == BEZEL_OK)
         st = connection_open(store, 0, err);
     /* A store in a folder that may not be written cannot have its shared-memory file. Without a log beside it nobody
@@ -403,6 +413,7 @@ void bezel_store_close(bezel_store *store)
     if (!store)
         return;
     connection_drop(store);
+    bz_store_keys_free(store);
     bz_free(store->world, store->path);
     bz_free(store->world, store);
 }

@@ -14,8 +14,11 @@ bezel_status bezel_store_begin(char out_id[32], bezel_store *store, const char *
     if (st != BEZEL_OK)
         return st;
     char id[BZ_STORE_ID_SIZE + 1];
+    bz_store_name name;
     sqlite3_stmt *stmt;
     st = bz_store_new_id(id, store, err);
+    if (st == BEZEL_OK)
+        st = bz_store_name_make(&name, store, user, err);
     if (st == BEZEL_OK)
         st = bz_store_statement(&stmt, store, BZ_SQL_CONVERSATION_ADD, err);
     if (st == BEZEL_OK) {
@@ -23,7 +26,7 @@ bezel_status bezel_store_begin(char out_id[32], bezel_store *store, const char *
         bz_store_row_init(&row, stmt);
         bz_store_row_text(&row, id);
         bz_store_row_text(&row, store->options.keep_content ? title : NULL);
-        bz_store_row_text(&row, user);
+        bz_store_row_text(&row, name.text);
         bz_store_row_integer(&row, store->world->wall_ms(store->world->ud));
         st = bz_store_row_run(&row, store, "begin a conversation", err);
     }

@@ -6,11 +6,17 @@
 #include <sqlite3.h>
 
 #include <bezel/chat.h>
+#include <bezel/guard.h>
+#include <bezel/monitor.h>
 #include <bezel/store.h>
 
 #include "base/status.h"
 
 #define BZ_STORE_ID_SIZE 26             /* characters of an id: 10 of time, 16 random */
+#define BZ_STORE_NAME_SIZE 64           /* bytes of a user's name with its NUL */
+#define BZ_STORE_KEYS 16                /* most keys of user names */
+#define BZ_STORE_MARK_HEX 16            /* characters of the mark of a key */
+#define BZ_STORE_MARKS_SIZE (BZ_STORE_KEYS * BZ_STORE_MARK_HEX + 1)
 #define BZ_STORE_APPLICATION 0x425a4c31 /* "BZL1" in PRAGMA application_id */
 
 enum { /* ORDER as the texts in store_statement.c */
@@ -44,6 +50,19 @@ enum { /* ORDER as the texts in store_statement.c */
     BZ_SQL_TOTAL_TOOL,
     BZ_SQL_TOTAL_EVENT,
     BZ_SQL_TOTAL_TIME,
+    BZ_SQL_TOTAL_REQUEST,
+    BZ_SQL_TOTAL_QUALITY,
+    BZ_SQL_REQUEST_ADD,
+    BZ_SQL_GUARD_ADD,
+    BZ_SQL_QUALITY_ADD,
+    BZ_SQL_ALERT_ADD,
+    BZ_SQL_HEALTH_ADD,
+    BZ_SQL_WINDOW_READ,
+    BZ_SQL_WINDOW_WRITE,
+    BZ_SQL_WINDOW_COUNT,
+    BZ_SQL_WINDOW_FORGET,
+    BZ_SQL_META_READ,
+    BZ_SQL_META_WRITE,
     BZ_SQL_COUNT
 };
 
@@ -54,6 +73,11 @@ struct bezel_store {
     char *path;
     bezel_store_options options;
     bezel_journal journal;
+    bezel_monitor_sink sink;
+    bezel_guard_windows windows;
+    unsigned char *keys; /* n_keys of 32 bytes, oldest first, or NULL */
+    uint32_t n_keys;
+    char marks[BZ_STORE_MARKS_SIZE]; /* of the keys, as `meta` has them */
     sqlite3_stmt *statements[BZ_SQL_COUNT]; /* prepared at first use, kept until close */
     int reopen;           /* a sync failed: the connection is not trusted any more */
     int in_query;         /* a statement of the host is prepared or runs: strict authorizer, work limit */
@@ -93,7 +117,8 @@ void bz_store_row_text(bz_store_row *row, const char *text); /* NULL = null */
 void bz_store_row_text_n(bz_store_row *row, const char *text, size_t size);
 void bz_store_row_integer(bz_store_row *row, int64_t x);
 void bz_store_row_count(bz_store_row *row, uint64_t x); /* capped at INT64_MAX */
-void bz_store_row_real(bz_store_row *row, double x);
+void bz_store_row_real(bz_store_row *row, double x); /* NaN = null */
+void bz_store_row_blob(bz_store_row *row, const void *bytes, size_t size);
 /* Runs a statement that gives no rows, and resets it. */
 bezel_status bz_store_row_run(bz_store_row *row, bezel_store *store, const char *doing, bezel_error *err);
 
@@ -131,6 +156,29 @@ bezel_status bz_store_conversation_find(bezel_store *store, const char *id, beze
 /* --- store_journal.c ---------------------------------------------------------------------- */
 
 bezel_status bz_store_journal_write(void *ud, const bezel_journal_turn *turn, bezel_error *err);
+
+/* --- store_monitor.c, store_windows.c ----------------------------------------------------- */
+
+bezel_status bz_store_monitor_write(void *ud, const bezel_monitor_record *record, bezel_error *err);
+bezel_status bz_store_windows_edit(void *ud, const void *key, size_t capacity, bezel_guard_edit_fn edit, void *edit_ud,
+                                   bezel_error *err);
+
+/* --- store_name.c ------------------------------------------------------------------------- */
+
+/* What a user is called in the file. */
+typedef struct bz_store_name {
+    const char *text; /* the buffer, or the user as given, or NULL for NULL */
+    char buffer[BZ_STORE_NAME_SIZE];
+} bz_store_name;
+/* DENIED when the names in the file were made with other keys than this connection has. */
+bezel_status bz_store_name_make(bz_store_name *out, bezel_store *store, const char *user, bezel_error *err);
+/* Copies the keys of the options; frees and wipes them. */
+bezel_status bz_store_keys_read(bezel_store *store, bezel_error *err);
+void bz_store_keys_free(bezel_store *store);
+/* Compares the keys with those of the file just opened, and renames its users when there are new ones. */
+bezel_status bz_store_name_open(bezel_store *store, bezel_error *err);
+/* Writes 2 * size hexadecimal digits and a NUL. */
+void bz_store_hex(char *out, const void *bytes, size_t size);
 
 /* --- store_query.c ------------------------------------------------------------------------ */
 

@@ -11,7 +11,8 @@ typedef struct journal_turn {
     bezel_store *store;
     const bezel_journal_turn *turn;
     char id[BZ_STORE_ID_SIZE + 1];
-    int keep; /* content of this turn */
+    int keep;           /* content of this turn */
+    bz_store_name user; /* as the store calls it */
 } journal_turn;
 
 static bezel_status journal_check(bezel_store *store, const bezel_journal_turn *t, bezel_error *err)
@@ -46,7 +47,7 @@ static bezel_status journal_turn_add(journal_turn *j, bezel_error *err)
     bz_store_row_init(&row, stmt);
     bz_store_row_text(&row, j->id);
     bz_store_row_text(&row, t->conversation);
-    bz_store_row_text(&row, t->user);
+    bz_store_row_text(&row, j->user.text);
     bz_store_row_text(&row, t->model);
     bz_store_row_integer(&row, t->started_ms);
     bz_store_row_integer(&row, t->duration_us);
@@ -141,7 +142,7 @@ static bezel_status journal_usage_add(journal_turn *j, const bezel_journal_usage
     bz_store_row_init(&row, stmt);
     bz_store_row_text(&row, j->id);
     bz_store_row_text(&row, j->turn->conversation);
-    bz_store_row_text(&row, j->turn->user);
+    bz_store_row_text(&row, j->user.text);
     bz_store_row_text(&row, j->turn->model);
     bz_store_row_integer(&row, u->step);
     bz_store_row_integer(&row, j->turn->started_ms);
@@ -212,6 +213,8 @@ bezel_status bz_store_journal_write(void *ud, const bezel_journal_turn *turn, be
     j.keep = store->options.keep_content && turn->conversation;
     st = bz_store_new_id(j.id, store, err);
     if (st == BEZEL_OK)
+        st = bz_store_name_make(&j.user, store, turn->user, err);
+    if (st == BEZEL_OK)
         st = journal_turn_add(&j, err);
     for (uint32_t i = 0; st == BEZEL_OK && turn->conversation && i < turn->n_messages; i++)
         st = journal_message_add(&j, &turn->messages[i], err);
@@ -222,7 +225,7 @@ bezel_status bz_store_journal_write(void *ud, const bezel_journal_turn *turn, be
     for (uint32_t i = 0; st == BEZEL_OK && i < turn->n_usages; i++)
         st = journal_usage_add(&j, &turn->usages[i], err);
     if (st == BEZEL_OK)
-        st = bz_store_total_turn(store, turn, turn->user, err);
+        st = bz_store_total_turn(store, turn, j.user.text, err);
     if (st == BEZEL_OK && turn->conversation)
         st = journal_conversation_touch(&j, err);
 done:

@@ -181,8 +181,9 @@
 
 /* Totals, written with the rows that they count and kept when those go. kind: all (name ''), model, user. name '' where the
  * row had none; day '' is the whole time. event_total counts words: error (status of a failed model call or turn), tool (its
- * name, its code), code (of a failed request), guard (kind, outcome, rule of a decision), alert (type, metric). histogram counts durations in microseconds, rounded to two
- * digits, by metric: model_call, first_token, request (name is the model) and tool (its name). */
+ * name, its code), code (of a failed request), guard (kind, outcome, rule of a decision), alert (type, metric). histogram counts
+ * durations in microseconds, rounded to two digits, by metric: model_call, first_token, request (name is the model)
+ * and tool (its name). */
 #define TOTALS \
     "CREATE TABLE usage_total(" \
     "  kind TEXT NOT NULL, name TEXT NOT NULL, day TEXT NOT NULL, turns INTEGER NOT NULL, model_calls INTEGER NOT NULL," \
@@ -235,8 +236,8 @@
     "INSERT INTO event_total SELECT 'error', status, " DAY ", count(*) FROM turn WHERE status IS NOT NULL AND NOT EXISTS" \
     "  (SELECT 1 FROM usage u WHERE u.turn = turn.id AND u.error IS NOT NULL) GROUP BY 2, 3" \
     "  ON CONFLICT DO UPDATE SET n = n + excluded.n;" \
-    "INSERT INTO event_total SELECT 'tool', printf('%.70s %.40s', k.name, k.error_code), " DAY ", count(*) FROM tool_call k" \
-    "  JOIN turn t ON t.id = k.turn WHERE k.error_code IS NOT NULL GROUP BY 2, 3;"
+    "INSERT INTO event_total SELECT 'tool', printf('%.70s %.40s', k.name, k.error_code), " DAY ", count(*)" \
+    "  FROM tool_call k JOIN turn t ON t.id = k.turn WHERE k.error_code IS NOT NULL GROUP BY 2, 3;"
 
 /* Indices that the views below need on a million rows. */
 #define MORE_INDICES \
@@ -330,9 +331,9 @@
     "  GROUP BY model ORDER BY model;" \
     "CREATE VIEW quality_summary AS SELECT" SCORES " FROM (SELECT * FROM quality ORDER BY id DESC LIMIT 100)" \
     "  GROUP BY NULL;" \
-    "CREATE VIEW quality_by_model AS SELECT model," SCORES " FROM (SELECT q.* FROM quality_total m CROSS JOIN quality q ON q.id IN" \
-    "    (SELECT id FROM quality WHERE model IS nullif(m.model, '') ORDER BY id DESC LIMIT 100) WHERE m.day = '')" \
-    "  GROUP BY model ORDER BY model;" \
+    "CREATE VIEW quality_by_model AS SELECT model," SCORES " FROM (SELECT q.* FROM quality_total m" \
+    "    CROSS JOIN quality q ON q.id IN (SELECT id FROM quality WHERE model IS nullif(m.model, '') ORDER BY id DESC LIMIT 100)" \
+    "    WHERE m.day = '') GROUP BY model ORDER BY model;" \
     "CREATE VIEW quality_by_day AS SELECT day, sum(evaluations) AS evaluations," \
     "  round(sum(relevance) / sum(evaluations), 6) AS mean_relevance," \
     "  round(sum(coherence) / sum(evaluations), 6) AS mean_coherence, round(sum(safety) / sum(evaluations), 6) AS mean_safety," \

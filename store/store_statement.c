@@ -75,7 +75,8 @@ const char *const bz_store_statement_texts[BZ_SQL_COUNT] = {
         " iif(?7 > 1, ?11 - ?12, 0) FROM (VALUES ('all', '', " DAY("?3") "), ('model', ?1, " DAY("?3") "), ('model', ?1, ''),"
         " ('user', ?2, " DAY("?3") "), ('user', ?2, '')) WHERE 1 ON CONFLICT DO UPDATE SET turns = turns + excluded.turns,"
         " model_calls = model_calls + 1, prompt_tokens = prompt_tokens + excluded.prompt_tokens,"
-        " cached_tokens = cached_tokens + excluded.cached_tokens, generated_tokens = generated_tokens + excluded.generated_tokens,"
+        " cached_tokens = cached_tokens + excluded.cached_tokens,"
+        " generated_tokens = generated_tokens + excluded.generated_tokens,"
         " dropped_tokens = dropped_tokens + excluded.dropped_tokens, forced_tokens = forced_tokens + excluded.forced_tokens,"
         " errors = errors + excluded.errors, duration_us = duration_us + excluded.duration_us,"
         " first_tokens = first_tokens + excluded.first_tokens, first_token_us = first_token_us + excluded.first_token_us,"
@@ -83,11 +84,48 @@ const char *const bz_store_statement_texts[BZ_SQL_COUNT] = {
     [BZ_SQL_TOTAL_TOOL] =
         "INSERT INTO tool_total(name, day, calls, repeated, failed, timed, duration_us, slowest_us, last_ms)"
         " SELECT ?1, column1, 1, ?3, ?4, ?5 > 0, ?5, ?5, ?2 FROM (VALUES (" DAY("?2") "), ('')) WHERE 1"
-        " ON CONFLICT DO UPDATE SET calls = calls + 1, repeated = repeated + excluded.repeated, failed = failed + excluded.failed,"
+        " ON CONFLICT DO UPDATE SET calls = calls + 1, repeated = repeated + excluded.repeated,"
+        " failed = failed + excluded.failed,"
         " timed = timed + excluded.timed, duration_us = duration_us + excluded.duration_us,"
         " slowest_us = max(slowest_us, excluded.slowest_us), last_ms = max(last_ms, excluded.last_ms)",
     [BZ_SQL_TOTAL_EVENT] = "INSERT INTO event_total(kind, name, day, n) VALUES (?1, ?2, " DAY("?3") ", 1)"
                            " ON CONFLICT DO UPDATE SET n = n + 1",
     [BZ_SQL_TOTAL_TIME] = "INSERT INTO histogram(metric, name, day, value, n) SELECT ?1, ?2, column1, ?4, 1"
                           " FROM (VALUES (" DAY("?3") "), ('')) WHERE 1 ON CONFLICT DO UPDATE SET n = n + 1",
+    [BZ_SQL_TOTAL_REQUEST] =
+        "INSERT INTO request_total(model, day, requests, successful, prompt_tokens, generated_tokens, duration_us, memory_bytes)"
+        " SELECT ?1, column1, 1, ?3, ?4, ?5, ?6, ?7 FROM (VALUES (" DAY("?2") "), ('')) WHERE 1 ON CONFLICT DO UPDATE SET"
+        " requests = requests + 1, successful = successful + excluded.successful, prompt_tokens = prompt_tokens +"
+        " excluded.prompt_tokens, generated_tokens = generated_tokens + excluded.generated_tokens,"
+        " duration_us = duration_us + excluded.duration_us,"
+        " memory_bytes = max(memory_bytes, excluded.memory_bytes)",
+    [BZ_SQL_TOTAL_QUALITY] =
+        "INSERT INTO quality_total(model, day, evaluations, relevance, coherence, safety, accuracy, satisfactions, satisfaction)"
+        " SELECT ?1, column1, 1, ?3, ?4, ?5, ?6, ?7, ?8 FROM (VALUES (" DAY("?2") "), ('')) WHERE 1 ON CONFLICT DO UPDATE SET"
+        " evaluations = evaluations + 1, relevance = relevance + excluded.relevance, coherence = coherence + excluded.coherence,"
+        " safety = safety + excluded.safety, accuracy = accuracy + excluded.accuracy,"
+        " satisfactions = satisfactions + excluded.satisfactions, satisfaction = satisfaction + excluded.satisfaction",
+    [BZ_SQL_REQUEST_ADD] =
+        "INSERT INTO request(at_ms, span, conversation, user, model, operation, success, code, error, stop_reason, input_hash,"
+        " input_characters, prompt_tokens, cached_tokens, generated_tokens, first_token_us, duration_us, tokens_per_second,"
+        " memory_bytes, allocator_bytes, gpu_bytes)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+    [BZ_SQL_GUARD_ADD] = "INSERT INTO guard_decision(request, at_ms, kind, outcome, rule, detail)"
+                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [BZ_SQL_QUALITY_ADD] = "INSERT INTO quality(at_ms, span, user, model, relevance, coherence, safety, accuracy, has_reference,"
+                           " satisfaction) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [BZ_SQL_ALERT_ADD] = "INSERT INTO alert(at_ms, model, type, severity, metric, value, threshold, is_over, message)"
+                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [BZ_SQL_HEALTH_ADD] = "INSERT INTO health(at_ms, status, model, model_loaded, multimodal, response_us, memory_bytes, errors)"
+                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [BZ_SQL_WINDOW_READ] = "SELECT state FROM rate_window WHERE key = ?1",
+    /* never before the newest: a clock that went back must not make the users of now the oldest */
+    [BZ_SQL_WINDOW_WRITE] = "INSERT INTO rate_window(key, state, used_minute)"
+                            " VALUES (?1, ?2, max(?3, coalesce((SELECT max(used_minute) FROM rate_window), 0)))"
+                            " ON CONFLICT DO UPDATE SET state = excluded.state, used_minute = excluded.used_minute",
+    [BZ_SQL_WINDOW_COUNT] = "INSERT INTO meta(key, value) VALUES ('rate_windows', ?1)"
+                            " ON CONFLICT DO UPDATE SET value = value + excluded.value",
+    [BZ_SQL_WINDOW_FORGET] = "DELETE FROM rate_window WHERE key IN (SELECT key FROM rate_window ORDER BY used_minute LIMIT ?1)",
+    [BZ_SQL_META_READ] = "SELECT value FROM meta WHERE key = ?1",
+    [BZ_SQL_META_WRITE] = "INSERT INTO meta(key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
 };

@@ -322,7 +322,7 @@ function tools:warnings() end
 function tools:parse(text, options) end
 
 ---@param path string
----@param options? {read_only?: boolean, durable?: boolean, keep_content?: boolean, busy_ms?: integer}
+---@param options? {read_only?: boolean, durable?: boolean, keep_content?: boolean, busy_ms?: integer, user_keys?: string[], max_windows?: integer} user_keys: 32 bytes each, oldest first
 ---@return bezel.store? store
 ---@return string? message
 ---@return bezel.code? code
@@ -338,12 +338,19 @@ function store:close() end
 ---@return bezel.code? code
 function store:query(sql, ...) end
 ---@param name string one of store:views()
+---@param limit? integer most rows, 0 to 100000, default 10000
 ---@return table[]? rows
 ---@return string? message
 ---@return bezel.code? code
-function store:view(name) end
+function store:view(name, limit) end
 ---@return string[]
 function store:views() end
+---What a user is called in the store: a keyed hash when it was opened with keys.
+---@param id string
+---@return string? name
+---@return string? message
+---@return bezel.code? code
+function store:user(id) end
 ---Begins a conversation.
 ---@param title? string
 ---@param user? string
@@ -481,6 +488,7 @@ function http.escape(text) end
 ---@field remove? bezel.guard_pattern[] that are taken out of a text
 ---@field judge? fun(text: string, direction: "input"|"output"): boolean, string? whether a text is allowed, and a reason
 ---@field max_held? integer most bytes of an answer that are held back, default 4096
+---@field store? bezel.store where the windows of users live, for several processes and restarts; default: in memory
 
 ---Cleans and filters texts and counts requests.
 ---@param options? bezel.guard_options

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-typedef struct guard_object { /* object LBEZEL_GUARD; user value 2 is the judge, or nil */
+typedef struct guard_object { /* object LBEZEL_GUARD; user value 2 is the judge, or nil, 3 the store, or nil */
     lbezel_object object;
     lua_State *L;    /* who is inside a call of the guard right now */
     int judge_index; /* of the judge on its stack */
@@ -71,7 +71,7 @@ static bezel_guard_pattern *guard_patterns(lua_State *L, const char *name, uint3
 /* bezel.guard(options) -> guard | nil, message, code */
 static int guard_open(lua_State *L) {
     static const char *const known[] = {"max_characters", "max_messages", "max_requests", "window_s", "words", "patterns", "remove",
-                                        "judge", "max_held", NULL};
+                                        "judge", "max_held", "store", NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_guard_options o;
     lua_settop(L, 1);
@@ -86,7 +86,7 @@ static int guard_open(lua_State *L) {
     o.patterns = guard_patterns(L, "patterns", &o.n_patterns);
     o.remove = guard_patterns(L, "remove", &o.n_remove);
     bezel_engine *engine = lbezel_engine_push(L);
-    guard_object *self = lbezel_object_push(L, LBEZEL_GUARD, sizeof *self, -1, 1);
+    guard_object *self = lbezel_object_push(L, LBEZEL_GUARD, sizeof *self, -1, 2);
     self->object.release = guard_release;
     const int type = lbezel_option_push(L, 1, "judge");
     if (type != LUA_TNIL && type != LUA_TFUNCTION) return luaL_error(L, "option judge: a function expected, got %s", luaL_typename(L, -1));
@@ -95,6 +95,14 @@ static int guard_open(lua_State *L) {
         o.judge = guard_judge;
         o.judge_ud = self;
     }
+    if (lbezel_option_push(L, 1, "store") != LUA_TNIL) {
+        if (!luaL_testudata(L, -1, LBEZEL_STORE)) return luaL_error(L, "option store: a store expected, got %s", luaL_typename(L, -1));
+        self->object.also[0] = lbezel_object_check(L, -1, LBEZEL_STORE);
+        o.windows = bezel_store_windows(self->object.also[0]->handle);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, -3, 3);
+    }
+    lua_pop(L, 1);
     bezel_guard *guard = NULL;
     if (bezel_guard_new(&guard, engine, &o, &err) != BEZEL_OK) return lbezel_fail(L, &err);
     lbezel_object_set(&self->object, guard);

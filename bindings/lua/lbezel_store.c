@@ -12,9 +12,28 @@ static void store_release(void *handle) { bezel_store_close(handle); }
 
 static store_object *store_check(lua_State *L) { return lbezel_object_check(L, 1, LBEZEL_STORE); }
 
-/* bezel.store(path, {read_only=, durable=, keep_content=, busy_ms=}) -> store | nil, message, code */
+/* The keys of an option, one behind the other, at most 16 of 32 bytes; anchored by the stack. */
+static const void *store_keys(lua_State *L, uint32_t *out_n) {
+    *out_n = 0;
+    if (lbezel_option_push(L, 2, "user_keys") == LUA_TNIL) return NULL;
+    if (!lua_istable(L, -1)) luaL_error(L, "option user_keys: a list of texts expected, got %s", luaL_typename(L, -1));
+    const lua_Unsigned n = lua_rawlen(L, -1);
+    if (n > 16) luaL_error(L, "option user_keys: %d keys, at most 16", (int)n);
+    char *keys = lua_newuserdatauv(L, (n + 1) * 32, 0);
+    for (lua_Unsigned i = 0; i < n; i++) {
+        size_t size = 0;
+        const char *key = lua_rawgeti(L, -2, (lua_Integer)(i + 1)) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
+        if (size != 32) luaL_error(L, "option user_keys: item %d is no text of 32 bytes", (int)i + 1);
+        memcpy(keys + i * 32, key, 32);
+        lua_pop(L, 1);
+    }
+    *out_n = (uint32_t)n;
+    return keys;
+}
+
+/* bezel.store(path, {read_only=, durable=, keep_content=, busy_ms=, user_keys=, max_windows=}) -> store | nil, message, code */
 static int store_open(lua_State *L) {
-    static const char *const known[] = {"read_only", "durable", "keep_content", "busy_ms", NULL};
+    static const char *const known[] = {"read_only", "durable", "keep_content", "busy_ms", "user_keys", "max_windows", NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     const char *path = lbezel_check_cstring(L, 1);
     lua_settop(L, 2);
@@ -25,6 +44,8 @@ static int store_open(lua_State *L) {
     options.durable = lbezel_option_bool(L, 2, "durable", options.durable);
     options.keep_content = lbezel_option_bool(L, 2, "keep_content", options.keep_content);
     options.busy_ms = lbezel_option_integer(L, 2, "busy_ms", options.busy_ms, 0, 3600000);
+    options.max_windows = (uint32_t)lbezel_option_integer(L, 2, "max_windows", options.max_windows, 1, INT32_MAX);
+    options.user_keys = store_keys(L, &options.n_user_keys);
     bezel_engine *engine = lbezel_engine_push(L);
     store_object *o = lbezel_object_push(L, LBEZEL_STORE, sizeof *o, -1, 0);
     o->object.release = store_release;
@@ -55,17 +76,19 @@ static int store_query(lua_State *L) {
     return store_rows(L, st, value, tree, &err);
 }
 
-/* store:view(name) -> rows of a view for people ("usage_by_day", ...) */
+/* store:view(name, limit) -> rows of a view for people ("usage_by_day", ...) */
 static int store_view(lua_State *L) {
     store_object *self = store_check(L);
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_value *value = NULL;
     const char *name = lbezel_check_cstring(L, 2);
+    const lua_Integer limit = luaL_optinteger(L, 3, 10000);
+    luaL_argcheck(L, limit >= 0 && limit <= 100000, 3, "0..100000 expected");
     const char *const *known = bezel_store_views();
     while (*known && strcmp(*known, name) != 0) known++;
     if (!*known) return luaL_error(L, "store:view: '%s' is no view; store:views() lists them", name);
     lbezel_object *tree = lbezel_tree_push(L);
-    lua_pushfstring(L, "SELECT * FROM %s", name);
+    lua_pushfstring(L, "SELECT * FROM %s LIMIT %I", name, (LUAI_UACINT)limit);
     bezel_status st = bezel_store_query(&value, tree->handle, self->object.handle, lua_tostring(L, -1), NULL, &err);
     return store_rows(L, st, value, tree, &err);
 }
@@ -78,6 +101,16 @@ static int store_views(lua_State *L) {
         lua_pushstring(L, known[i]);
         lua_rawseti(L, -2, i + 1);
     }
+    return 1;
+}
+
+/* store:user(id) -> what the user is called in the store */
+static int store_user(lua_State *L) {
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    char name[64];
+    if (bezel_store_user(name, self->object.handle, lbezel_check_cstring(L, 2), &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lua_pushstring(L, name);
     return 1;
 }
 
@@ -152,6 +185,7 @@ void lbezel_store_open(lua_State *L) {
     static const luaL_Reg functions[] = {{"store", store_open}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"query", store_query},       {"view", store_view},     {"views", store_views},   {"begin", store_begin},
+        {"user", store_user},
         {"conversations", store_conversations},                 {"messages", store_messages},
         {"search", store_search},     {"delete", store_delete}, {"backup", store_backup}, {NULL, NULL}};
     lbezel_object_type(L, LBEZEL_STORE, methods);

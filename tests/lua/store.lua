@@ -50,6 +50,45 @@ t.test("queries take any parameter and write nothing", function()
   t.raises("is no view", store.view, store, "usage; DROP TABLE usage")
 end)
 
+t.test("R21: windows of a guard in a store go on after a restart", function()
+  for round = 1, 2 do
+    local store <close> = open "windows.db"
+    local guard <close> = assert(bezel.guard { max_requests = 2, window_s = 60, store = store })
+    t.eq(guard:request "ann", true)
+    local rate = guard:rate "ann"
+    t.eq(rate.used, round)
+    if round == 2 then t.eq((guard:request "ann"), false) end
+    t.eq(#store:query "SELECT * FROM rate_window", 1)
+  end
+  t.raises("a store expected", bezel.guard, { store = 1 })
+end)
+
+t.test("R24: users by keyed hashes, the same user over a rotation", function()
+  local keys = { ("k"):rep(32), ("l"):rep(32) }
+  local store = assert(bezel.store(t.path "keys.db", { user_keys = { keys[1] } }))
+  assert(store:begin("one", "ann"))
+  t.match(store:user "ann", "^u1%-%x+$")
+  t.eq(store:conversations()[1].user, store:user "ann")
+  store:close()
+  store = assert(bezel.store(t.path "keys.db", { user_keys = keys }))
+  t.match(store:user "ann", "^u2%-%x+$")
+  t.eq(store:conversations()[1].user, store:user "ann")
+  store:close()
+  t.code("denied", bezel.store(t.path "keys.db", { user_keys = { keys[2] } }))
+  store = open "keys.db"
+  t.eq(#store:conversations(), 1)
+  t.code("denied", store:begin("two", "ann"))
+  store:close()
+  t.raises("32 bytes", bezel.store, t.path "keys.db", { user_keys = { "short" } })
+end)
+
+t.test("a view's rows may be limited", function()
+  local store <close> = open "limit.db"
+  for i = 1, 5 do assert(store:begin("c" .. i)) end
+  t.eq(#store:view("usage_by_day", 3), 0)
+  t.raises("0..100000 expected", store.view, store, "usage_by_day", -1)
+end)
+
 t.test("files of others are refused", function()
   local path = t.path "other.db"
   local file = assert(io.open(path, "wb"))

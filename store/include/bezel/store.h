@@ -23,7 +23,9 @@
 #ifndef BEZEL_STORE_H
 #define BEZEL_STORE_H
 
+#include <bezel/guard.h>
 #include <bezel/journal.h>
+#include <bezel/monitor.h>
 #include <bezel/value.h>
 
 #ifdef __cplusplus
@@ -48,6 +50,13 @@ typedef struct bezel_store_options {
     int32_t keep_content;
     /* milliseconds a write waits for another process, 0 to 3,600,000, others are taken as the nearest; default 5000 */
     int64_t busy_ms;
+    /* n_user_keys of 32 bytes each, oldest first: users are called by keyed hashes (BLAKE2b) of their ids, see
+     * bezel_store_user. NULL (default): by their ids as the host gives them. Copied */
+    const void *user_keys;
+    /* number of `user_keys`, at most 16; default 0 */
+    uint32_t n_user_keys;
+    /* users whose windows are kept for a guard; beyond it the ones that were not seen for longest go. Default 1,000,000 */
+    uint32_t max_windows;
 } bezel_store_options;
 
 /* Fills the options with the defaults above.
@@ -62,7 +71,8 @@ BEZEL_API void bezel_store_options_init(bezel_store_options *out);
  * is not trusted: its triggers are not run. Needs a local disk: network file systems lack what the log needs.
  *   Owns     *out is the caller's, free with bezel_store_close after the agents that write to it and before the engine
  *   Thread   any
- *   Errors   FORMAT for a file of another program, or an empty one when read_only; VERSION for a newer schema, or an
+ *   Errors   DENIED when the file's users were named with other keys; ARGUMENT for more than 16 keys;
+ *            FORMAT for a file of another program, or an empty one when read_only; VERSION for a newer schema, or an
  *            older one when read_only; IO when the folder is not there; those of all calls. *out is NULL
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_store_open(bezel_store **out, bezel_engine *engine, const char *path,
@@ -75,12 +85,42 @@ BEZEL_API void bezel_store_close(bezel_store *store);
 
 /* The journal to give to agents; NULL for NULL.
  * Each turn is one transaction. A turn without conversation, or in a store without keep_content, leaves numbers only:
- * names of tools, durations, tokens, codes of errors, decisions without their details. The first question becomes the title of a conversation that has
- * none. An unknown conversation is MISSING.
+ * names of tools, durations, tokens, codes of errors, decisions without their details. The first question becomes the title of a
+ * conversation that has none. An unknown conversation is MISSING.
  *   Owns     the store's; lives as long as it
  *   Thread   that of the store: the agents must run on it
  *   Since    0.1 */
 BEZEL_API const bezel_journal *bezel_store_journal(bezel_store *store);
+
+/* The sink to give to a bezel_monitor. Each record is one transaction, counted in the totals.
+ * A sentence that may quote content (of an error, a decision's detail) is kept only for a request with a conversation in a store
+ * with keep_content.
+ *   Owns     the store's; lives as long as it
+ *   Thread   that of the store: the monitor must be on it
+ *   Since    0.1 */
+BEZEL_API const bezel_monitor_sink *bezel_store_monitor(bezel_store *store);
+
+/* The windows to give to guards, so that requests of users are counted over restarts and in all processes that share the file.
+ * A request is a transaction; when the store cannot be written the guard refuses it. NULL for NULL.
+ *   Owns     the store's; lives as long as it
+ *   Thread   that of the store: the guards must be on it
+ *   Since    0.1 */
+BEZEL_API const bezel_guard_windows *bezel_store_windows(bezel_store *store);
+
+/* --- Users -------------------------------------------------------------------------------- */
+
+/* What a user is called in the file: with keys "u", their number, "-" and 32 hexadecimal digits, without keys the id as it is.
+ *
+ * A name is hashed with the first key, then again with each later one. To rotate, open the store with one more key at the end:
+ * all names in the file become those of the new key in one transaction (some seconds for a million rows), also when the ids
+ * themselves stood there before; a user stays the same user. From then on processes that have not got the new key cannot write
+ * rows of users. A name tells nothing about the id as long as one of the keys is secret. Keys are not in the file: a host that
+ * loses them cannot find a user any more.
+ *   Thread   that of the store
+ *   Errors   DENIED when the file's names were made with other keys; LIMIT for an id over 63 bytes without keys; those of all
+ *            calls. out_name is ""
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_store_user(char out_name[64], bezel_store *store, const char *user, bezel_error *err);
 
 /* --- Conversations ------------------------------------------------------------------------ */
 
