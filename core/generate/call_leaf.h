@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a thread of the machine reads: between call_machine.c, which walks, and call_state.c, which asks. */
+/* What a thread of the machine reads: between call_machine.c and call_byte.c, which read, and call_state.c, which asks. */
 #ifndef BZ_CALL_LEAF_H
 #define BZ_CALL_LEAF_H
 
@@ -29,5 +29,13 @@ enum { /* leaves */
 
 /* Node i of a form; one that takes any value for BZ_CALL_NONE. */
 const bz_call_node *bz_call_node_at(const bz_call_form *f, uint32_t i);
+
+/* What closes a frame. */
+const char *bz_call_closer(const bz_call_form *f, const bz_call_frame *frame);
+/* The list around the value when it takes no member twice, else NULL. */
+bz_call_frame *bz_call_unique(const bz_call_form *f, bz_call_thread *t);
+/* Reads a byte that changes the one thread of s and nothing else, inside of a fixed text, a string, a number: 1, or 0 when it is
+ * refused. -1: it may do more, and nothing was read. */
+int bz_call_feed_inside(bz_call_state *s, const bz_call_form *f, uint8_t byte);
 
 #endif

@@ -17,7 +17,7 @@ typedef struct call_walk {
     uint8_t byte;
 } call_walk;
 
-static const char call_list_open[] = "[", call_list_close[] = "]", call_object_open[] = "{", call_object_close[] = "}";
+static const char call_list_open[] = "[", call_object_open[] = "{";
 
 static int call_advance(call_walk *w, bz_call_thread *t);
 static int call_settle(call_walk *w, bz_call_thread *t);
@@ -301,16 +301,11 @@ static void call_start_open_key(bz_call_thread *t, const bz_call_thread *from, c
     call_literal(t, open, strlen(open), LEAF_BEGIN_KEY);
 }
 
-static const char *call_closer(const bz_call_form *f, const bz_call_frame *frame)
-{
-    return frame->is_list ? call_list_close : frame->is_call ? f->dialect.args_close : call_object_close;
-}
-
 static int call_close(call_walk *w, bz_call_thread *t)
 {
     const bz_call_frame *frame = call_top(t);
     const uint8_t then = frame->is_call ? LEAF_CALL_END : LEAF_VALUE_END;
-    const char *text = call_closer(w->form, frame);
+    const char *text = bz_call_closer(w->form, frame);
     if ((uint8_t)text[0] != w->byte || !call_may_close(w->form, frame))
         return 0;
     /* t->hash holds the first byte of what closes */
@@ -323,7 +318,7 @@ static int call_close(call_walk *w, bz_call_thread *t)
 static int call_first(call_walk *w, bz_call_thread *t)
 {
     bz_call_frame *frame = call_top(t);
-    if ((uint8_t)call_closer(w->form, frame)[0] == w->byte && call_may_close(w->form, frame))
+    if ((uint8_t)bz_call_closer(w->form, frame)[0] == w->byte && call_may_close(w->form, frame))
         return call_close(w, t);
     if (!call_may_add(w->form, t, frame))
         return 0;
@@ -381,17 +376,10 @@ static void call_value_end(bz_call_thread *t)
     call_clear(t, LEAF_AFTER);
 }
 
-/* The list around the value when it takes no member twice, else NULL. */
-static bz_call_frame *call_unique(const bz_call_form *f, bz_call_thread *t)
-{
-    bz_call_frame *frame = t->depth > 0 ? call_top(t) : NULL;
-    return frame != NULL && frame->is_list && bz_call_node_at(f, frame->node)->unique ? frame : NULL;
-}
-
 /* Marks member i as used; 0 when it was. */
 static int call_use(const bz_call_form *f, bz_call_thread *t, uint32_t i)
 {
-    bz_call_frame *frame = call_unique(f, t);
+    bz_call_frame *frame = bz_call_unique(f, t);
     if (frame == NULL)
         return 1;
     if (frame->used >> i & 1)
@@ -402,7 +390,7 @@ static int call_use(const bz_call_form *f, bz_call_thread *t, uint32_t i)
 
 static int call_enum_left(const bz_call_form *f, bz_call_thread *t, uint32_t low, uint32_t high)
 {
-    const bz_call_frame *frame = call_unique(f, t);
+    const bz_call_frame *frame = bz_call_unique(f, t);
     if (frame == NULL)
         return low < high;
     while (low < high && (frame->used >> low & 1))
@@ -479,7 +467,7 @@ static int call_string(call_walk *w, bz_call_thread *t)
     const bz_call_leaf_string before = t->at.string;
     const bz_call_node *node = bz_call_node_at(w->form, t->node);
     const int got = bz_call_string_read(&t->at.string, w->form, node, w->byte);
-    bz_call_frame *list = before.is_unique && !before.is_key ? call_unique(w->form, t) : NULL;
+    bz_call_frame *list = before.is_unique && !before.is_key ? bz_call_unique(w->form, t) : NULL;
     if (got == BZ_CALL_READ) /* one that can only end must not be there; another character is free then */
         return list == NULL || node->pattern != BZ_CALL_NONE || t->at.string.count < node->max_count || t->at.string.need > 0 ||
                t->at.string.escape > 0 || !call_is_noted(list, t->at.string.hash);
@@ -502,7 +490,7 @@ static int call_number(call_walk *w, bz_call_thread *t)
 {
     const bz_call_node *node = bz_call_node_at(w->form, t->node);
     const int got = bz_call_number_read(&t->at.number, node, w->byte);
-    bz_call_frame *list = call_unique(w->form, t);
+    bz_call_frame *list = bz_call_unique(w->form, t);
     if (got == BZ_CALL_READ)
         return list == NULL || call_number_is_new(list, node, &t->at.number);
     if (got != BZ_CALL_BEFORE)
@@ -526,6 +514,8 @@ static void call_settle_and_keep(call_walk *w, bz_call_thread *t)
 static void call_try_text(call_walk *w, const bz_call_thread *t, const char *text, uint8_t then, uint32_t member)
 {
     bz_call_thread next;
+    if ((uint8_t)text[0] != w->byte)
+        return;
     memcpy(&next, t, call_thread_size(t));
     if (call_begin_literal(w, &next, text, then) && call_use(w->form, &next, member))
         call_settle_and_keep(w, &next);
@@ -534,6 +524,8 @@ static void call_try_text(call_walk *w, const bz_call_thread *t, const char *tex
 static void call_try_string(call_walk *w, const bz_call_thread *t, uint32_t node)
 {
     bz_call_thread next;
+    if ((uint8_t)w->form->dialect.string_open[0] != w->byte)
+        return;
     memcpy(&next, t, call_thread_size(t));
     next.node = node;
     if (call_begin_literal(w, &next, w->form->dialect.string_open, LEAF_BEGIN_STRING))
@@ -556,6 +548,8 @@ static void call_try_frame(call_walk *w, const bz_call_thread *t, uint32_t node,
 static void call_try_leaf(call_walk *w, const bz_call_thread *t, uint32_t node, uint8_t leaf)
 {
     bz_call_thread next;
+    if (leaf == LEAF_NUMBER && w->byte != '-' && (w->byte < '0' || w->byte > '9'))
+        return;
     memcpy(&next, t, call_thread_size(t));
     next.node = node;
     call_clear(&next, leaf);
@@ -692,7 +686,7 @@ static int call_settle(call_walk *w, bz_call_thread *t)
     case LEAF_BEGIN_STRING:
         call_clear(t, LEAF_STRING);
         bz_call_string_start(&t->at.string, f, bz_call_node_at(f, t->node), 0);
-        t->at.string.is_unique = call_unique(f, t) != NULL;
+        t->at.string.is_unique = bz_call_unique(f, t) != NULL;
         break;
     case LEAF_BEGIN_KEY:
         call_clear(t, LEAF_STRING);
@@ -760,6 +754,11 @@ void bz_call_forbid(bz_call_state *s, const char *call, size_t size)
 
 int bz_call_feed(bz_call_state *s, const bz_call_form *f, uint8_t byte)
 {
+    const int inside = s->n_threads == 1 ? bz_call_feed_inside(s, f, byte) : -1;
+    if (inside >= 0) {
+        s->n_threads = (uint32_t)inside;
+        return inside;
+    }
     bz_call_state next;
     next.n_threads = 0;
     next.n_made = s->n_made;
@@ -774,12 +773,4 @@ int bz_call_feed(bz_call_state *s, const bz_call_form *f, uint8_t byte)
     }
     bz_call_copy(s, &next);
     return s->n_threads > 0;
-}
-
-int bz_call_feed_bytes(bz_call_state *s, const bz_call_form *f, const char *bytes, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!bz_call_feed(s, f, (uint8_t)bytes[i]))
-            return 0;
-    return n > 0 || s->n_threads > 0;
 }

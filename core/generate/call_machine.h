@@ -87,9 +87,24 @@ int bz_call_must_end(const bz_call_state *s, const bz_call_form *f);
 int bz_call_between(const bz_call_state *s, const bz_call_form *f);
 /* The one byte that may come, -1 when there are several or the answer may end. */
 int bz_call_forced_byte(const bz_call_state *s, const bz_call_form *f);
-/* 1 inside of a string in which every character but the closing mark, a backslash and control characters is legal, for
- * *out_room code points more. */
-int bz_call_in_string(const bz_call_state *s, const bz_call_form *f, uint32_t *out_room);
+/* to = from and the byte; to is spent when it is 0. */
+int bz_call_feed_to(bz_call_state *to, const bz_call_state *from, const bz_call_form *f, uint8_t byte);
+
+typedef enum bz_call_string_kind {
+    BZ_CALL_STRING_NONE,
+    BZ_CALL_STRING_PLAIN,  /* every character but the closing mark, a backslash, '<' and control characters may come, up to the
+                              most; texts that are longer than `longest` are not told when there are several alternatives */
+    BZ_CALL_STRING_PATTERN /* likewise, as the pattern allows */
+} bz_call_string_kind;
+
+typedef struct bz_call_site { /* where in a string */
+    uint32_t count, least, most;      /* code points */
+    const bz_call_pattern *pattern;   /* PATTERN */
+    const bz_call_pattern_set *state; /* PATTERN: in the state that was asked */
+} bz_call_site;
+
+/* What a state says about texts of up to `longest` bytes without those characters: exactly these are legal inside of a string. */
+bz_call_string_kind bz_call_in_string(bz_call_site *out, const bz_call_state *s, const bz_call_form *f, uint32_t longest);
 
 /* --- Scalars: call_scalar.c. Each reads one byte of the leaf; BZ_CALL_READ, BZ_CALL_REFUSED, BZ_CALL_FINISHED (the byte was its
  * last) or BZ_CALL_BEFORE (it ended before this byte, which belongs to what follows). */

@@ -9,7 +9,9 @@
 #include <string.h>
 
 enum { PATTERN_LENGTHS = 63, PATTERN_START = 0,
-       PATTERN_ANY = 255, PATTERN_POSITIONS = 254, PATTERN_DEPTH = 24, PATTERN_REPEAT = 254 };
+       PATTERN_ANY = 255, PATTERN_POSITIONS = 254, PATTERN_DEPTH = 24, PATTERN_REPEAT = 254,
+       PATTERN_STATES = 128, PATTERN_DEAD = 0xFFFF };
+_Static_assert(BZ_CALL_PATTERN_FAR > PATTERN_LENGTHS, "what is beyond never limits");
 
 struct bz_call_pattern {
     bz_call_pattern_set class_of[256]; /* positions whose class holds the byte */
@@ -18,6 +20,11 @@ struct bz_call_pattern {
     uint64_t lengths[256];             /* bit k: k code points may follow to a match; bit PATTERN_LENGTHS: as many or more */
     uint32_t n;                        /* positions 1..n */
     int open_start, open_end;          /* no ^, no $ */
+    /* The sets that can be reached, when they are few: a set is given out as its number then. */
+    uint32_t n_states;                       /* 0: they are many */
+    uint8_t byte_class[256];
+    uint16_t *next[PATTERN_STATES];          /* [state][class of the byte] */
+    uint64_t state_lengths[PATTERN_STATES];  /* as lengths */
 };
 
 typedef struct pattern_part { /* of the expression */
@@ -452,50 +459,9 @@ static void pattern_measure(bz_call_pattern *p)
     }
 }
 
-bz_call_pattern *bz_call_pattern_new(bz_arena *arena, const char *pattern, size_t size, const char **out_reason)
-{
-    *out_reason = NULL;
-    bz_call_pattern *p = bz_arena_alloc(arena, sizeof *p);
-    if (p == NULL)
-        return NULL;
-    pattern_reader r = {p, pattern, size, 0, 0, NULL};
-    const pattern_part all = pattern_whole(&r);
-    if (r.reason != NULL) {
-        *out_reason = r.reason;
-        return NULL;
-    }
-    p->follow[PATTERN_START] = all.first;
-    p->last = all.last;
-    if (all.nullable)
-        pattern_set_add(&p->last, PATTERN_START);
-    pattern_measure(p);
-    if (p->lengths[PATTERN_START] == 0) {
-        *out_reason = "matches nothing";
-        return NULL;
-    }
-    return p;
-}
+/* ---- states ----------------------------------------------------------------------------------------------------------- */
 
-const char *bz_call_pattern_format(const char *format)
-{
-    static const char *const table[][2] = {
-        {"date", "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"},
-        {"time", "^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"},
-        {"date-time", "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-                      "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"},
-        {"uuid", "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"},
-        {"ipv4", "^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])$"},
-        {"email", "^[A-Za-z0-9_+-]+(\\.[A-Za-z0-9_+-]+)*@([A-Za-z0-9]+(-[A-Za-z0-9]+)*\\.)+[A-Za-z]{2,12}$"},
-    };
-    for (size_t i = 0; format != NULL && i < sizeof table / sizeof *table; i++)
-        if (strcmp(format, table[i][0]) == 0)
-            return table[i][1];
-    return NULL;
-}
-
-/* ---- running ---------------------------------------------------------------------------------------------------------- */
-
-void bz_call_pattern_start(bz_call_pattern_set *out, const bz_call_pattern *p)
+static void pattern_start(bz_call_pattern_set *out, const bz_call_pattern *p)
 {
     memset(out, 0, sizeof *out);
     pattern_set_add(out, PATTERN_START);
@@ -503,7 +469,7 @@ void bz_call_pattern_start(bz_call_pattern_set *out, const bz_call_pattern *p)
         pattern_set_add(out, PATTERN_ANY);
 }
 
-int bz_call_pattern_step(bz_call_pattern_set *set, const bz_call_pattern *p, uint8_t byte)
+static int pattern_advance(bz_call_pattern_set *set, const bz_call_pattern *p, uint8_t byte)
 {
     bz_call_pattern_set next;
     memset(&next, 0, sizeof next);
@@ -539,14 +505,124 @@ static uint64_t pattern_lengths(const bz_call_pattern_set *set, const bz_call_pa
     return all;
 }
 
+/* Numbers the sets that can be reached; 0 without memory. */
+static int pattern_count_states(bz_call_pattern *p, bz_arena *arena)
+{
+    bz_call_pattern_set sets[PATTERN_STATES];
+    uint8_t bytes[256]; /* one of each class */
+    uint32_t n = 1, n_classes = 0;
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        uint32_t k = 0;
+        while (k < n_classes && memcmp(&p->class_of[bytes[k]], &p->class_of[byte], sizeof *sets) != 0)
+            k++;
+        if (k == n_classes)
+            bytes[n_classes++] = (uint8_t)byte;
+        p->byte_class[byte] = (uint8_t)k;
+    }
+    pattern_start(&sets[0], p);
+    for (uint32_t i = 0; i < n; i++) {
+        p->state_lengths[i] = pattern_lengths(&sets[i], p);
+        p->next[i] = bz_arena_alloc(arena, n_classes * sizeof *p->next[i]);
+        if (p->next[i] == NULL)
+            return 0;
+        for (uint32_t k = 0; k < n_classes; k++) {
+            bz_call_pattern_set set = sets[i];
+            uint32_t to = 0;
+            if (!pattern_advance(&set, p, bytes[k])) {
+                p->next[i][k] = PATTERN_DEAD;
+                continue;
+            }
+            while (to < n && memcmp(&sets[to], &set, sizeof set) != 0)
+                to++;
+            if (to == PATTERN_STATES)
+                return 1;
+            if (to == n)
+                sets[n++] = set;
+            p->next[i][k] = (uint16_t)to;
+        }
+    }
+    p->n_states = n;
+    return 1;
+}
+
+bz_call_pattern *bz_call_pattern_new(bz_arena *arena, const char *pattern, size_t size, const char **out_reason)
+{
+    *out_reason = NULL;
+    bz_call_pattern *p = bz_arena_alloc(arena, sizeof *p);
+    if (p == NULL)
+        return NULL;
+    pattern_reader r = {p, pattern, size, 0, 0, NULL};
+    const pattern_part all = pattern_whole(&r);
+    if (r.reason != NULL) {
+        *out_reason = r.reason;
+        return NULL;
+    }
+    p->follow[PATTERN_START] = all.first;
+    p->last = all.last;
+    if (all.nullable)
+        pattern_set_add(&p->last, PATTERN_START);
+    pattern_measure(p);
+    if (p->lengths[PATTERN_START] == 0) {
+        *out_reason = "matches nothing";
+        return NULL;
+    }
+    return pattern_count_states(p, arena) ? p : NULL;
+}
+
+const char *bz_call_pattern_format(const char *format)
+{
+    static const char *const table[][2] = {
+        {"date", "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"},
+        {"time", "^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"},
+        {"date-time", "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+                      "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"},
+        {"uuid", "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"},
+        {"ipv4", "^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])$"},
+        {"email", "^[A-Za-z0-9_+-]+(\\.[A-Za-z0-9_+-]+)*@([A-Za-z0-9]+(-[A-Za-z0-9]+)*\\.)+[A-Za-z]{2,12}$"},
+    };
+    for (size_t i = 0; format != NULL && i < sizeof table / sizeof *table; i++)
+        if (strcmp(format, table[i][0]) == 0)
+            return table[i][1];
+    return NULL;
+}
+
+/* ---- running ---------------------------------------------------------------------------------------------------------- */
+
+void bz_call_pattern_start(bz_call_pattern_set *out, const bz_call_pattern *p)
+{
+    if (p->n_states == 0)
+        pattern_start(out, p);
+    else
+        memset(out, 0, sizeof *out);
+}
+
+int bz_call_pattern_step(bz_call_pattern_set *set, const bz_call_pattern *p, uint8_t byte)
+{
+    if (p->n_states == 0)
+        return pattern_advance(set, p, byte);
+    const uint16_t to = p->next[set->bits[0]][p->byte_class[byte]];
+    set->bits[0] = to;
+    return to != PATTERN_DEAD;
+}
+
+static uint64_t pattern_ways(const bz_call_pattern_set *set, const bz_call_pattern *p)
+{
+    return p->n_states == 0 ? pattern_lengths(set, p) : p->state_lengths[set->bits[0]];
+}
+
+int bz_call_pattern_allows(bz_call_pattern_set *set, const bz_call_pattern *p, uint8_t byte, uint32_t missing, uint32_t room)
+{
+    return bz_call_pattern_step(set, p, byte) && bz_call_pattern_needs(set, p, missing) <= room;
+}
+
 int bz_call_pattern_accepts(const bz_call_pattern_set *set, const bz_call_pattern *p)
 {
-    return (int)(pattern_lengths(set, p) & 1);
+    return (int)(pattern_ways(set, p) & 1);
 }
 
 uint32_t bz_call_pattern_needs(const bz_call_pattern_set *set, const bz_call_pattern *p, uint32_t low)
 {
-    const uint64_t lengths = pattern_lengths(set, p);
+    const uint64_t lengths = pattern_ways(set, p);
     for (uint32_t k = low; k < PATTERN_LENGTHS; k++)
         if (lengths >> k & 1)
             return k;

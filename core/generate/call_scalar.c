@@ -186,9 +186,7 @@ static int string_take(bz_call_leaf_string *s, const bz_call_form *f, const bz_c
     if (p == NULL)
         return BZ_CALL_READ;
     const uint32_t least = s->is_key ? 1 : node->min_count, missing = least > s->count ? least - s->count : 0;
-    return bz_call_pattern_step(&s->pattern, p, byte) && bz_call_pattern_needs(&s->pattern, p, missing) <= most - s->count
-               ? BZ_CALL_READ
-               : BZ_CALL_REFUSED;
+    return bz_call_pattern_allows(&s->pattern, p, byte, missing, most - s->count) ? BZ_CALL_READ : BZ_CALL_REFUSED;
 }
 
 /* The byte that a letter after a backslash stands for, -1 for none. */

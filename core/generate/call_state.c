@@ -64,12 +64,40 @@ int bz_call_forced_byte(const bz_call_state *s, const bz_call_form *f)
     return byte < 256 && call_next_byte(s, f, byte + 1) == 256 ? (int)byte : -1;
 }
 
-int bz_call_in_string(const bz_call_state *s, const bz_call_form *f, uint32_t *out_room)
+/* A string of which bytes are read one character after the other, up to the most. */
+static int call_read_site(bz_call_site *out, const bz_call_thread *t, const bz_call_form *f)
 {
-    const bz_call_thread *t = &s->threads[0];
-    if (s->n_threads != 1 || t->leaf != LEAF_STRING || t->at.string.need > 0 || t->at.string.escape > 0 || t->at.string.is_key)
+    const bz_call_leaf_string *l = &t->at.string;
+    if (t->leaf != LEAF_STRING || l->need > 0 || l->escape > 0 || (l->is_key && f->dialect.member_open[0] == '\0'))
         return 0;
     const bz_call_node *node = bz_call_node_at(f, t->node);
-    *out_room = node->max_count - t->at.string.count;
-    return node->pattern == BZ_CALL_NONE;
+    out->count = l->count;
+    out->least = l->is_key ? 1 : node->min_count;
+    out->most = l->is_key ? BZ_CALL_OPEN_KEYS : node->max_count;
+    out->pattern = node->pattern != BZ_CALL_NONE ? f->patterns[node->pattern] : NULL;
+    out->state = &l->pattern;
+    return 1;
+}
+
+bz_call_string_kind bz_call_in_string(bz_call_site *out, const bz_call_state *s, const bz_call_form *f, uint32_t longest)
+{
+    uint32_t n_plain = 0;
+    bz_call_site site, best = {0, 0, 0, NULL, NULL};
+    for (uint32_t i = 0; i < s->n_threads; i++) {
+        const bz_call_thread *t = &s->threads[i];
+        if (!call_read_site(&site, t, f))
+            return BZ_CALL_STRING_NONE;
+        if (site.pattern != NULL && s->n_threads == 1) {
+            *out = site;
+            return BZ_CALL_STRING_PATTERN;
+        }
+        /* an item of a list that takes none twice is refused where it could only end */
+        if (site.pattern != NULL || (t->at.string.is_unique && !t->at.string.is_key && site.most - site.count <= longest))
+            continue;
+        if (n_plain++ == 0 || site.most - site.count > best.most - best.count)
+            best = site;
+    }
+    *out = best;
+    return n_plain > 0 && (n_plain == s->n_threads || best.most - best.count >= longest) ? BZ_CALL_STRING_PLAIN
+                                                                                           : BZ_CALL_STRING_NONE;
 }

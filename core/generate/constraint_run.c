@@ -168,6 +168,17 @@ static bezel_status run_tokenize_forced(bz_constraint_run *run, bezel_error *err
     return status;
 }
 
+/* End tokens among the rows, which are sorted. */
+static void run_add_ends(bz_constraint_run *run)
+{
+    for (size_t i = 0; i < run->constraint->n_ends; i++) {
+        size_t k = run->n_rows++;
+        for (; k > 0 && run->rows[k - 1] > run->constraint->ends[i]; k--)
+            run->rows[k] = run->rows[k - 1];
+        run->rows[k] = run->constraint->ends[i];
+    }
+}
+
 static void run_fill_mask(bz_constraint_run *run)
 {
     size_t n = bz_token_mask_fill(&run->mask, &run->state);
@@ -176,22 +187,23 @@ static void run_fill_mask(bz_constraint_run *run)
         run->state.n_made = 0;
         n = bz_token_mask_fill(&run->mask, &run->state);
     }
-    for (size_t i = 0; run->can_end && i < run->constraint->n_ends; i++)
-        bz_token_mask_add(&run->mask, run->constraint->ends[i]);
     run->is_masked = 1;
     run->n_legal = n;
-    run->n_rows = 0;
-    if (n > BZ_CONSTRAINT_ROWS)
-        return;
-    for (size_t i = 0; i < run->mask.n_words; i++)
-        for (uint32_t word = run->mask.bits[i], k = 0; word != 0; word >>= 1, k++)
-            if (word & 1)
-                run->rows[run->n_rows++] = (int32_t)(i * 32 + k);
+    run->n_rows = bz_token_mask_rows(&run->mask, run->rows);
+    if (run->can_end && n <= BZ_CONSTRAINT_ROWS)
+        run_add_ends(run);
+}
+
+/* Inside of a string that goes on nearly all tokens are legal: their mask is made when one does not fit. */
+static int run_is_open(const bz_constraint_run *run)
+{
+    bz_call_site site;
+    const uint32_t longest = (uint32_t)bz_vocab_trie_longest(run->constraint->trie);
+    return bz_call_in_string(&site, &run->state, run->constraint->form, longest) == BZ_CALL_STRING_PLAIN && site.most > site.count;
 }
 
 bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *run, int jump, bezel_error *err)
 {
-    uint32_t room;
     *out = BZ_PLAN_FREE;
     if (!run->active)
         return BEZEL_OK;
@@ -214,8 +226,8 @@ bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *
         }
     }
     *out = BZ_PLAN_MASK;
-    if (bz_call_in_string(&run->state, run->constraint->form, &room) && room > BZ_VOCAB_TRIE_DEPTH)
-        return BEZEL_OK; /* nearly all tokens: the mask is made when a token does not fit */
+    if (run_is_open(run))
+        return BEZEL_OK;
     run_fill_mask(run);
     if (run->n_rows > 0)
         *out = BZ_PLAN_ROWS;
@@ -244,9 +256,9 @@ void bz_constraint_run_mask(bz_constraint_run *run, float *logits, size_t V)
         return;
     if (!run->is_masked)
         run_fill_mask(run);
-    for (size_t i = 0; i < V; i++)
-        if (!bz_token_mask_has(&run->mask, (int32_t)i))
-            logits[i] = -FLT_MAX;
+    for (size_t i = 0; run->can_end && i < run->constraint->n_ends; i++)
+        bz_token_set_add(&run->mask.set, run->constraint->ends[i]);
+    bz_token_mask_apply(&run->mask, logits, V);
 }
 
 /* A token of blanks begins a call and everything else. */

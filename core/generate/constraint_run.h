@@ -11,7 +11,7 @@
 #include "generate/constraint_impl.h"
 #include "text/tokenizer_impl.h"
 
-#define BZ_CONSTRAINT_ROWS 1024U /* legal tokens up to which only their rows of the output matrix are computed */
+#define BZ_CONSTRAINT_ROWS BZ_TOKEN_MASK_ROWS /* legal tokens up to which only their rows of the output matrix are computed */
 
 typedef struct bz_constraint_run bz_constraint_run;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Tokens as a trie in depth-first order (see vocab_trie.h).
- *
- * Node i is followed by its subtree; `next` is the index behind it. The bytes of all tokens, sorted, lie in one block, so a
- * token is a place and a length in it. Of tokens with the same bytes (byte pieces beside written ones) a node has a group. */
+/* Tokens sorted by their bytes (see vocab_trie.h): a trie without nodes. `shared` says how many bytes a token has in common with
+ * the one before it, so a walk steps only the bytes behind them; `next` is the first one behind it that shares no more than it
+ * does, so a branch is left in as many steps as it has children. The bytes lie in the same order, so a walk touches little
+ * memory. All tables lie in one block without pointers, so that a file can hold them. */
 #include "text/vocab_trie.h"
 
 #include "base/alloc.h"
@@ -11,27 +11,38 @@
 
 #include <string.h>
 
-typedef struct trie_node {
-    uint32_t next_and_byte; /* index behind the subtree << 8 | byte */
-    int32_t id;             /* token that ends here, -1 = none, -2 - i = the group at `groups + i` */
-} trie_node;
+#define TRIE_ORIGIN "constraint"
+#define TRIE_NONE UINT32_MAX
 
-typedef struct trie_list { /* nodes in depth-first order */
-    trie_node *nodes;
-    size_t count, capacity;
+enum { TRIE_ROOMS = 16 }; /* sets of the safe tokens with at most 1, 2, ... 15 code points, and of all */
+
+typedef struct trie_counts { /* begins the block */
+    uint32_t n, n_bytes, longest, spare;
+    uint32_t first[257];       /* of the sorted tokens that begin with a byte */
+    uint32_t safe[TRIE_ROOMS]; /* tokens in the sets */
+} trie_counts;
+
+typedef struct trie_list { /* sorted tokens */
+    const uint32_t *first;
+    uint32_t *ids, *next, *places; /* places [count + 1] of the bytes */
+    uint8_t *shared, *bytes;
+    size_t count;
 } trie_list;
 
 struct bz_vocab_trie {
     const bezel_world *world;
-    size_t V;
-    uint8_t *bytes;      /* of all tokens */
-    uint32_t *at;        /* [V] where a token's begin */
-    uint8_t *sizes;      /* [V] 0 = not in the trie */
+    size_t V, n_words, size; /* of the block */
+    void *own_block;         /* NULL when it is another's */
+    trie_counts *counts;
+    trie_list all;
+    uint32_t *ranks;     /* [V] where an id stands in it, TRIE_NONE = not in the trie */
+    uint32_t *safe_bits; /* [TRIE_ROOMS][n_words] */
     uint8_t *safe;       /* [V] code points of a safe token, 0 = not safe */
-    int32_t *groups;     /* a count and as many ids, one behind the other */
-    size_t n_groups;     /* numbers in it */
-    size_t longest;
-    trie_list all, unsafe;
+    trie_list unsafe;    /* not of the block */
+    void *own_unsafe;
+    uint32_t unsafe_first[257];
+    int32_t *longs;      /* safe tokens of TRIE_ROOMS code points and more, most first */
+    size_t n_longs;
 };
 
 /* ---- tokens ----------------------------------------------------------------------------------------------------------- */
@@ -69,18 +80,25 @@ static uint8_t trie_safe_points(const uint8_t *bytes, size_t n)
 
 /* ---- sorting ---------------------------------------------------------------------------------------------------------- */
 
-static const uint8_t *trie_bytes(const bz_vocab_trie *t, int32_t id)
+/* Tokens as they are read: in order of ids. */
+typedef struct trie_source {
+    uint8_t *bytes;
+    uint32_t *at;   /* [V] */
+    uint8_t *sizes; /* [V] 0 = not in the trie */
+} trie_source;
+
+static const uint8_t *trie_bytes(const trie_source *t, int32_t id)
 {
     return t->bytes + t->at[id];
 }
 
 /* Byte `depth` of a token, 0 for its end, else byte + 1. */
-static uint32_t trie_digit(const bz_vocab_trie *t, int32_t id, size_t depth)
+static uint32_t trie_digit(const trie_source *t, int32_t id, size_t depth)
 {
     return depth < t->sizes[id] ? (uint32_t)trie_bytes(t, id)[depth] + 1U : 0U;
 }
 
-static int trie_before(const bz_vocab_trie *t, int32_t a, int32_t b, size_t depth)
+static int trie_before(const trie_source *t, int32_t a, int32_t b, size_t depth)
 {
     const size_t n = t->sizes[a] < t->sizes[b] ? t->sizes[a] : t->sizes[b];
     const int order = n > depth ? memcmp(trie_bytes(t, a) + depth, trie_bytes(t, b) + depth, n - depth) : 0;
@@ -88,7 +106,7 @@ static int trie_before(const bz_vocab_trie *t, int32_t a, int32_t b, size_t dept
 }
 
 /* Radix sort from the first byte on, insertion for short runs. Its depth is a token's length at most. */
-static void trie_sort(const bz_vocab_trie *t, int32_t *ids, int32_t *scratch, size_t n, size_t depth)
+static void trie_sort(const trie_source *t, int32_t *ids, int32_t *scratch, size_t n, size_t depth)
 {
     uint32_t begin[258] = {0};
     if (n < 32) {
@@ -115,125 +133,7 @@ static void trie_sort(const bz_vocab_trie *t, int32_t *ids, int32_t *scratch, si
             trie_sort(t, ids + begin[d], scratch, begin[d + 1] - begin[d], depth + 1);
 }
 
-/* ---- building --------------------------------------------------------------------------------------------------------- */
-
-static size_t trie_shared(const bz_vocab_trie *t, int32_t a, int32_t b)
-{
-    const size_t n = t->sizes[a] < t->sizes[b] ? t->sizes[a] : t->sizes[b];
-    const uint8_t *x = trie_bytes(t, a), *y = trie_bytes(t, b);
-    size_t i = 0;
-    while (i < n && x[i] == y[i])
-        i++;
-    return i;
-}
-
-static size_t trie_count(const bz_vocab_trie *t, const int32_t *ids, size_t n)
-{
-    size_t nodes = 0;
-    for (size_t i = 0; i < n; i++)
-        nodes += t->sizes[ids[i]] - (i > 0 ? trie_shared(t, ids[i - 1], ids[i]) : 0);
-    return nodes;
-}
-
-static void trie_close(trie_list *list, const uint32_t *path, size_t from, size_t to)
-{
-    for (size_t d = from; d < to; d++) {
-        trie_node *node = &list->nodes[path[d]];
-        node->next_and_byte = (uint32_t)list->count << 8 | (node->next_and_byte & 0xFF);
-    }
-}
-
-static int trie_equal(const bz_vocab_trie *t, int32_t a, int32_t b)
-{
-    return t->sizes[a] == t->sizes[b] && trie_shared(t, a, b) == t->sizes[a];
-}
-
-/* Room for the groups of both lists: of n equal neighbours n + 1 numbers, at most 3 for each that equals the one before. */
-static int trie_make_groups(bz_vocab_trie *t, const int32_t *ids, size_t n)
-{
-    size_t equal = 0;
-    for (size_t i = 1; i < n; i++)
-        equal += (size_t)trie_equal(t, ids[i - 1], ids[i]);
-    t->groups = bz_zalloc_array(t->world, 6 * equal + 2, sizeof *t->groups);
-    return t->groups != NULL;
-}
-
-/* The tokens ids [n] with the same bytes end at a node. */
-static int32_t trie_end(bz_vocab_trie *t, const int32_t *ids, size_t n)
-{
-    if (n == 1)
-        return ids[0];
-    const size_t at = t->n_groups;
-    t->groups[at] = (int32_t)n;
-    memcpy(t->groups + at + 1, ids, n * sizeof *ids);
-    t->n_groups += n + 1;
-    return -2 - (int32_t)at;
-}
-
-static void trie_set(const bz_vocab_trie *t, uint32_t *bits, int32_t id)
-{
-    if (id >= 0) {
-        bits[(size_t)id / 32] |= 1U << ((uint32_t)id % 32);
-        return;
-    }
-    const int32_t *group = t->groups + (-2 - id);
-    for (int32_t i = 1; i <= group[0]; i++)
-        bits[(size_t)group[i] / 32] |= 1U << ((uint32_t)group[i] % 32);
-}
-
-/* ids sorted. */
-static int trie_fill(bz_vocab_trie *t, trie_list *list, const int32_t *ids, size_t n)
-{
-    uint32_t path[BZ_VOCAB_TRIE_DEPTH + 1];
-    size_t depth = 0, run;
-    list->capacity = trie_count(t, ids, n);
-    if (list->capacity >= (size_t)1 << 24)
-        return 0;
-    list->nodes = bz_zalloc_array(t->world, list->capacity + 1, sizeof *list->nodes);
-    if (list->nodes == NULL)
-        return 0;
-    for (size_t i = 0; i < n; i += run) {
-        const int32_t id = ids[i];
-        const size_t shared = i > 0 ? trie_shared(t, ids[i - 1], id) : 0, size = t->sizes[id];
-        trie_close(list, path, shared, depth);
-        for (depth = shared; depth < size; depth++) {
-            path[depth] = (uint32_t)list->count;
-            list->nodes[list->count++] = (trie_node){trie_bytes(t, id)[depth], -1};
-        }
-        for (run = 1; i + run < n && trie_equal(t, id, ids[i + run]);)
-            run++;
-        list->nodes[path[size - 1]].id = trie_end(t, ids + i, run);
-    }
-    trie_close(list, path, 0, depth);
-    return 1;
-}
-
-static int trie_allocate(bz_vocab_trie *t, size_t n_bytes)
-{
-    t->bytes = bz_alloc(t->world, n_bytes + 1);
-    t->at = bz_zalloc_array(t->world, t->V, sizeof *t->at);
-    t->sizes = bz_zalloc_array(t->world, t->V, 1);
-    t->safe = bz_zalloc_array(t->world, t->V, 1);
-    return t->bytes != NULL && t->at != NULL && t->sizes != NULL && t->safe != NULL;
-}
-
-static size_t trie_take_tokens(bz_vocab_trie *t, const bz_vocab *v, int32_t *ids)
-{
-    size_t n = 0, at = 0;
-    for (size_t i = 0; i < t->V; i++) {
-        const int32_t id = (int32_t)i;
-        const size_t size = trie_token(t->bytes + at, v, id);
-        if (size == 0)
-            continue;
-        t->at[i] = (uint32_t)at;
-        t->sizes[i] = (uint8_t)size;
-        t->longest = size > t->longest ? size : t->longest;
-        t->safe[i] = trie_safe_points(t->bytes + at, size);
-        at += size;
-        ids[n++] = id;
-    }
-    return n;
-}
+/* ---- block ------------------------------------------------------------------------------------------------------------ */
 
 static size_t trie_text_bytes(const bz_vocab *v)
 {
@@ -244,37 +144,226 @@ static size_t trie_text_bytes(const bz_vocab *v)
     return total;
 }
 
-static int trie_build(bz_vocab_trie *t, const bz_vocab *v, int32_t *ids)
+/* Lays the tables over a block, NULL = only counts; returns its size. Numbers first, then bytes. */
+static size_t trie_lay(bz_vocab_trie *t, void *block, size_t V, size_t n_bytes)
 {
-    if (!trie_allocate(t, trie_text_bytes(v)))
+    uint8_t *p = block;
+    size_t at = sizeof(trie_counts);
+    t->V = V;
+    t->n_words = (V + 31) / 32;
+    const struct { uint32_t **table; size_t count; } numbers[] = {
+        {&t->all.ids, V}, {&t->all.next, V}, {&t->all.places, V + 1}, {&t->ranks, V}, {&t->safe_bits, TRIE_ROOMS * t->n_words}};
+    const struct { uint8_t **table; size_t count; } bytes[] = {{&t->all.shared, V}, {&t->safe, V}, {&t->all.bytes, n_bytes}};
+    t->counts = block;
+    t->all.first = block != NULL ? t->counts->first : NULL;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; at += numbers[i++].count * sizeof(uint32_t))
+        *numbers[i].table = p != NULL ? (uint32_t *)(void *)(p + at) : NULL;
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; at += bytes[i++].count)
+        *bytes[i].table = p != NULL ? p + at : NULL;
+    return (at + 7) / 8 * 8;
+}
+
+size_t bz_vocab_trie_measure(const bz_vocab *v)
+{
+    bz_vocab_trie t;
+    return trie_lay(&t, NULL, bz_vocab_size(v), trie_text_bytes(v));
+}
+
+/* ---- building --------------------------------------------------------------------------------------------------------- */
+
+/* first, shared and next of sorted tokens whose bytes are there. */
+static void trie_link(trie_list *list, uint32_t *first)
+{
+    const uint32_t *places = list->places;
+    uint32_t ends[256] = {0};
+    for (size_t i = 0; i < list->count; i++) {
+        const size_t size = places[i + 1] - places[i], before = i > 0 ? places[i] - places[i - 1] : 0, n = size < before ? size : before;
+        const uint8_t *x = list->bytes + places[i], *y = x - before;
+        size_t k = 0;
+        while (k < n && x[k] == y[k])
+            k++;
+        list->shared[i] = (uint8_t)k;
+        ends[x[0]]++;
+    }
+    first[0] = 0;
+    for (uint32_t byte = 0; byte < 256; byte++)
+        first[byte + 1] = first[byte] + ends[byte];
+    for (size_t i = list->count; i-- > 0;) {
+        size_t k = i + 1;
+        while (k < list->count && list->shared[k] > list->shared[i])
+            k = list->next[k];
+        list->next[i] = (uint32_t)k;
+    }
+    list->first = first;
+}
+
+static void trie_add_safe(bz_vocab_trie *t, size_t i)
+{
+    const uint32_t first = t->safe[i] < TRIE_ROOMS ? t->safe[i] - 1U : TRIE_ROOMS - 1U; /* set with the fewest code points */
+    for (uint32_t room = first; room < TRIE_ROOMS; room++) {
+        t->safe_bits[room * t->n_words + i / 32] |= 1U << (i % 32);
+        t->counts->safe[room]++;
+    }
+}
+
+static void trie_take_tokens(bz_vocab_trie *t, trie_source *source, const bz_vocab *v)
+{
+    uint32_t at = 0;
+    for (size_t i = 0; i < t->V; i++) {
+        const size_t size = trie_token(source->bytes + at, v, (int32_t)i);
+        source->sizes[i] = (uint8_t)size;
+        t->ranks[i] = TRIE_NONE;
+        if (size == 0)
+            continue;
+        source->at[i] = at;
+        t->safe[i] = trie_safe_points(source->bytes + at, size);
+        t->counts->longest = size > t->counts->longest ? (uint32_t)size : t->counts->longest;
+        at += (uint32_t)size;
+        t->all.ids[t->counts->n++] = (uint32_t)i;
+        if (t->safe[i] > 0)
+            trie_add_safe(t, i);
+    }
+    t->counts->n_bytes = at;
+}
+
+static int trie_build(bz_vocab_trie *t, const bz_vocab *v, size_t n_bytes)
+{
+    trie_source source = {bz_alloc(t->world, n_bytes + 1), bz_alloc(t->world, (t->V + 1) * sizeof *source.at),
+                          bz_alloc(t->world, t->V + 1)};
+    int32_t *scratch = bz_alloc(t->world, (t->V + 1) * sizeof *scratch);
+    const int ok = source.bytes != NULL && source.at != NULL && source.sizes != NULL && scratch != NULL;
+    if (ok) {
+        trie_take_tokens(t, &source, v);
+        const size_t n = t->all.count = t->counts->n;
+        trie_sort(&source, (int32_t *)t->all.ids, scratch, n, 0);
+        for (size_t i = 0; i < n; i++) {
+            const int32_t id = (int32_t)t->all.ids[i];
+            memcpy(t->all.bytes + t->all.places[i], trie_bytes(&source, id), source.sizes[id]);
+            t->all.places[i + 1] = t->all.places[i] + source.sizes[id];
+            t->ranks[id] = (uint32_t)i;
+        }
+        trie_link(&t->all, t->counts->first);
+    }
+    bz_free(t->world, source.bytes);
+    bz_free(t->world, source.at);
+    bz_free(t->world, source.sizes);
+    bz_free(t->world, scratch);
+    return ok;
+}
+
+/* The tokens that are not safe, as a trie of their own: they are few. */
+static int trie_pick_unsafe(bz_vocab_trie *t)
+{
+    trie_list *u = &t->unsafe;
+    size_t n = 0, n_bytes = 0;
+    for (size_t i = 0; i < t->all.count; i++)
+        if (t->safe[t->all.ids[i]] == 0) {
+            n++;
+            n_bytes += t->all.places[i + 1] - t->all.places[i];
+        }
+    t->own_unsafe = bz_zalloc(t->world, (3 * n + 1) * sizeof(uint32_t) + n + n_bytes);
+    if (t->own_unsafe == NULL)
         return 0;
-    const size_t n = trie_take_tokens(t, v, ids);
-    trie_sort(t, ids, ids + t->V, n, 0);
-    if (!trie_make_groups(t, ids, n) || !trie_fill(t, &t->all, ids, n))
-        return 0;
-    size_t n_unsafe = 0;
-    for (size_t i = 0; i < n; i++)
-        if (t->safe[ids[i]] == 0)
-            ids[n_unsafe++] = ids[i];
-    return trie_fill(t, &t->unsafe, ids, n_unsafe);
+    u->ids = t->own_unsafe;
+    u->next = u->ids + n;
+    u->places = u->next + n;
+    u->shared = (uint8_t *)(u->places + n + 1);
+    u->bytes = u->shared + n;
+    for (size_t i = 0; i < t->all.count; i++) {
+        const uint32_t size = t->all.places[i + 1] - t->all.places[i];
+        if (t->safe[t->all.ids[i]] > 0)
+            continue;
+        memcpy(u->bytes + u->places[u->count], t->all.bytes + t->all.places[i], size);
+        u->places[u->count + 1] = u->places[u->count] + size;
+        u->ids[u->count++] = t->all.ids[i];
+    }
+    trie_link(u, t->unsafe_first);
+    return 1;
+}
+
+/* The tables that the block does not hold. */
+static int trie_pick(bz_vocab_trie *t)
+{
+    size_t n = 0, places[257] = {0}; /* counting sort, most code points first */
+    t->all.count = t->counts->n;
+    for (size_t i = 0; i < t->V; i++)
+        if (t->safe[i] >= TRIE_ROOMS)
+            places[256 - t->safe[i]]++;
+    for (size_t k = 0; k < 257; k++) {
+        const size_t count = places[k];
+        places[k] = n;
+        n += count;
+    }
+    t->n_longs = n;
+    t->longs = bz_zalloc_array(t->world, n + 1, sizeof *t->longs);
+    for (size_t i = 0; t->longs != NULL && i < t->V; i++)
+        if (t->safe[i] >= TRIE_ROOMS)
+            t->longs[places[256 - t->safe[i]]++] = (int32_t)i;
+    return t->longs != NULL && trie_pick_unsafe(t);
+}
+
+static bz_vocab_trie *trie_alloc(const bezel_world *w)
+{
+    bz_vocab_trie *t = bz_zalloc(w, sizeof *t);
+    if (t != NULL)
+        t->world = w;
+    return t;
 }
 
 bezel_status bz_vocab_trie_new(bz_vocab_trie **out, const bezel_world *w, const bz_vocab *v, bezel_error *err)
 {
-    *out = NULL;
-    const size_t V = bz_vocab_size(v);
-    bz_vocab_trie *t = bz_zalloc(w, sizeof *t);
-    int32_t *ids = bz_zalloc_array(w, 2 * V, sizeof *ids);
+    const size_t size = bz_vocab_trie_measure(v), n_bytes = trie_text_bytes(v);
+    bz_vocab_trie *t = trie_alloc(w);
     int built = 0;
-    if (t != NULL) {
-        t->world = w;
-        t->V = V;
-        built = ids != NULL && trie_build(t, v, ids);
+    *out = NULL;
+    if (t != NULL && (t->own_block = bz_zalloc(w, size)) != NULL) {
+        t->size = trie_lay(t, t->own_block, bz_vocab_size(v), n_bytes);
+        built = trie_build(t, v, n_bytes) && trie_pick(t);
     }
-    bz_free(w, ids);
     if (!built) {
         bz_vocab_trie_free(t);
-        return bz_fail_memory(err, "constraint", "the trie of the vocabulary", V * 32);
+        return bz_fail_memory(err, TRIE_ORIGIN, "the trie of the vocabulary", size);
+    }
+    *out = t;
+    return BEZEL_OK;
+}
+
+static int trie_is_sound(const bz_vocab_trie *t, size_t n_bytes)
+{
+    const trie_counts *c = t->counts;
+    const trie_list *l = &t->all;
+    if (c->n > t->V || c->n_bytes > n_bytes || c->longest > BZ_VOCAB_TRIE_DEPTH || c->first[0] != 0 || c->first[256] != c->n ||
+        l->places[0] != 0 || l->places[c->n] != c->n_bytes)
+        return 0;
+    for (size_t i = 0; i < 256; i++)
+        if (c->first[i] > c->first[i + 1])
+            return 0;
+    for (size_t i = 0; i < t->V; i++)
+        if (t->ranks[i] != TRIE_NONE && t->ranks[i] >= c->n)
+            return 0;
+    for (size_t i = 0; i < c->n; i++)
+        if (l->ids[i] >= t->V || l->next[i] <= i || l->next[i] > c->n || l->places[i] >= l->places[i + 1] ||
+            l->places[i + 1] - l->places[i] > c->longest || l->shared[i] > l->places[i + 1] - l->places[i])
+            return 0;
+    return 1;
+}
+
+bezel_status bz_vocab_trie_from_block(bz_vocab_trie **out, const bezel_world *w, const bz_vocab *v, const void *block,
+                                      bezel_error *err)
+{
+    bz_vocab_trie *t = trie_alloc(w);
+    const size_t n_bytes = trie_text_bytes(v);
+    *out = NULL;
+    if (t != NULL) {
+        t->size = trie_lay(t, (void *)(uintptr_t)block, bz_vocab_size(v), n_bytes); /* read only from here on */
+        if (!trie_is_sound(t, n_bytes)) {
+            bz_vocab_trie_free(t);
+            return bz_fail(err, BEZEL_ERR_FORMAT, TRIE_ORIGIN, "the tables of the vocabulary's trie are wrong");
+        }
+    }
+    if (t == NULL || !trie_pick(t)) {
+        bz_vocab_trie_free(t);
+        return bz_fail_memory(err, TRIE_ORIGIN, "the trie of the vocabulary", sizeof *t);
     }
     *out = t;
     return BEZEL_OK;
@@ -284,83 +373,130 @@ void bz_vocab_trie_free(bz_vocab_trie *t)
 {
     if (t == NULL)
         return;
-    bz_free(t->world, t->bytes);
-    bz_free(t->world, t->at);
-    bz_free(t->world, t->sizes);
-    bz_free(t->world, t->safe);
-    bz_free(t->world, t->groups);
-    bz_free(t->world, t->all.nodes);
-    bz_free(t->world, t->unsafe.nodes);
+    bz_free(t->world, t->own_block);
+    bz_free(t->world, t->own_unsafe);
+    bz_free(t->world, t->longs);
     bz_free(t->world, t);
 }
 
 /* ---- asking ----------------------------------------------------------------------------------------------------------- */
 
+const void *bz_vocab_trie_block(const bz_vocab_trie *t)
+{
+    return t->counts;
+}
+
 size_t bz_vocab_trie_bytes(const bz_vocab_trie *t)
 {
-    size_t bytes = sizeof *t + (t->all.capacity + t->unsafe.capacity + 2) * sizeof(trie_node) + t->V * 6;
-    for (size_t i = 0; i < t->V; i++)
-        bytes += t->sizes[i];
-    return bytes;
+    const trie_list *u = &t->unsafe;
+    return sizeof *t + t->size + (3 * u->count + 1) * sizeof(uint32_t) + u->count + u->places[u->count] +
+           (t->n_longs + 1) * sizeof *t->longs;
 }
 
 size_t bz_vocab_trie_longest(const bz_vocab_trie *t)
 {
-    return t->longest;
+    return t->counts->longest;
 }
 
 const uint8_t *bz_vocab_trie_token(const bz_vocab_trie *t, int32_t id, size_t *out_size)
 {
-    if (id < 0 || (size_t)id >= t->V || t->sizes[id] == 0) {
+    const uint32_t rank = id >= 0 && (size_t)id < t->V ? t->ranks[id] : TRIE_NONE;
+    if (rank == TRIE_NONE) {
         *out_size = 0;
         return NULL;
     }
-    *out_size = t->sizes[id];
-    return trie_bytes(t, id);
+    *out_size = t->all.places[rank + 1] - t->all.places[rank];
+    return t->all.bytes + t->all.places[rank];
 }
 
-void bz_vocab_trie_walk(const bz_vocab_trie *t, uint32_t *bits, int only_unsafe, bz_vocab_trie_fn fn, void *ud)
+void bz_token_set_add(bz_token_set *set, int32_t id)
 {
-    const trie_list *list = only_unsafe ? &t->unsafe : &t->all;
-    uint32_t ends[BZ_VOCAB_TRIE_DEPTH + 1]; /* of the subtrees we are in */
-    size_t depth = 0;
-    for (uint32_t i = 0; i < list->count;) {
-        const trie_node *node = &list->nodes[i];
-        while (depth > 0 && ends[depth - 1] <= i)
-            depth--;
-        if (!fn(ud, depth, (uint8_t)node->next_and_byte)) {
-            i = node->next_and_byte >> 8;
+    uint32_t *word = &set->bits[(size_t)id / 32];
+    const uint32_t bit = 1U << ((uint32_t)id % 32);
+    if (*word & bit)
+        return;
+    *word |= bit;
+    if (set->count < set->capacity)
+        set->ids[set->count] = id;
+    set->count++;
+}
+
+/* Tokens [i, end) begin with one byte, which was taken. */
+static void trie_walk_range(const trie_list *list, size_t i, size_t end, bz_token_set *set, bz_vocab_trie_fn fn, void *ud)
+{
+    while (i < end) {
+        const uint8_t *bytes = list->bytes + list->places[i];
+        const size_t size = list->places[i + 1] - list->places[i], shared = list->shared[i];
+        size_t depth = shared > 1 ? shared : 1;
+        while (depth < size && fn(ud, depth, bytes[depth]))
+            depth++;
+        if (depth == size) {
+            bz_token_set_add(set, (int32_t)list->ids[i++]);
             continue;
         }
-        if (node->id != -1)
-            trie_set(t, bits, node->id);
-        ends[depth++] = node->next_and_byte >> 8;
-        i++;
+        i = depth == shared ? list->next[i] : i + 1;
+        while (i < end && list->shared[i] > depth) /* those that begin with the refused bytes */
+            i = list->next[i];
     }
 }
 
-void bz_vocab_trie_safe(const bz_vocab_trie *t, uint32_t *bits, uint32_t room)
+void bz_vocab_trie_walk(const bz_vocab_trie *t, bz_token_set *set, int only_unsafe, bz_vocab_trie_fn fn, void *ud)
 {
-    const uint32_t most = room < 255 ? room : 255;
-    for (size_t i = 0; i < t->V; i += 32) {
-        const size_t n = t->V - i < 32 ? t->V - i : 32;
-        uint32_t word = 0;
-        for (size_t k = 0; k < n; k++)
-            word |= (uint32_t)((uint32_t)t->safe[i + k] - 1U < most) << k;
-        bits[i / 32] |= word;
+    const trie_list *list = only_unsafe ? &t->unsafe : &t->all;
+    for (uint32_t byte = 0; byte < 256; byte++)
+        if (list->first[byte] < list->first[byte + 1] && fn(ud, 0, (uint8_t)byte))
+            trie_walk_range(list, list->first[byte], list->first[byte + 1], set, fn, ud);
+}
+
+void bz_vocab_trie_safe(const bz_vocab_trie *t, bz_token_set *set, uint32_t room)
+{
+    const size_t row = room < TRIE_ROOMS ? room - 1U : TRIE_ROOMS - 1U;
+    set->is_listed = 0;
+    set->count = 0;
+    if (room == 0) {
+        memset(set->bits, 0, t->n_words * sizeof *set->bits);
+        return;
+    }
+    memcpy(set->bits, t->safe_bits + row * t->n_words, t->n_words * sizeof *set->bits);
+    set->count = t->counts->safe[row];
+    for (size_t i = 0; i < t->n_longs && room >= TRIE_ROOMS && t->safe[t->longs[i]] > room; i++, set->count--)
+        set->bits[(size_t)t->longs[i] / 32] &= ~(1U << ((uint32_t)t->longs[i] % 32));
+}
+
+void bz_vocab_trie_keep_safe(const bz_vocab_trie *t, bz_token_set *set)
+{
+    const size_t n = set->count;
+    size_t kept = 0;
+    if (set->is_listed && n <= set->capacity) {
+        for (size_t i = 0; i < n; i++) {
+            const int32_t id = set->ids[i];
+            if (t->safe[id] > 0)
+                set->ids[kept++] = id;
+            else
+                set->bits[(size_t)id / 32] &= ~(1U << ((uint32_t)id % 32));
+        }
+        set->count = kept;
+        return;
+    }
+    for (size_t i = 0; i < t->unsafe.count; i++) {
+        uint32_t *word = &set->bits[t->unsafe.ids[i] / 32];
+        const uint32_t bit = 1U << (t->unsafe.ids[i] % 32);
+        set->count -= (*word & bit) != 0;
+        *word &= ~bit;
     }
 }
 
 int bz_vocab_trie_continues(const bz_vocab_trie *t, const char *bytes, size_t n)
 {
-    uint32_t i = 0, end = (uint32_t)t->all.count;
-    for (size_t k = 0; k < n; k++) {
-        while (i < end && (uint8_t)t->all.nodes[i].next_and_byte != (uint8_t)bytes[k])
-            i = t->all.nodes[i].next_and_byte >> 8;
-        if (i >= end)
-            return 0;
-        end = t->all.nodes[i].next_and_byte >> 8;
-        i++;
+    const trie_list *l = &t->all;
+    size_t low = 0, high = l->count; /* the first token behind the bytes in the order */
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2, size = l->places[middle + 1] - l->places[middle];
+        const int order = memcmp(l->bytes + l->places[middle], bytes, size < n ? size : n);
+        if (order > 0 || (order == 0 && size > n))
+            high = middle;
+        else
+            low = middle + 1;
     }
-    return i < end;
+    return low < l->count && l->places[low + 1] - l->places[low] > n && memcmp(l->bytes + l->places[low], bytes, n) == 0;
 }
