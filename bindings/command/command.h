@@ -28,7 +28,7 @@ typedef struct cmd_options {
     int n_stops;
     int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit, together, cache_mb;
     double temperature, top_p, min_p, repetition_penalty, call_bias;
-    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, lookup, batch, all;
+    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, raw_weights, lookup, batch, all;
     uint32_t given; /* bits of CMD_GIVEN_... for options whose absence means something else than their default */
     const char *positional[CMD_MAX_POSITIONAL];
     int n_positional;
@@ -39,7 +39,7 @@ enum { CMD_GIVEN_TEMPERATURE = 1, CMD_GIVEN_MAX_TOKENS = 2, CMD_GIVEN_TOP = 4, C
 /* Reads argv after the subcommand. `allowed` lists its options ("model threads json"); anything else prints the usage.
  * Returns CMD_OK or CMD_USAGE. Texts are borrowed from argv. */
 int cmd_options_read(cmd_options *out, int argc, char **argv, const char *allowed);
-#define CMD_ENGINE_OPTIONS "model threads affinity isa kind quiet no-cache cache-mb"
+#define CMD_ENGINE_OPTIONS "model threads affinity isa kind quiet no-cache raw-weights cache-mb"
 #define CMD_SESSION_OPTIONS "activations kv head chunk n-ctx"
 #define CMD_SAMPLING_OPTIONS "max-tokens temperature top-k top-p min-p repetition-penalty seed stop"
 

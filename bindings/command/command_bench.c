@@ -187,6 +187,7 @@ static void arguments_begin(arguments *a, const bench *b, const char *subcommand
     argument_add(a, "--head", b->o.head);
     argument_add(a, "--kind", b->o.kind);
     if (b->o.no_cache) argument_add(a, "--no-cache", "");
+    if (b->o.raw_weights) argument_add(a, "--raw-weights", "");
     argument_add(a, "--quiet", "");
 }
 

@@ -88,6 +88,7 @@ int cmd_host_model(cmd_host *host, const cmd_options *o) {
                          "       `bezel get` fetches the demo model (233 MB)");
     char *folder = o->no_cache ? NULL : cmd_cache_folder_make();
     options.cache_folder = folder;
+    options.raw_weights = o->raw_weights != 0;
     options.cache_limit = o->cache_mb > 0 ? (uint64_t)o->cache_mb << 20 : 1; /* 1 byte: none is kept */
     bezel_status st = bezel_model_open_job(&job, host->engine, path, &options, &host->error);
     if (st == BEZEL_OK) st = host_load(host, job, !o->quiet && isatty(STDERR_FILENO));

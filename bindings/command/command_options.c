@@ -30,6 +30,7 @@ static const option_row option_rows[] = {
     {"kv", KIND_TEXT, AT(kv), 0, 0, 0, "NAME", "auto, f32, f16, int8: how keys and values are kept"},
     {"head", KIND_TEXT, AT(head), 0, 0, 0, "NAME", "auto, full, screened: how tokens are found; else BEZEL_HEAD"},
     {"no-cache", KIND_FLAG, AT(no_cache), 0, 0, 0, "", "make and use no files beside the model's in the cache folder"},
+    {"raw-weights", KIND_FLAG, AT(raw_weights), 0, 0, 0, "", "read the layers' weights as the model file has them, not packed in the cache folder"},
     {"cache-mb", KIND_INTEGER, AT(cache_mb), 0, 1 << 30, 0, "N", "most MiB of kept beginnings of prompts in the cache folder; 0 = none"},
     {"kind", KIND_TEXT, AT(kind), 0, 0, 0, "NAME", "auto, pretrained, instruct"},
     {"profile", KIND_TEXT, AT(profile), 0, 0, 0, "NAME", "form of the prompt: gemma3, gemma2, transcript"},

@@ -34,6 +34,11 @@ typedef struct bz_kernel {
     /* y[rows[i]] of the listed rows for one position. Returns 0 when dtype has no such kernel, as matmul_q8 does; NULL when no
      * type has: then one asks for the rows singly. */
     int (*matmul_q8_listed)(float *y, const void *w, uint32_t dtype, const int32_t *rows, size_t n_rows, const void *x, size_t K);
+    /* matmul_q8 from the panels of all rows (compute/packed.h); n_begin and n_end are multiples of BZ_PACKED_ROWS, any T.
+     * Returns 0 when dtype has no such form. NULL: none has. */
+    int (*matmul_packed)(float *y, size_t y_stride, const uint8_t *panels, uint32_t dtype, size_t n_begin, size_t n_end,
+                         const void *x, size_t x_stride, size_t T, size_t K);
+    size_t packed_most; /* T up to which it is the faster one */
     /* matmul_q8 with float activations: x [T, K] f32, rows x_stride floats apart. Every readable dtype. */
     void (*matmul_f32)(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
                        const float *x, size_t x_stride, size_t T, size_t K);

@@ -205,7 +205,7 @@ static void avx512_q8_quantize_amx(void *out, const float *x, size_t K)
 
 /* ---- table ------------------------------------------------------------------------------------------------------------ */
 
-#define AVX512_TABLE(level, level_name, product, row_size, quantize)        \
+#define AVX512_TABLE(level, level_name, product, row_size, quantize, most)  \
     {                                                                       \
         .name = level_name,                                                 \
         .isa = level,                                                       \
@@ -213,6 +213,8 @@ static void avx512_q8_quantize_amx(void *out, const float *x, size_t K)
         .q8_quantize = quantize,                                            \
         .matmul_q8 = product,                                               \
         .matmul_q8_listed = bz_avx2_decode_listed,                          \
+        .matmul_packed = bz_avx512_matmul_packed,                           \
+        .packed_most = most,                                                \
         .matmul_f32 = avx512_matmul_f32,                                    \
         .dequantize = avx512_dequantize,                                    \
         .rms_norm = bz_avx512_rms_norm,                                     \
@@ -229,6 +231,6 @@ static void avx512_q8_quantize_amx(void *out, const float *x, size_t K)
     }
 
 const bz_kernel bz_kernel_avx512 = AVX512_TABLE(BEZEL_ISA_AVX512, "avx512", bz_avx512_matmul_q8, bz_activation_row_size,
-                                                avx512_q8_quantize);
+                                                avx512_q8_quantize, 16);
 const bz_kernel bz_kernel_amx = AVX512_TABLE(BEZEL_ISA_AMX, "amx", bz_avx512_matmul_q8_amx, bz_amx_row_size,
-                                             avx512_q8_quantize_amx);
+                                             avx512_q8_quantize_amx, 4);

@@ -15,7 +15,10 @@ int bz_avx512_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, si
 /* As the table of kernels says. */
 int bz_avx512_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
                         size_t x_stride, size_t T, size_t K);
-/* The same for processors with AMX, after bz_cpu_can(BEZEL_ISA_AMX) said so. */
+/* From panels, likewise. */
+int bz_avx512_matmul_packed(float *y, size_t y_stride, const uint8_t *panels, uint32_t dtype, size_t n_begin, size_t n_end,
+                            const void *x, size_t x_stride, size_t T, size_t K);
+/* matmul_q8 for processors with AMX, after bz_cpu_can(BEZEL_ISA_AMX) said so. */
 int bz_avx512_matmul_q8_amx(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x,
                             size_t x_stride, size_t T, size_t K);
 

@@ -9,6 +9,7 @@
 
 #include "compute/activation.h"
 #include "compute/blas.h"
+#include "compute/packed.h"
 #include "compute/quant.h"
 
 #include <string.h>
@@ -141,12 +142,25 @@ static void matmul_float_rows(const matmul_job *job, const bz_matmul_part *part,
     }
 }
 
+/* Panels of whole numbers of rows, few positions. */
+static int matmul_takes_panels(const matmul_job *job, const bz_matmul_part *part, size_t begin, size_t end)
+{
+    const bz_kernel *kernel = job->engine->kernel;
+    return part->panels != NULL && kernel->matmul_packed != NULL && job->a->T <= kernel->packed_most &&
+           begin % BZ_PACKED_ROWS == 0 && end % BZ_PACKED_ROWS == 0;
+}
+
 static void matmul_part_rows(const matmul_job *job, const bz_matmul_part *part, size_t begin, size_t end)
 {
     const bz_kernel *kernel = job->engine->kernel;
     const bz_activations *a = job->a;
     const bz_tensor *w = part->w;
-    if (matmul_takes_q8(job->engine, w, a))
+    const int takes_q8 = matmul_takes_q8(job->engine, w, a);
+    if (takes_q8 && matmul_takes_panels(job, part, begin, end) &&
+        kernel->matmul_packed(part->y, part->y_stride, part->panels, w->dtype, begin, end, a->q8, kernel->q8_row_size(a->K), a->T,
+                              a->K))
+        return;
+    if (takes_q8)
         kernel->matmul_q8(part->y, part->y_stride, w->data, w->dtype, begin, end, a->q8, kernel->q8_row_size(a->K), a->T,
                           a->K);
     else
@@ -190,7 +204,7 @@ static void matmul_run(matmul_job *job, size_t n_rows, bz_activations *a)
 void bz_matmul(float *y, size_t y_stride, bezel_engine *engine, const bz_tensor *w, size_t n_begin, size_t n_end,
                bz_activations *a)
 {
-    const bz_matmul_part part = {y, y_stride, w};
+    const bz_matmul_part part = {y, y_stride, w, NULL};
     matmul_job job = {engine, a, &part, 1, n_begin};
     if (n_begin < n_end)
         matmul_run(&job, n_end - n_begin, a);
@@ -243,7 +257,7 @@ static void matmul_listed(void *ctx, size_t begin, size_t end, unsigned worker)
 
 void bz_matmul_rows(float *y, bezel_engine *engine, const bz_tensor *w, const int32_t *rows, size_t n_rows, bz_activations *a)
 {
-    const bz_matmul_part part = {y, w->N, w};
+    const bz_matmul_part part = {y, w->N, w, NULL};
     matmul_list list = {{engine, a, &part, 1, 0}, rows};
     if (matmul_takes_q8(engine, w, a))
         matmul_fill_q8(engine, a);

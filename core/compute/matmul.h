@@ -37,11 +37,13 @@ void bz_matmul(float *y, size_t y_stride, bezel_engine *engine, const bz_tensor 
 void bz_matmul_input(float *x, bezel_engine *engine, const bz_tensor *w, bz_activations *a);
 /* y[rows[i]] for the listed rows of w, one position: the bits that bz_matmul gives. */
 void bz_matmul_rows(float *y, bezel_engine *engine, const bz_tensor *w, const int32_t *rows, size_t n_rows, bz_activations *a);
-/* Several products of the same activations in one fork (q, k, v; gate, up). */
+/* Several products of the same activations in one fork (q, k, v; gate, up). Few positions take w's panels where there are
+ * any; the bits are the same. */
 typedef struct bz_matmul_part {
     float *y;
     size_t y_stride;
     const bz_tensor *w;
+    const uint8_t *panels; /* of w (compute/packed.h), 64-byte aligned; NULL = none */
 } bz_matmul_part;
 void bz_matmul_many(bezel_engine *engine, const bz_matmul_part *parts, size_t n_parts, bz_activations *a);
 

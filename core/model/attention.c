@@ -265,11 +265,14 @@ void bz_attention_forward(bz_decoder *d, uint32_t layer)
     bz_activations_set(&act, d->a, c->D, d->T, c->D, d->q8);
     act.prompts = d->prompts;
     const bz_matmul_part parts[3] = {
-        {d->q, q_width, &pass.w->q}, {d->k, kv_width, &pass.w->k}, {d->v, kv_width, &pass.w->v}};
+        {d->q, q_width, &pass.w->q, bz_decoder_panels(d, layer, BZ_PACK_Q)},
+        {d->k, kv_width, &pass.w->k, bz_decoder_panels(d, layer, BZ_PACK_K)},
+        {d->v, kv_width, &pass.w->v, bz_decoder_panels(d, layer, BZ_PACK_V)}};
     bz_matmul_many(d->engine, parts, 3, &act);
     bz_thread_pool_run(d->engine->pool, d->T, 1, attention_prepare_rows, &pass);
     attention_over_keys(&pass);
     bz_activations_set(&act, d->att, q_width, d->T, q_width, d->q8);
     act.prompts = d->prompts;
-    bz_matmul(d->a, c->D, d->engine, &pass.w->attn_output, 0, c->D, &act);
+    const bz_matmul_part output = {d->a, c->D, &pass.w->attn_output, bz_decoder_panels(d, layer, BZ_PACK_ATTN_OUTPUT)};
+    bz_matmul_many(d->engine, &output, 1, &act);
 }

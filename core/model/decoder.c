@@ -185,6 +185,8 @@ void bz_decoder_begin(bz_decoder *d, const bz_segment *segments, size_t n)
     d->T = T;
     d->layer = 0;
     d->head_count = 0;
+    /* The first token is not kept waiting: panels are asked for with the second. */
+    d->packed = bz_weight_pack_get(d->model->weight_pack, d->use_q8 && T == n && !d->prompts[0]);
     bz_embedding_lookup(d);
     bz_attention_rope(d);
 }

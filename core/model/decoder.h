@@ -16,6 +16,7 @@
 #include "compute/matmul.h"
 #include "model/kv_cache.h"
 #include "model/model_impl.h"
+#include "model/weight_pack.h"
 
 #define BZ_SCREEN_MOST 8   /* positions that one scan of the coarse output matrix serves */
 #define BZ_SCREEN_KEPT 256 /* rows that a floor may have to leave */
@@ -49,6 +50,7 @@ typedef struct bz_decoder {
     uint32_t *owner;      /* [T] row -> index of its segment */
     uint8_t *prompts;     /* [T] row -> is_prompt of its segment */
     size_t n_segments, T; /* T: rows of all of them */
+    const bz_packed_layer *packed; /* of this pass, NULL = the layers' weights as the file has them */
     uint32_t layer;       /* next layer, n_layers when done */
     size_t head_count;    /* first rows of `a` that hold normed hidden states for the head */
     size_t head_row;      /* next row of the output matrix */
@@ -131,6 +133,12 @@ void bz_decoder_screen_mark(bz_decoder *d, size_t t, int32_t id, int is_in);
  * too many: take the full head. */
 size_t bz_decoder_screen_narrow(bz_decoder *d, size_t t, double floor, const int32_t **out_rows);
 uint64_t bz_decoder_screen_bytes(size_t N, size_t K); /* of screen_block */
+
+/* The panels of a matrix (BZ_PACK_...) of a layer, NULL where this pass has none. */
+static inline const uint8_t *bz_decoder_panels(const bz_decoder *d, uint32_t layer, size_t part)
+{
+    return d->packed != NULL ? d->packed[layer].part[part] : NULL;
+}
 
 /* --- Parts of the pass, one file each ------------------------------------------------------ */
 

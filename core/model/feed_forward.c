@@ -18,10 +18,12 @@ void bz_feed_forward(bz_decoder *d, uint32_t layer)
     bz_activations act;
     bz_activations_set(&act, d->a, c->D, d->T, c->D, d->q8);
     act.prompts = d->prompts;
-    const bz_matmul_part parts[2] = {{d->gate, c->F, &w->gate}, {d->up, c->F, &w->up}};
+    const bz_matmul_part parts[2] = {{d->gate, c->F, &w->gate, bz_decoder_panels(d, layer, BZ_PACK_GATE)},
+                                     {d->up, c->F, &w->up, bz_decoder_panels(d, layer, BZ_PACK_UP)}};
     bz_matmul_many(d->engine, parts, 2, &act);
     bz_thread_pool_run(d->engine->pool, d->T, 1, feed_forward_rows, d);
     bz_activations_set(&act, d->gate, c->F, d->T, c->F, d->q8);
     act.prompts = d->prompts;
-    bz_matmul(d->a, c->D, d->engine, &w->down, 0, c->D, &act);
+    const bz_matmul_part down = {d->a, c->D, &w->down, bz_decoder_panels(d, layer, BZ_PACK_DOWN)};
+    bz_matmul_many(d->engine, &down, 1, &act);
 }

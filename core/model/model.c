@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/job_impl.h"
 #include "model/head_copy.h"
+#include "model/weight_pack.h"
 #include "model/model_load.h"
 #include "model/prefix_folder.h"
 
@@ -120,6 +121,7 @@ void bezel_model_free(bezel_model *model)
     w = &model->engine->world;
     bz_prefix_folder_free(model->prefixes);
     bz_head_copy_free(model->head_copy);
+    bz_weight_pack_free(model->weight_pack);
     bz_weights_free(&model->weights, w);
     bz_vocab_trie_free(model->trie);
     bz_mutex_free(w, model->trie_mutex);
@@ -137,10 +139,14 @@ bezel_status bezel_model_prepare(bezel_model *model, bezel_error *err)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "model", "model is NULL");
     if (model->prefixes)
         bz_prefix_folder_wait(model->prefixes);
-    if (!model->head_copy)
-        return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "model", "nothing to prepare: no cache_folder, or the output matrix of \"%s\" cannot be screened",
+    if (!model->head_copy && !model->weight_pack)
+        return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "model", "nothing to prepare: no cache_folder, or \"%s\" gains nothing: its output matrix cannot be screened and its layers' weights are not packed",
                        bezel_model_name(model));
-    const bezel_status status = bz_head_copy_wait(model->head_copy, err);
+    bezel_status status = model->weight_pack ? bz_weight_pack_wait(model->weight_pack, err) : BEZEL_OK;
+    if (model->head_copy) {
+        const bezel_status of_head = bz_head_copy_wait(model->head_copy, status == BEZEL_OK ? err : NULL);
+        status = status == BEZEL_OK ? of_head : status;
+    }
     bz_log_drain(model->engine->log);
     return status;
 }

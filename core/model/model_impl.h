@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of bezel_model. Immutable once open, but for what head_copy, prefixes and trie_mutex guard. */
+/* Inside of bezel_model. Immutable once open, but for what head_copy, weight_pack, prefixes and trie_mutex guard. */
 #ifndef BZ_MODEL_IMPL_H
 #define BZ_MODEL_IMPL_H
 
@@ -37,6 +37,7 @@ struct bezel_model {
     bz_mutex *trie_mutex;
     bz_vocab_trie *trie;       /* made when the first constraint asks for it */
     struct bz_head_copy *head_copy; /* coarse output matrix; NULL when the host gave no cache folder */
+    struct bz_weight_pack *weight_pack; /* panels of the layers; likewise, and NULL where nothing takes them */
     struct bz_prefix_folder *prefixes; /* beginnings computed before; likewise */
 };
 

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/options.h"
 #include "model/head_copy.h"
+#include "model/weight_pack.h"
 #include "model/prefix_folder.h"
 #include "model/token_source.h"
 
@@ -294,6 +295,8 @@ static bezel_status load_finish(bz_model_loader *l, bezel_error *err)
     bezel_status status = bz_weight_source_verify(m->source, err);
     if (status == BEZEL_OK && l->cache_folder && !l->options.read)
         status = bz_head_copy_new(&m->head_copy, m, l->cache_folder, err);
+    if (status == BEZEL_OK && l->cache_folder && !l->options.read && !l->options.raw_weights)
+        status = bz_weight_pack_new(&m->weight_pack, m, l->cache_folder, err);
     if (status == BEZEL_OK && l->cache_folder && !l->options.read)
         status = bz_prefix_folder_new(&m->prefixes, m, l->cache_folder, l->options.cache_limit, err);
     return status;

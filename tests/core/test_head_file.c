@@ -264,6 +264,7 @@ static bezel_status open_model(bezel_model **out, bezel_engine *e, const char *p
     bezel_model_options o;
     bezel_model_options_init(&o);
     o.cache_folder = folder;
+    o.raw_weights = 1;
     return bezel_model_open(out, e, path, &o, err);
 }
 

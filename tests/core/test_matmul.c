@@ -243,7 +243,7 @@ START_TEST(several_products_in_one_fork_are_the_single_ones)
         for (size_t T = 1; T <= MAX_T; T += 12) {
             bz_activations a;
             float *single = malloc(MAX_T * N2 * sizeof *single);
-            const bz_matmul_part parts[2] = {{t->y[1], N, &t->a}, {t->y2, N2, &t->b}};
+            const bz_matmul_part parts[2] = {{t->y[1], N, &t->a, NULL}, {t->y2, N2, &t->b, NULL}};
             bz_activations_set(&a, t->x, K, T, K, t->q8);
             a.prompts = t->prompts;
             bz_matmul(t->y[0], N, engine, &t->a, 0, N, &a);

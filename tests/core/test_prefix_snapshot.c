@@ -54,6 +54,7 @@ static bezel_status open_status(tiny_model *t, const bezel_world *w, uint32_t is
         return status;
     bezel_model_options_init(&o);
     o.cache_folder = folder.path;
+    o.raw_weights = 1; /* mappings are counted */
     o.cache_limit = limit;
     status = bezel_model_open(&t->model, t->engine, TINY_MODEL_PATH, &o, err);
     if (status != BEZEL_OK)

@@ -3,8 +3,9 @@
 local t = ...
 local bezel = require "bezel"
 
-local function answer(cache, head, cache_mb)
-  local model = assert(bezel.load("tests/golden/tiny_gemma3.gguf", { cache = cache, cache_mb = cache_mb }))
+local function answer(cache, head, cache_mb, raw)
+  local options = { cache = cache, cache_mb = cache_mb, raw_weights = raw }
+  local model = assert(bezel.load("tests/golden/tiny_gemma3.gguf", options))
   return assert(model:complete("hello", { max_tokens = 24, temperature = 0, head = head })).text
 end
 
@@ -22,4 +23,6 @@ t.test("head and cache are checked", function()
   t.raises("cache_mb", answer, false, "full", -1)
   t.eq(answer(false, "full", 0), answer(false, "full", 64))
   t.raises("cache", answer, true)
+  t.raises("raw_weights", answer, false, "full", 0, 3)
+  t.eq(answer(false, "full", 0, true), answer(false, "full", 0, false))
 end)

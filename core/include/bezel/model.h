@@ -54,8 +54,9 @@ typedef struct bezel_model_options {
     int32_t check_weights;
     /* 1: round the embedding's factor sqrt(d) to bf16 as bf16 runs of other engines do; default 0 */
     int32_t bf16_embedding_scale;
-    /* 0 */
-    uint32_t reserved;
+    /* 1: the layers' weights are always read as the model file has them, NAME.packed of cache_folder is neither made nor used;
+     * default 0 */
+    uint32_t raw_weights;
     /* model bytes from the host instead of a file; path is then only a name. Default NULL. Not for split files */
     bezel_read_fn read;
     /* first argument of read */
@@ -66,10 +67,11 @@ typedef struct bezel_model_options {
      * made and none are used. Not with read. NAME.vocab, 6 MB for 262,144 entries: the tables of the vocabulary, written by
      * the first load. NAME.head, 105 MB for the 270M model: a coarse copy of the output matrix, by which most tokens are
      * found with 60 % of the bytes read (BEZEL_HEAD_...); a thread of low priority makes it, or checks it, after the first
-     * token. NAME.prefix: beginnings of prompts (bezel_session_prefix). Tokens are the same with them and without them.
-     * NAME tells size, time and identity of the model file and a sample of its bytes; every byte is checked before use, and
+     * token. NAME.packed, 69 MB for it: the weights of the layers in the order in which decoding uses them, likewise, on levels
+     * that have kernels for it and for at most 1 GiB. NAME.prefix: beginnings of prompts (bezel_session_prefix). Tokens are the
+     * same with them and without them. NAME tells size, time and identity of the model file and a sample of its bytes; every byte is checked before use, and
      * what is damaged, of another version or half-written is made again. What nobody used for 90 days is removed, and the
-     * least recently used above 256 MB of .vocab and 2 GiB of .head; any may be deleted at any time. Copied */
+     * least recently used above 256 MB of .vocab, 2 GiB of .head and 2 GiB of .packed; any may be deleted at any time. Copied */
     const char *cache_folder;
     /* most bytes of the beginnings of prompts in cache_folder, of all models together: the least recently used go first. 0
      * (default) = 512 MiB; 1 keeps none */
