@@ -43,8 +43,10 @@ $(B)/make/compiler: FORCE
 	@echo '$(CC) $(CFLAGS)' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
+# Texts that premake makes a header of.
+EMBEDDED := $(wildcard store/report/report.*) tests/make/embed.lua
 # Objects know their headers but not their flags, archives not what has left them: so both go when that changes.
-$(B)/make/Makefile: premake5.lua $(B)/make/sources $(B)/make/compiler
+$(B)/make/Makefile: premake5.lua $(EMBEDDED) $(B)/make/sources $(B)/make/compiler
 	@case "$?" in *premake5.lua*|*compiler*) rm -rf $(B)/obj $(B)/debug $(B)/sanitize;; esac
 	@rm -rf $(B)/lib $(B)/debug/lib $(B)/sanitize/lib
 	@$(PREMAKE) --to=$(B) gmake > $(B)/make/premake.log 2>&1 || { cat $(B)/make/premake.log; rm -f $@; exit 2; }

@@ -51,7 +51,7 @@ local folders = {
   { name = "dotprod", files = { kernels "dotprod" }, level = "-O3", flags = { "-march=armv8.2-a+dotprod" }, skip = no_arm },
   { name = "tools", files = { "tools/*.c", "tools/mcp/*.c" } },
   { name = "agents", files = { "agents/*.c" } },
-  { name = "store", files = { "store/*.c" } },
+  { name = "store", files = { "store/*.c" }, flags = { "-I" .. path.getabsolute(to .. "/make") } },
 }
 local public = { "core/include", "tools/include", "agents/include", "store/include" }
 local libraries = { "cjson", "sqlite3", "pcre2-8", "openblas", "curl", "sodium", "utf8proc", "m", "pthread" }
@@ -144,6 +144,10 @@ local function write_suites(path, paths)
     assert(io.open(path, "w")):write(text)
   end
 end
+
+-- The page of bezel_store_report.
+os.mkdir(to .. "/make")
+dofile "tests/make/embed.lua" (to .. "/make/report_page.h", os.matchfiles "store/report/report.*")
 
 -- --- The library ----------------------------------------------------------------------------------
 workspace "bezel"

@@ -23,10 +23,10 @@ typedef struct cmd_options {
     const char *usage; /* first line of its help */
     const char *model, *store, *isa, *affinity, *activations, *kv, *head, *kind, *profile, *system, *context, *user, *conversation;
     const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow, *tool_choice, *constrain, *allow, *deny, *schema, *prompts, *sessions, *tests;
-    const char *data, *category, *dialect, *answers;
+    const char *data, *category, *dialect, *answers, *html;
     const char *stops[CMD_MAX_STOPS]; /* of choose: the choices */
     int n_stops;
-    int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit, together, cache_mb;
+    int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit, together, cache_mb, days, conversations;
     double temperature, top_p, min_p, repetition_penalty, call_bias;
     int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, raw_weights, lookup, batch, all;
     uint32_t given; /* bits of CMD_GIVEN_... for options whose absence means something else than their default */
@@ -145,6 +145,7 @@ int cmd_get(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_parse(int argc, char **argv);
 int cmd_render(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_score(int argc, char **argv);
 int cmd_stats(int argc, char **argv);

@@ -16,6 +16,7 @@ static const subcommand subcommands[] = {
     {"ask", cmd_ask, "one question, one answer; with --tools also its calls"},
     {"run", cmd_run, "run a Lua script with require \"bezel\" ready"},
     {"stats", cmd_stats, "usage from the store"},
+    {"report", cmd_report, "the store as one page for a browser"},
     {"info", cmd_info, "what a model file is"},
     {"get", cmd_get, "fetch the demo model, or any URL, into the cache folder"},
     {"doctor", cmd_doctor, "check machine, model, store"},

@@ -44,6 +44,9 @@ static const option_row option_rows[] = {
     {"results", KIND_TEXT, AT(results), 0, 0, 0, "FILE", "JSON map of tool name to the result it gives"},
     {"ids", KIND_INPUT, AT(ids), 0, 0, 0, "LIST", "JSON list of token ids instead of a text; - = on standard input"},
     {"sha256", KIND_TEXT, AT(sha256), 0, 0, 0, "HEX", "what the file must hash to"},
+    {"html", KIND_TEXT, AT(html), 0, 0, 0, "FILE", "the page; an older report there is replaced"},
+    {"days", KIND_INTEGER, AT(days), 0, 100000, 0, "N", "the last N days only; 0 = all"},
+    {"conversations", KIND_INTEGER, AT(conversations), 0, 1000, 0, "N", "latest conversations with their texts, where they were kept; 0 = none"},
     {"output", KIND_TEXT, AT(output), 0, 0, 0, "FILE", "where to put it"},
     {"stopped", KIND_TEXT, AT(stopped), 0, 0, 0, "HOW", "end (default) or limit: how the output ended"},
     {"overflow", KIND_TEXT, AT(overflow), 0, 0, 0, "HOW", "drop_oldest (default) or error when the context is full"},
@@ -163,6 +166,7 @@ static void options_defaults(cmd_options *out, const cmd_options *named) {
     out->generate = 128;
     out->limit = 20;
     out->cache_mb = 512;
+    out->conversations = 100;
 }
 
 /* One argument that begins with --. Moves *i over its value. */

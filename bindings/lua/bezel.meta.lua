@@ -387,6 +387,14 @@ function store:delete(id) end
 ---@return bezel.code? code
 function store:backup(path) end
 
+---Writes the store as one page of HTML for a browser. An older report at path is replaced, another file is not.
+---@param path string
+---@param options? {days: integer, conversations: integer} the last days only (0 = all); latest conversations (default 100, 0 = none)
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function store:report(path, options) end
+
 ---@class bezel.mcp_options
 ---@field command string[] the program and its arguments; no shell reads them
 ---@field name? string tools are called NAME__tool; default: as the server calls them

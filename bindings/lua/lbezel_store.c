@@ -181,13 +181,29 @@ static int store_backup(lua_State *L) {
     return store_done(L, bezel_store_backup(self->object.handle, lbezel_check_cstring(L, 2), &err), &err);
 }
 
+/* store:report(path, {days=, conversations=}): the store as one page of HTML */
+static int store_report(lua_State *L) {
+    static const char *const known[] = {"days", "conversations", NULL};
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    const char *path = lbezel_check_cstring(L, 2);
+    bezel_store_report_options options;
+    bezel_store_report_options_init(&options);
+    lua_settop(L, 3);
+    lbezel_options_check(L, 3, known);
+    options.days = (uint32_t)lbezel_option_integer(L, 3, "days", options.days, 0, 100000);
+    options.conversations = (uint32_t)lbezel_option_integer(L, 3, "conversations", options.conversations, 0, 1000);
+    return store_done(L, bezel_store_report(self->object.handle, path, &options, &err), &err);
+}
+
 void lbezel_store_open(lua_State *L) {
     static const luaL_Reg functions[] = {{"store", store_open}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"query", store_query},       {"view", store_view},     {"views", store_views},   {"begin", store_begin},
         {"user", store_user},
         {"conversations", store_conversations},                 {"messages", store_messages},
-        {"search", store_search},     {"delete", store_delete}, {"backup", store_backup}, {NULL, NULL}};
+        {"search", store_search},     {"delete", store_delete}, {"backup", store_backup}, {"report", store_report},
+        {NULL, NULL}};
     lbezel_object_type(L, LBEZEL_STORE, methods);
     luaL_setfuncs(L, functions, 0);
 }

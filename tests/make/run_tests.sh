@@ -66,6 +66,19 @@ else
     echo "FAILED: command"
 fi
 
+# The page of a store in a browser; left out where there is none, but not in CI.
+status=0
+mkdir "$scratch/report"
+lua5.4 tests/make/report_page.lua "$out" "$scratch/report" || status=$?
+case $status in
+0) echo "good: report page" ;;
+3) [ -z "${CI:-}" ] || failed=$((failed + 1)) ;;
+*)
+    failed=$((failed + 1))
+    echo "FAILED: report page"
+    ;;
+esac
+
 status=0
 "$out/tests/run" || status=$?
 if [ "$failed" -gt 0 ]; then

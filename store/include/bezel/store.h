@@ -221,6 +221,39 @@ BEZEL_API const char *const *bezel_store_views(void);
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_store_backup(bezel_store *store, const char *path, bezel_error *err);
 
+/* --- Report ------------------------------------------------------------------------------- */
+
+/* What a report shows. Fill it with bezel_store_report_options_init, then set what you need. */
+typedef struct bezel_store_report_options {
+    /* set by bezel_store_report_options_init */
+    uint32_t size;
+    /* the last so many days; 0 (default): everything */
+    uint32_t days;
+    /* conversations with their texts, the latest ones; 0: none, numbers only. At most 1,000, default 100; of each the last 200
+     * messages and calls, of each text the first 4,000 characters. Texts that were not kept are not there */
+    uint32_t conversations;
+    /* 0 */
+    uint32_t reserved;
+} bezel_store_report_options;
+
+/* Fills the options with the defaults above.
+ * out must not be NULL.
+ *   Thread   any
+ *   Since    0.1 */
+BEZEL_API void bezel_store_report_options_init(bezel_store_report_options *out);
+
+/* Writes the store as one page of HTML for a browser: requests and tokens over time, how long they took, models, users, tools,
+ * errors, decisions, conversations. Everything is in the file: it fetches nothing and no framework is needed; texts of the store
+ * cannot become markup or script. SQL adds up, so numbers of a million rows make no larger page than those of a thousand; reading
+ * them takes some seconds then. All of it is one state of the store, others may write meanwhile; a read-only store will do.
+ * An older report at path is replaced, once the new one is complete; another file is not.
+ *   Thread   that of the store; blocks until the page is there
+ *   Errors   RANGE for an option; DENIED when path is a file that is no report; IO and so on when the folder is not there or
+ *            cannot be written: err->place is path; those of all calls. What was at path is as it was
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_store_report(bezel_store *store, const char *path, const bezel_store_report_options *options,
+                                          bezel_error *err);
+
 #ifdef __cplusplus
 }
 #endif
