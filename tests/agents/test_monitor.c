@@ -489,7 +489,7 @@ END_TEST
 
 START_TEST(more_models_than_there_is_room_for_are_other)
 {
-    char name[16], *text = NULL;
+    char name[32], *text = NULL;
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof name, "model%d", i);
         ck_assert_int_eq(add(1, 100, 10, 1, name), BEZEL_OK);
