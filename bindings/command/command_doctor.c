@@ -62,8 +62,8 @@ static int doctor_model(const cmd_options *o) {
 
 /* What was made from models and is mapped by later loads; all of it may be deleted. */
 static void doctor_side_files(void) {
-    static const char *const kinds[] = {".vocab", ".head", ".prefix", NULL}; /* the last: half-written */
-    long long count[4] = {0}, bytes[4] = {0};
+    static const char *const kinds[] = {".vocab", ".head", ".prefix", ".trie", NULL}; /* the last: half-written */
+    long long count[5] = {0}, bytes[5] = {0};
     char *folder = cmd_cache_folder(), text[768];
     DIR *dir = folder ? opendir(folder) : NULL;
     for (const struct dirent *e; dir && (e = readdir(dir)) != NULL;) {
@@ -77,8 +77,10 @@ static void doctor_side_files(void) {
     }
     if (dir) closedir(dir);
     snprintf(text, sizeof text,
-             "%lld .vocab (%.1f MB), %lld .head (%.1f MB), %lld .prefix (%.1f MB), %lld half-written in %s; may be deleted",
+             "%lld .vocab (%.1f MB), %lld .head (%.1f MB), %lld .prefix (%.1f MB), %lld .trie (%.1f MB), %lld half-written in %s; may "
+             "be deleted",
              count[0], (double)bytes[0] / 1e6, count[1], (double)bytes[1] / 1e6, count[2], (double)bytes[2] / 1e6, count[3],
+             (double)bytes[3] / 1e6, count[4],
              folder ? folder : "no folder");
     report(1, "side files", text);
     free(folder);

@@ -124,6 +124,7 @@ void bezel_model_free(bezel_model *model)
     bz_weight_pack_free(model->weight_pack);
     bz_weights_free(&model->weights, w);
     bz_vocab_trie_free(model->trie);
+    bz_trie_file_free(&model->trie_file, w);
     bz_mutex_free(w, model->trie_mutex);
     bz_vocab_free(model->vocab);
     bz_side_close(&model->vocab_map, w);
@@ -137,8 +138,14 @@ bezel_status bezel_model_prepare(bezel_model *model, bezel_error *err)
 {
     if (!model)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "model", "model is NULL");
+    const bz_vocab_trie *trie;
     if (model->prefixes)
         bz_prefix_folder_wait(model->prefixes);
+    if (model->trie_file.path) {
+        const bezel_status made = bz_model_trie(&trie, model, err);
+        if (made != BEZEL_OK)
+            return made;
+    }
     if (!model->head_copy && !model->weight_pack)
         return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "model", "nothing to prepare: no cache_folder, or \"%s\" gains nothing: its output matrix cannot be screened and its layers' weights are not packed",
                        bezel_model_name(model));

@@ -10,9 +10,8 @@
 #include "compute/engine_impl.h"
 #include "format/weight_source.h"
 #include "model/config.h"
-#include "model/side_file.h"
+#include "model/trie_file.h"
 #include "model/weights.h"
-#include "text/vocab_trie.h"
 
 /* Ids that the file names, -1 when it names none. */
 typedef struct bz_special_ids {
@@ -35,13 +34,15 @@ struct bezel_model {
     bz_notes notes;            /* what was accepted with a remark */
     uint32_t is_mapped;
     bz_mutex *trie_mutex;
-    bz_vocab_trie *trie;       /* made when the first constraint asks for it */
+    bz_trie_file trie_file;
+    bz_vocab_trie *trie;       /* mapped or made when the first constraint asks for it */
     struct bz_head_copy *head_copy; /* coarse output matrix; NULL when the host gave no cache folder */
     struct bz_weight_pack *weight_pack; /* panels of the layers; likewise, and NULL where nothing takes them */
     struct bz_prefix_folder *prefixes; /* beginnings computed before; likewise */
 };
 
-/* The vocabulary's trie, made by the first call (some 50 ms). It belongs to the model. Thread: any. */
+/* The vocabulary's trie, mapped from its side file by the first call (some 2 ms) or made (some 50 ms). It belongs to the model.
+ * Thread: any. */
 bezel_status bz_model_trie(const bz_vocab_trie **out, bezel_model *model, bezel_error *err);
 
 #endif

@@ -182,7 +182,9 @@ static bezel_status load_kept_vocabulary(bz_model_loader *l, bezel_error *err)
         return BEZEL_OK;
     bz_weight_source_identify(m->source, &h);
     bz_hash_finish(&h, key);
-    bezel_status status = bz_vocab_file_init(&l->vocab_file, w, l->engine->pool, l->cache_folder, key, l->tokens.facts.n_tokens, err);
+    bezel_status status = bz_trie_file_init(&m->trie_file, w, l->cache_folder, key, err);
+    if (status == BEZEL_OK)
+        status = bz_vocab_file_init(&l->vocab_file, w, l->engine->pool, l->cache_folder, key, l->tokens.facts.n_tokens, err);
     if (status != BEZEL_OK)
         return status;
     status = bz_vocab_file_open(&tables, &m->vocab_map, &l->vocab_file, &why);

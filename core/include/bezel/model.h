@@ -65,13 +65,15 @@ typedef struct bezel_model_options {
     uint64_t read_size;
     /* existing folder for files that are made from the model once and mapped from then on, or NULL (default): none are
      * made and none are used. Not with read. NAME.vocab, 6 MB for 262,144 entries: the tables of the vocabulary, written by
-     * the first load. NAME.head, 105 MB for the 270M model: a coarse copy of the output matrix, by which most tokens are
-     * found with 60 % of the bytes read (BEZEL_HEAD_...); a thread of low priority makes it, or checks it, after the first
-     * token. NAME.packed, 69 MB for it: the weights of the layers in the order in which decoding uses them, likewise, on levels
-     * that have kernels for it and for at most 1 GiB. NAME.prefix: beginnings of prompts (bezel_session_prefix). Tokens are the
-     * same with them and without them. NAME tells size, time and identity of the model file and a sample of its bytes; every byte is checked before use, and
-     * what is damaged, of another version or half-written is made again. What nobody used for 90 days is removed, and the
-     * least recently used above 256 MB of .vocab, 2 GiB of .head and 2 GiB of .packed; any may be deleted at any time. Copied */
+     * the first load. NAME.trie, 8 MB: which tokens go on with a text, written by the first constraint. NAME.head, 105 MB for
+     * the 270M model: a coarse copy of the output matrix, by which most tokens are found with 60 % of the bytes read
+     * (BEZEL_HEAD_...); a thread of low priority makes it, or checks it, after the first token. NAME.packed, 69 MB for it: the
+     * weights of the layers in the order in which decoding uses them, likewise, on levels that have kernels for it and for at
+     * most 1 GiB. NAME.prefix: beginnings of prompts (bezel_session_prefix). Tokens are the same with them and without them.
+     * NAME tells size, time and identity of the model file and a sample of its bytes; every byte is checked before use, and
+     * what is damaged, of another version or half-written is made again. What nobody used for 90 days is removed, and the least
+     * recently used above 256 MB each of .vocab and .trie and 2 GiB each of .head and .packed; any may be deleted at any time.
+     * Copied */
     const char *cache_folder;
     /* most bytes of the beginnings of prompts in cache_folder, of all models together: the least recently used go first. 0
      * (default) = 512 MiB; 1 keeps none */
