@@ -177,6 +177,7 @@ function model:chat(options) end
 ---@field overflow? "drop_oldest"|"error"
 ---@field tool_choice? string "auto" (default), "none", "required", or the name of the tool that a turn calls first
 ---@field constrain? boolean default true: calls are written under the schemas of the tools
+---@field any_order? boolean default false: constrained calls may write their arguments in any order, not only as declared
 ---@field call_bias? number above 0 calls more often, below 0 less; a logit, default 0
 ---@field permit? table<string, "allow"|"ask"|"deny"> rules of classes (pure, read, write, network, unknown) and of tools, which win;
 ---without one, pure and read run, and the others are asked for where confirm is set, else they run

@@ -350,6 +350,24 @@ static bezel_status form_object(form_maker *m, bz_call_node *node, const bz_sche
     return form_open_keys(m, node, from);
 }
 
+/* How many different values a number with limits has, as far as it matters: at most BZ_CALL_UNIQUE. */
+static uint32_t form_number_values(const bz_schema_node *item)
+{
+    const int is_integer = item->kind == BZ_SCHEMA_INTEGER, limits = (int)(BZ_SCHEMA_HAS_MIN | BZ_SCHEMA_HAS_MAX);
+    double low = item->minimum, high = item->maximum, step = item->multiple;
+    if (is_integer) {
+        low = (double)item->min_integer;
+        high = (double)item->max_integer;
+        step = step >= 1.0 && step == floor(step) ? step : 1.0;
+    } else if (((int)item->flags & limits) != limits) {
+        return BZ_CALL_UNIQUE;
+    }
+    if (step <= 0.0)
+        return low < high ? BZ_CALL_UNIQUE : 1;
+    const double values = floor(high / step + 1e-9) - ceil(low / step - 1e-9) + 1;
+    return values < (double)BZ_CALL_UNIQUE ? (uint32_t)fmax(values, 1.0) : BZ_CALL_UNIQUE;
+}
+
 static bezel_status form_unique(form_maker *m, bz_call_node *node, const bz_schema_node *from)
 {
     const bz_schema_node *item = bz_schema_at(m->schema, from->item);
@@ -359,12 +377,9 @@ static bezel_status form_unique(form_maker *m, bz_call_node *node, const bz_sche
     if (from->count == 0 && kinds > 0 && kinds <= 64 && !(item->flags & BZ_SCHEMA_NULLABLE)) {
         node->unique = 1;
         most = kinds;
-    } else if (from->count == 0 && kinds == 0 && is_plain) {
+    } else if (from->count == 0 && kinds == 0 && is_plain && !(item->flags & BZ_SCHEMA_NULLABLE)) {
         node->unique = 2;
-        most = item->kind == BZ_SCHEMA_STRING && item->max_count == 0 ? 1 : BZ_CALL_UNIQUE;
-        if (item->kind == BZ_SCHEMA_INTEGER && item->max_integer >= item->min_integer &&
-            (uint64_t)item->max_integer - (uint64_t)item->min_integer < BZ_CALL_UNIQUE)
-            most = (uint32_t)((uint64_t)item->max_integer - (uint64_t)item->min_integer) + 1;
+        most = item->kind != BZ_SCHEMA_STRING ? form_number_values(item) : item->max_count == 0 ? 1 : BZ_CALL_UNIQUE;
         if (item->pattern_text != NULL || item->format != NULL)
             form_warn(m, "uniqueItems", "of texts with a pattern is checked afterwards");
     } else {

@@ -248,6 +248,16 @@ static int call_number_is_new(const bz_call_frame *list, const bz_call_node *nod
     return 0;
 }
 
+/* The list around a number when it takes none twice; NULL also where it wants more than there are, as its hashes tell. */
+static bz_call_frame *call_unique_number(const bz_call_form *f, bz_call_thread *t)
+{
+    const bz_call_leaf_number start = {0};
+    bz_call_frame *frame = bz_call_unique(f, t);
+    if (frame == NULL || frame->count >= bz_call_node_at(f, frame->node)->min_count)
+        return frame;
+    return call_number_is_new(frame, bz_call_node_at(f, t->node), &start) ? frame : NULL;
+}
+
 /* The node of the next item of a list. */
 static uint32_t call_item(const bz_call_form *f, const bz_call_frame *frame)
 {
@@ -267,7 +277,8 @@ static int call_may_add(const bz_call_form *f, const bz_call_thread *t, const bz
         return call_candidates(f, t, frame) != 0 || call_may_open(f, t, frame);
     const bz_call_node *list = bz_call_node_at(f, frame->node), *item = bz_call_node_at(f, list->item);
     const bz_call_leaf_number start = {0};
-    if (list->unique == 2 && item->kind != BZ_SCHEMA_STRING && !call_number_is_new(frame, item, &start))
+    if (list->unique == 2 && item->kind != BZ_SCHEMA_STRING && frame->count >= list->min_count &&
+        !call_number_is_new(frame, item, &start))
         return 0;
     return frame->count < list->max_count &&
            t->depth + bz_call_node_at(f, call_item(f, frame))->height <= BZ_CALL_DEPTH;
@@ -490,7 +501,7 @@ static int call_number(call_walk *w, bz_call_thread *t)
 {
     const bz_call_node *node = bz_call_node_at(w->form, t->node);
     const int got = bz_call_number_read(&t->at.number, node, w->byte);
-    bz_call_frame *list = bz_call_unique(w->form, t);
+    bz_call_frame *list = call_unique_number(w->form, t);
     if (got == BZ_CALL_READ)
         return list == NULL || call_number_is_new(list, node, &t->at.number);
     if (got != BZ_CALL_BEFORE)

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { CONSTRAINT_FUNCTIONS = 1024, CONSTRAINT_CHOICES = 4096, CONSTRAINT_CALLS_MOST = 16, CONSTRAINT_STRING_MOST = 1000000,
-       CONSTRAINT_ITEMS_MOST = 10000 };
+       CONSTRAINT_ITEMS_MOST = 10000, CONSTRAINT_ENDS = 64 };
 
 /* What the marks of a dialect are in a vocabulary that has them. */
 static const struct constraint_marks {
@@ -238,15 +238,15 @@ static bezel_status constraint_build(bezel_constraint *c, const bezel_constraint
 static bezel_status constraint_find_ends(bezel_constraint *c, bezel_error *err)
 {
     const bz_vocab *v = c->model->vocab;
-    size_t n = 0;
+    int32_t first[CONSTRAINT_ENDS];
     for (size_t id = 0; id < bz_vocab_size(v); id++)
-        n += bz_vocab_is_end(v, (int32_t)id) != 0;
-    c->ends = bz_zalloc_array(c->world, n + 1, sizeof *c->ends);
+        if (bz_vocab_is_end(v, (int32_t)id) && c->n_ends++ < CONSTRAINT_ENDS)
+            first[c->n_ends - 1] = (int32_t)id;
+    c->n_ends = c->n_ends < CONSTRAINT_ENDS ? c->n_ends : CONSTRAINT_ENDS;
+    c->ends = bz_zalloc_array(c->world, c->n_ends + 1, sizeof *c->ends);
     if (c->ends == NULL)
-        return bz_fail_memory(err, "constraint", "end tokens", (n + 1) * sizeof *c->ends);
-    for (size_t id = 0; id < bz_vocab_size(v); id++)
-        if (bz_vocab_is_end(v, (int32_t)id))
-            c->ends[c->n_ends++] = (int32_t)id;
+        return bz_fail_memory(err, "constraint", "end tokens", (c->n_ends + 1) * sizeof *c->ends);
+    memcpy(c->ends, first, c->n_ends * sizeof *c->ends);
     return BEZEL_OK;
 }
 

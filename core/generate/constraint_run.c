@@ -38,6 +38,7 @@ struct bz_constraint_run {
     int32_t last;
     int32_t banned;      /* free text: a token that would begin a call where none may be, -1 = none */
     bz_ids forced;
+    size_t forced_at;    /* the next of them */
     bz_strbuf text;      /* bytes that are forced */
     int32_t *rows;       /* [BZ_CONSTRAINT_ROWS + constraint->n_ends] */
     size_t n_rows;
@@ -147,7 +148,7 @@ static bezel_status run_tokenize_forced(bz_constraint_run *run, bezel_error *err
     const uint8_t *before = bz_vocab_trie_token(run->constraint->trie, run->last, &size);
     const size_t skip = before != NULL ? 1 : 0;
     bz_strbuf all;
-    run->forced.count = 0;
+    run->forced.count = run->forced_at = 0;
     if (run->text.status != BEZEL_OK)
         return bz_fail_memory(err, "constraint", "forced text", RUN_FORCED_BYTES);
     if (run->text.size == 0)
@@ -202,11 +203,22 @@ static int run_is_open(const bz_constraint_run *run)
     return bz_call_in_string(&site, &run->state, run->constraint->form, longest) == BZ_CALL_STRING_PLAIN && site.most > site.count;
 }
 
+/* All of them at once, or only the next, so that the tokens are the same either way. */
+static bezel_status run_plan_forced(bz_constraint_plan *out, bz_constraint_run *run, int jump)
+{
+    *out = jump ? BZ_PLAN_FORCED : BZ_PLAN_ROWS;
+    run->rows[0] = run->forced.ids[run->forced_at];
+    run->n_rows = 1;
+    return BEZEL_OK;
+}
+
 bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *run, int jump, bezel_error *err)
 {
     *out = BZ_PLAN_FREE;
     if (!run->active)
         return BEZEL_OK;
+    if (run->forced_at < run->forced.count)
+        return run_plan_forced(out, run, jump);
     if (bz_call_must_end(&run->state, run->constraint->form)) {
         *out = BZ_PLAN_END;
         return BEZEL_OK;
@@ -215,16 +227,10 @@ bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *
         *out = BZ_PLAN_NEXT;
         return BEZEL_OK;
     }
-    if (jump) {
-        run_collect_forced(run);
-        const bezel_status status = run_tokenize_forced(run, err);
-        if (status != BEZEL_OK)
-            return status;
-        if (run->forced.count > 0) {
-            *out = BZ_PLAN_FORCED;
-            return BEZEL_OK;
-        }
-    }
+    run_collect_forced(run);
+    const bezel_status status = run_tokenize_forced(run, err);
+    if (status != BEZEL_OK || run->forced.count > 0)
+        return status != BEZEL_OK ? status : run_plan_forced(out, run, jump);
     *out = BZ_PLAN_MASK;
     if (run_is_open(run))
         return BEZEL_OK;
@@ -238,8 +244,8 @@ bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *
 
 const int32_t *bz_constraint_run_forced(const bz_constraint_run *run, size_t *out_n)
 {
-    *out_n = run->forced.count;
-    return run->forced.ids;
+    *out_n = run->forced.count - run->forced_at;
+    return run->forced.ids + run->forced_at;
 }
 
 const int32_t *bz_constraint_run_rows(const bz_constraint_run *run, size_t *out_n)
@@ -395,6 +401,10 @@ int bz_constraint_run_take(bz_constraint_run *run, int32_t id)
     }
     if (!ok)
         return 0;
+    if (run->forced_at < run->forced.count && run->forced.ids[run->forced_at] == id)
+        run->forced_at++;
+    else
+        run->forced.count = run->forced_at = 0;
     run->is_masked = 0;
     run->banned = -1;
     run->last = id;

@@ -29,7 +29,7 @@ bezel_status bz_constraint_run_new(bz_constraint_run **out, const bezel_world *w
                                    bezel_error *err);
 void bz_constraint_run_free(bz_constraint_run *run);
 
-/* What may come next. jump 0: no forced tokens. */
+/* What may come next. jump 0: forced tokens come one by one, as a plan of one row. */
 bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *run, int jump, bezel_error *err);
 const int32_t *bz_constraint_run_forced(const bz_constraint_run *run, size_t *out_n);
 const int32_t *bz_constraint_run_rows(const bz_constraint_run *run, size_t *out_n); /* end tokens among them */

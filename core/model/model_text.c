@@ -101,7 +101,7 @@ bezel_status bz_model_trie(const bz_vocab_trie **out, bezel_model *model, bezel_
     bezel_status status = BEZEL_OK;
     bz_mutex_lock(model->trie_mutex);
     if (model->trie == NULL)
-        status = bz_trie_file_get(&model->trie, &model->trie_file, &model->engine->world, model->vocab, model->engine->log, err);
+        status = bz_trie_file_get(&model->trie, &model->trie_file, model->engine, model->vocab, err);
     *out = model->trie;
     bz_mutex_unlock(model->trie_mutex);
     return status;

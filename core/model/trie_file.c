@@ -33,7 +33,7 @@ bezel_status bz_trie_file_init(bz_trie_file *f, const bezel_world *w, const char
     return BEZEL_OK;
 }
 
-static void trie_file_plan(bz_trie_file *f, const bezel_world *w, const bz_vocab *v)
+static void trie_file_plan(bz_trie_file *f, const bezel_world *w, bz_thread_pool *pool, const bz_vocab *v)
 {
     const uint32_t order = 0x01020304;
     const uint64_t size = bz_vocab_trie_measure(v);
@@ -43,6 +43,7 @@ static void trie_file_plan(bz_trie_file *f, const bezel_world *w, const bz_vocab
     bz_store_u64(f->names + 16, bz_vocab_size(v));
     bz_store_u64(f->names + 24, size);
     f->plan = (bz_side_plan){.world = w,
+                             .pool = pool,
                              .origin = TRIE_FILE_ORIGIN,
                              .path = f->path,
                              .names = f->names,
@@ -56,7 +57,7 @@ static bezel_status trie_file_open(bz_vocab_trie **out, bz_trie_file *f, const b
     bezel_status status = bz_side_open(&f->map, &f->plan, err);
     if (status != BEZEL_OK)
         return status;
-    status = bz_vocab_trie_from_block(out, w, v, f->map.data, err);
+    status = bz_vocab_trie_from_block(out, w, v, f->map.data, (size_t)f->plan.data_size, err);
     if (status != BEZEL_OK)
         bz_side_close(&f->map, w);
     else
@@ -78,21 +79,21 @@ static bezel_status trie_file_keep(bz_trie_file *f, const bz_vocab_trie *trie, b
     return status;
 }
 
-bezel_status bz_trie_file_get(bz_vocab_trie **out, bz_trie_file *f, const bezel_world *w, const bz_vocab *v, bz_log *log,
-                              bezel_error *err)
+bezel_status bz_trie_file_get(bz_vocab_trie **out, bz_trie_file *f, bezel_engine *engine, const bz_vocab *v, bezel_error *err)
 {
+    const bezel_world *w = &engine->world;
     bezel_error why = BEZEL_ERROR_INIT;
     if (f->path == NULL)
         return bz_vocab_trie_new(out, w, v, err);
-    trie_file_plan(f, w, v);
+    trie_file_plan(f, w, engine->pool, v);
     bezel_status status = trie_file_open(out, f, w, v, &why);
     if (status == BEZEL_OK || status == BEZEL_ERR_MEMORY)
         return status == BEZEL_OK ? status : bz_error_copy(err, &why);
     if (status != BEZEL_ERR_MISSING)
-        bz_log_write(log, BEZEL_LOG_INFO, TRIE_FILE_ORIGIN, "%s; it is made again", why.text);
+        bz_log_write(engine->log, BEZEL_LOG_INFO, TRIE_FILE_ORIGIN, "%s; it is made again", why.text);
     status = bz_vocab_trie_new(out, w, v, err);
     if (status == BEZEL_OK && trie_file_keep(f, *out, &why) < 0)
-        bz_log_write(log, BEZEL_LOG_INFO, TRIE_FILE_ORIGIN, "it is not kept: %s", why.text);
+        bz_log_write(engine->log, BEZEL_LOG_INFO, TRIE_FILE_ORIGIN, "it is not kept: %s", why.text);
     return status;
 }
 

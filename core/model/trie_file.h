@@ -8,7 +8,7 @@
 #ifndef BZ_TRIE_FILE_H
 #define BZ_TRIE_FILE_H
 
-#include "base/log.h"
+#include "compute/engine_impl.h"
 #include "model/side_file.h"
 #include "text/vocab_trie.h"
 
@@ -25,8 +25,7 @@ typedef struct bz_trie_file {
 bezel_status bz_trie_file_init(bz_trie_file *f, const bezel_world *w, const char *folder, const uint8_t key[16], bezel_error *err);
 /* The trie from the file, every byte of it checked; else it is built and, where a file is wanted, kept. It ends before f does. What
  * the folder refuses is a line in the log. */
-bezel_status bz_trie_file_get(bz_vocab_trie **out, bz_trie_file *f, const bezel_world *w, const bz_vocab *v, bz_log *log,
-                              bezel_error *err);
+bezel_status bz_trie_file_get(bz_vocab_trie **out, bz_trie_file *f, bezel_engine *engine, const bz_vocab *v, bezel_error *err);
 void bz_trie_file_free(bz_trie_file *f, const bezel_world *w); /* zeroed is fine */
 
 #endif

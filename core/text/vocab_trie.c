@@ -349,14 +349,14 @@ static int trie_is_sound(const bz_vocab_trie *t, size_t n_bytes)
 }
 
 bezel_status bz_vocab_trie_from_block(bz_vocab_trie **out, const bezel_world *w, const bz_vocab *v, const void *block,
-                                      bezel_error *err)
+                                      size_t size, bezel_error *err)
 {
     bz_vocab_trie *t = trie_alloc(w);
-    const size_t n_bytes = trie_text_bytes(v);
     *out = NULL;
     if (t != NULL) {
-        t->size = trie_lay(t, (void *)(uintptr_t)block, bz_vocab_size(v), n_bytes); /* read only from here on */
-        if (!trie_is_sound(t, n_bytes)) {
+        t->size = size;
+        const size_t tables = trie_lay(t, (void *)(uintptr_t)block, bz_vocab_size(v), 0); /* read only from here on */
+        if (tables > size || !trie_is_sound(t, size - tables)) {
             bz_vocab_trie_free(t);
             return bz_fail(err, BEZEL_ERR_FORMAT, TRIE_ORIGIN, "the tables of the vocabulary's trie are wrong");
         }

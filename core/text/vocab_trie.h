@@ -27,10 +27,10 @@ size_t bz_vocab_trie_measure(const bz_vocab *v);
 /* Takes some 20 ms for 262,144 tokens. */
 bezel_status bz_vocab_trie_new(bz_vocab_trie **out, const bezel_world *w, const bz_vocab *v, bezel_error *err);
 /* Over a block of bz_vocab_trie_measure(v) bytes, aligned to 8, that was made of the same vocabulary; it is borrowed. Every
- * place and id in it is checked against its range.
+ * place and id in it is checked against its range and the size.
  *   Errors   FORMAT when one is outside; MEMORY */
 bezel_status bz_vocab_trie_from_block(bz_vocab_trie **out, const bezel_world *w, const bz_vocab *v, const void *block,
-                                      bezel_error *err);
+                                      size_t size, bezel_error *err);
 void bz_vocab_trie_free(bz_vocab_trie *t);
 const void *bz_vocab_trie_block(const bz_vocab_trie *t);
 size_t bz_vocab_trie_bytes(const bz_vocab_trie *t); /* memory it takes, a borrowed block's too */

@@ -143,7 +143,7 @@ START_TEST(a_block_that_leads_outside_is_refused)
         bz_vocab_trie *other = NULL;
         memcpy(&saved, block + at, 4);
         memcpy(block + at, &wrong, 4);
-        const bezel_status status = bz_vocab_trie_from_block(&other, &tw.world, m->vocab, block, &err);
+        const bezel_status status = bz_vocab_trie_from_block(&other, &tw.world, m->vocab, block, size, &err);
         ck_assert(status == BEZEL_OK || status == BEZEL_ERR_FORMAT);
         refused += status != BEZEL_OK;
         bz_vocab_trie_free(other);

@@ -131,12 +131,35 @@ static bezel_value *make_enum(maker *m)
 
 static bezel_value *make_schema(maker *m, uint32_t depth);
 
+/* Of some kinds there are three values only. */
+static bezel_value *make_unique_item(maker *m)
+{
+    const char *type = below(m, 2) ? "integer" : "number";
+    bezel_value *map = typed(m, type), *list = bezel_tree_list(m->tree);
+    const int64_t low = (int64_t)below(m, 20) - 10;
+    switch (below(m, 4)) {
+    case 0: return typed(m, "string");
+    case 1: return typed(m, "integer");
+    case 2:
+        set_integer(m, map, "minimum", low * 5);
+        set_integer(m, map, "maximum", low * 5 + 10);
+        set_integer(m, map, "multipleOf", 5);
+        return map;
+    default:
+        map = bezel_tree_map(m->tree);
+        for (size_t i = 0; i < 3; i++)
+            bezel_value_append(m->tree, list, bezel_tree_integer(m->tree, low + (int64_t)i * 7));
+        bezel_value_set(m->tree, map, "enum", list);
+        return map;
+    }
+}
+
 static bezel_value *make_array(maker *m, uint32_t depth)
 {
     bezel_value *map = typed(m, "array");
     const int unique = below(m, 4) == 0;
     const size_t low = below(m, 3);
-    bezel_value *item = unique ? (below(m, 2) ? typed(m, "string") : typed(m, "integer")) : make_schema(m, depth + 1);
+    bezel_value *item = unique ? make_unique_item(m) : make_schema(m, depth + 1);
     if (!unique && below(m, 4) == 0) {
         bezel_value *first = bezel_tree_list(m->tree);
         bezel_value_append(m->tree, first, make_schema(m, depth + 1));

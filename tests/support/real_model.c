@@ -24,13 +24,24 @@ const char *real_model_path(char *out, size_t size)
     return out;
 }
 
-void real_model_open(real_model *r, const bezel_engine_options *options)
+void real_model_open_again(real_model *r, const bezel_model_options *model_options)
 {
     char path[4096];
     bezel_error err = BEZEL_ERROR_INIT;
     ck_assert_ptr_nonnull(real_model_path(path, sizeof path));
+    ck_assert_msg(bezel_model_open(&r->model, r->engine, path, model_options, &err) == BEZEL_OK, "%s: %s", path, err.text);
+}
+
+void real_model_open_with(real_model *r, const bezel_engine_options *options, const bezel_model_options *model_options)
+{
+    bezel_error err = BEZEL_ERROR_INIT;
     ck_assert_msg(bezel_engine_new(&r->engine, options, &err) == BEZEL_OK, "engine: %s", err.text);
-    ck_assert_msg(bezel_model_open(&r->model, r->engine, path, NULL, &err) == BEZEL_OK, "%s: %s", path, err.text);
+    real_model_open_again(r, model_options);
+}
+
+void real_model_open(real_model *r, const bezel_engine_options *options)
+{
+    real_model_open_with(r, options, NULL);
 }
 
 void real_model_close(real_model *r)

@@ -17,6 +17,8 @@ typedef struct real_model {
 
 /* Opens it with an engine of its own; options NULL = defaults. Fails the running Check test when it cannot. */
 void real_model_open(real_model *r, const bezel_engine_options *options);
+void real_model_open_with(real_model *r, const bezel_engine_options *options, const bezel_model_options *model_options);
+void real_model_open_again(real_model *r, const bezel_model_options *model_options); /* after its model was freed */
 void real_model_close(real_model *r);
 
 /* Text of a file of the repository with a NUL after it, malloc'ed. Fails the test when it is not there: tests run in the

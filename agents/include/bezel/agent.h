@@ -166,6 +166,9 @@ typedef struct bezel_agent_options {
     uint32_t n_handoffs;
     /* most agents above one another (bezel_agent_nest); 0 (default) = 4 */
     uint32_t max_depth;
+    /* 1: constrained calls may write their arguments, and keys of objects, in any order; 0 (default): as the schema declares
+     * them, which leaves more of a call without a choice */
+    uint32_t any_order;
 } bezel_agent_options;
 
 /* Fills the options with the defaults above.

@@ -270,7 +270,8 @@ typedef struct bezel_generate_options {
     const char *const *made_calls;
     /* default 0 */
     uint32_t n_made_calls;
-    /* 1: text that only one continuation allows is sampled as well, token by token; slower, for comparison. Default 0 */
+    /* 1: the tokens of text that only one continuation allows are computed one by one; slower, and greedy answers are the same:
+     * for comparison. Default 0 */
     uint32_t no_jump;
     /* 0: room for members to come, because this struct lies inside others */
     uint64_t spare[4];
