@@ -253,12 +253,14 @@
     "  round(duration_us / 1e6, 3) AS seconds," \
     "  round(first_token_us * 1e-3 / nullif(first_tokens, 0), 1) AS mean_first_token_ms," \
     "  round(answer_tokens * 1e6 / nullif(answer_us, 0), 1) AS answer_tokens_per_second"
-#define TOTAL_VIEWS \
+#define NAMED_VIEWS \
     "CREATE VIEW usage_by_day AS SELECT day," TOTAL_COLUMNS " FROM usage_total WHERE kind = 'all' ORDER BY day DESC;" \
     "CREATE VIEW usage_by_model AS SELECT nullif(name, '') AS model," TOTAL_COLUMNS " FROM usage_total" \
     "  WHERE kind = 'model' AND day = '' ORDER BY model_calls DESC, name;" \
     "CREATE VIEW usage_by_user AS SELECT nullif(name, '') AS user," TOTAL_COLUMNS " FROM usage_total" \
-    "  WHERE kind = 'user' AND day = '' ORDER BY model_calls DESC, name;" \
+    "  WHERE kind = 'user' AND day = '' ORDER BY model_calls DESC, name;"
+#define TOTAL_VIEWS \
+    NAMED_VIEWS \
     "CREATE VIEW usage_by_tool AS SELECT name AS tool, calls, repeated, failed," \
     "  round(duration_us * 1e-3 / nullif(timed, 0), 1) AS mean_ms, round(slowest_us / 1e3, 1) AS slowest_ms," \
     "  " UTC("last_ms") " AS last_used FROM tool_total WHERE day = '' ORDER BY calls DESC, name;" \
@@ -292,9 +294,10 @@
     "    sum(n) OVER (PARTITION BY metric, " by ") AS total FROM" \
     "    (SELECT metric, " by ", value, sum(n) AS n FROM histogram WHERE " where " GROUP BY metric, " by ", value))" \
     "  GROUP BY metric, " by
-#define LATENCY_VIEWS \
+#define FIRST_LATENCY_VIEW \
     "CREATE VIEW latency_by_day AS SELECT day, metric, sum(n) AS n," PERCENTILES \
-    LATENCY_ROWS("day", "day >= date('now', '-366 days')") " ORDER BY day DESC, metric;" \
+    LATENCY_ROWS("day", "day >= date('now', '-366 days')") " ORDER BY day DESC, metric;"
+#define LATENCY_VIEWS \
     "CREATE VIEW latency_by_model AS SELECT nullif(name, '') AS model, metric, sum(n) AS n," PERCENTILES \
     LATENCY_ROWS("name", "metric <> 'tool' AND day = ''") " ORDER BY name, metric;" \
     "CREATE VIEW latency_by_tool AS SELECT name AS tool, sum(n) AS n," PERCENTILES \
@@ -393,13 +396,51 @@
     "    duration_us / 1e6 AS \"gen_ai.client.operation.duration\", memory_bytes AS \"process.memory.usage\"," \
     "    code AS \"error.type\", user AS \"user.id\", " UTC("at_ms") " AS started FROM request ORDER BY id DESC;" \
     "CREATE VIEW otel_evaluations AS" OTEL_SCORE("relevance") " UNION ALL" OTEL_SCORE("coherence") " UNION ALL" \
-    OTEL_SCORE("safety") " UNION ALL" OTEL_SCORE("accuracy") " UNION ALL" OTEL_SCORE("satisfaction") ";" \
+    OTEL_SCORE("safety") " UNION ALL" OTEL_SCORE("accuracy") " UNION ALL" OTEL_SCORE("satisfaction") ";"
+#define OTEL_METRICS \
     "CREATE VIEW otel_metrics AS" OTEL_METRIC("gen_ai.client.operation.duration", "s", "model_call") \
     " UNION ALL" OTEL_METRIC("gen_ai.server.time_to_first_token", "s", "first_token") \
     " UNION ALL" OTEL_METRIC("gen_ai.server.request.duration", "s", "request") \
     " UNION ALL" OTEL_TOKENS("input", "prompt_tokens") " UNION ALL" OTEL_TOKENS("output", "generated_tokens") \
     " UNION ALL SELECT 'gen_ai.execute_tool.duration', 's', tool, n, 1e-3 * p50_ms, 1e-3 * p95_ms, 1e-3 * p99_ms" \
     "  FROM latency_by_tool;"
+
+/* --- Version 5: what a full file needs ------------------------------------------------------ */
+
+/* Two digits to the nearest of 24 steps a decade (those of the E24 series): a quarter of the rows. */
+#define STEP(m) \
+    "CASE WHEN " m " < 14 THEN " m " WHEN " m " < 16 THEN 15 WHEN " m " < 17 THEN 16 WHEN " m " < 19 THEN 18" \
+    " WHEN " m " < 21 THEN 20 WHEN " m " < 23 THEN 22 WHEN " m " < 26 THEN 24 WHEN " m " < 29 THEN 27 WHEN " m " < 32 THEN 30" \
+    " WHEN " m " < 35 THEN 33 WHEN " m " < 38 THEN 36 WHEN " m " < 41 THEN 39 WHEN " m " < 45 THEN 43 WHEN " m " < 49 THEN 47" \
+    " WHEN " m " < 54 THEN 51 WHEN " m " < 59 THEN 56 WHEN " m " < 65 THEN 62 WHEN " m " < 72 THEN 68 WHEN " m " < 79 THEN 75" \
+    " WHEN " m " < 87 THEN 82 WHEN " m " < 96 THEN 91 ELSE 100 END"
+#define OLD_HISTOGRAM(name, day, where) \
+    "INSERT INTO histogram SELECT metric, " name ", " day ", iif(value < 10, value, " STEP("digits") " * (value / digits))," \
+    "  sum(n) FROM (SELECT *, CAST(substr(value, 1, 2) AS INTEGER) AS digits FROM old_histogram WHERE " where ") GROUP BY 1, 2, 3, 4;"
+
+/* Totals by day first, so that the oldest days are found; histograms by name over the whole time, and by day without names; an
+ * index of the requests that have content. The views that read them are made again. */
+#define FULL_FILE \
+    "DROP VIEW usage_by_day; DROP VIEW usage_by_model; DROP VIEW usage_by_user; DROP VIEW otel_metrics;" \
+    "DROP VIEW latency_by_day; DROP VIEW latency_by_model; DROP VIEW latency_by_tool;" \
+    "ALTER TABLE usage_total RENAME TO old_total; ALTER TABLE histogram RENAME TO old_histogram;" \
+    "CREATE TABLE usage_total(" \
+    "  kind TEXT NOT NULL, day TEXT NOT NULL, name TEXT NOT NULL, turns INTEGER NOT NULL, model_calls INTEGER NOT NULL," \
+    "  prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, generated_tokens INTEGER NOT NULL," \
+    "  dropped_tokens INTEGER NOT NULL, forced_tokens INTEGER NOT NULL, errors INTEGER NOT NULL, duration_us INTEGER NOT NULL," \
+    "  first_tokens INTEGER NOT NULL, first_token_us INTEGER NOT NULL, answer_tokens INTEGER NOT NULL," \
+    "  answer_us INTEGER NOT NULL, PRIMARY KEY(kind, day, name)) WITHOUT ROWID;" \
+    "INSERT INTO usage_total SELECT kind, day, name, turns, model_calls, prompt_tokens, cached_tokens, generated_tokens," \
+    "  dropped_tokens, forced_tokens, errors, duration_us, first_tokens, first_token_us, answer_tokens, answer_us" \
+    "  FROM old_total;" \
+    "CREATE TABLE histogram(" \
+    "  metric TEXT NOT NULL, name TEXT NOT NULL, day TEXT NOT NULL, value INTEGER NOT NULL, n INTEGER NOT NULL," \
+    "  PRIMARY KEY(metric, name, day, value)) WITHOUT ROWID;" \
+    OLD_HISTOGRAM("name", "''", "day = ''") OLD_HISTOGRAM("''", "day", "day <> ''") \
+    "DROP TABLE old_total; DROP TABLE old_histogram; DROP INDEX request_conversation;" \
+    "CREATE INDEX request_content ON request(id) WHERE conversation IS NOT NULL;" NAMED_VIEWS \
+    "CREATE VIEW latency_by_day AS SELECT day, metric, sum(n) AS n," PERCENTILES \
+    LATENCY_ROWS("day", "name = '' AND day >= date('now', '-92 days')") " ORDER BY day DESC, metric;" LATENCY_VIEWS OTEL_METRICS
 
 const char *const bz_store_steps[] = {
     /* 0 to 1: version 0.1.0 */
@@ -410,7 +451,10 @@ const char *const bz_store_steps[] = {
     /* 2 to 3: tokens that a constraint left no choice for */
     "ALTER TABLE usage ADD COLUMN forced_tokens INTEGER NOT NULL DEFAULT 0;",
     /* 3 to 4: rows of a monitor, windows of a guard, totals that stay when rows go */
-    MONITOR TOTALS OLD_ROWS MORE_INDICES TOTAL_VIEWS LATENCY_VIEWS SUMMARY_VIEWS MONITOR_VIEWS OTEL_VIEWS,
+    MONITOR TOTALS OLD_ROWS MORE_INDICES TOTAL_VIEWS FIRST_LATENCY_VIEW LATENCY_VIEWS SUMMARY_VIEWS MONITOR_VIEWS
+        OTEL_VIEWS OTEL_METRICS,
+    /* 4 to 5: totals by day first, smaller histograms, requests with content */
+    FULL_FILE,
 };
 const int bz_store_version = (int)(sizeof bz_store_steps / sizeof bz_store_steps[0]);
 

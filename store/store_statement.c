@@ -69,11 +69,11 @@ const char *const bz_store_statement_texts[BZ_SQL_COUNT] = {
     [BZ_SQL_DELETE_MERGE] = "INSERT INTO message_words(message_words) VALUES ('optimize')",
     /* A row of numbers counts four or five times: all, its model and its user, on its day and (but for all) as a whole. */
     [BZ_SQL_TOTAL_USAGE] =
-        "INSERT INTO usage_total(kind, name, day, turns, model_calls, prompt_tokens, cached_tokens, generated_tokens,"
+        "INSERT INTO usage_total(kind, day, name, turns, model_calls, prompt_tokens, cached_tokens, generated_tokens,"
         " dropped_tokens, forced_tokens, errors, duration_us, first_tokens, first_token_us, answer_tokens, answer_us)"
         " SELECT column1, column2, column3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?7 > 0, iif(?7 > 0, ?12, 0), max(?7 - 1, 0),"
-        " iif(?7 > 1, ?11 - ?12, 0) FROM (VALUES ('all', '', " DAY("?3") "), ('model', ?1, " DAY("?3") "), ('model', ?1, ''),"
-        " ('user', ?2, " DAY("?3") "), ('user', ?2, '')) WHERE 1 ON CONFLICT DO UPDATE SET turns = turns + excluded.turns,"
+        " iif(?7 > 1, ?11 - ?12, 0) FROM (VALUES ('all', " DAY("?3") ", ''), ('model', " DAY("?3") ", ?1), ('model', '', ?1),"
+        " ('user', " DAY("?3") ", ?2), ('user', '', ?2)) WHERE 1 ON CONFLICT DO UPDATE SET turns = turns + excluded.turns,"
         " model_calls = model_calls + 1, prompt_tokens = prompt_tokens + excluded.prompt_tokens,"
         " cached_tokens = cached_tokens + excluded.cached_tokens,"
         " generated_tokens = generated_tokens + excluded.generated_tokens,"
@@ -90,8 +90,8 @@ const char *const bz_store_statement_texts[BZ_SQL_COUNT] = {
         " slowest_us = max(slowest_us, excluded.slowest_us), last_ms = max(last_ms, excluded.last_ms)",
     [BZ_SQL_TOTAL_EVENT] = "INSERT INTO event_total(kind, name, day, n) VALUES (?1, ?2, " DAY("?3") ", 1)"
                            " ON CONFLICT DO UPDATE SET n = n + 1",
-    [BZ_SQL_TOTAL_TIME] = "INSERT INTO histogram(metric, name, day, value, n) SELECT ?1, ?2, column1, ?4, 1"
-                          " FROM (VALUES (" DAY("?3") "), ('')) WHERE 1 ON CONFLICT DO UPDATE SET n = n + 1",
+    [BZ_SQL_TOTAL_TIME] = "INSERT INTO histogram(metric, name, day, value, n) SELECT ?1, column1, column2, ?4, 1"
+                          " FROM (VALUES ('', " DAY("?3") "), (?2, '')) WHERE 1 ON CONFLICT DO UPDATE SET n = n + 1",
     [BZ_SQL_TOTAL_REQUEST] =
         "INSERT INTO request_total(model, day, requests, successful, prompt_tokens, generated_tokens, duration_us, memory_bytes)"
         " SELECT ?1, column1, 1, ?3, ?4, ?5, ?6, ?7 FROM (VALUES (" DAY("?2") "), ('')) WHERE 1 ON CONFLICT DO UPDATE SET"

@@ -183,7 +183,7 @@ START_TEST(r29_failures_count_in_the_rate_and_few_values_have_quantiles_beyond_t
 }
 END_TEST
 
-START_TEST(percentiles_of_histograms_are_right_within_five_percent)
+START_TEST(percentiles_of_histograms_are_right_within_eight_percent)
 {
     bezel_monitor_request r = sample();
     for (int i = 1; i <= 1000; i++) {
@@ -192,11 +192,11 @@ START_TEST(percentiles_of_histograms_are_right_within_five_percent)
     }
     query("SELECT * FROM latency_by_model WHERE metric = 'request'");
     ck_assert_double_eq(number(0, "n"), 1000);
-    ck_assert_double_eq_tol(number(0, "p50_ms"), 617, 617 * 0.05);
-    ck_assert_double_eq_tol(number(0, "p95_ms"), 1172.3, 1172.3 * 0.05);
-    ck_assert_double_eq_tol(number(0, "p99_ms"), 1221.66, 1221.66 * 0.05);
+    ck_assert_double_eq_tol(number(0, "p50_ms"), 617, 617 * 0.08);
+    ck_assert_double_eq_tol(number(0, "p95_ms"), 1172.3, 1172.3 * 0.08);
+    ck_assert_double_eq_tol(number(0, "p99_ms"), 1221.66, 1221.66 * 0.08);
     query("SELECT * FROM otel_metrics WHERE metric = 'gen_ai.server.request.duration'");
-    ck_assert_double_eq_tol(number(0, "p50"), 0.617, 0.617 * 0.05);
+    ck_assert_double_eq_tol(number(0, "p50"), 0.617, 0.617 * 0.08);
 }
 END_TEST
 
@@ -469,7 +469,7 @@ Suite *store_monitor_suite(void)
     tcase_add_test(t, r27_a_request_is_kept_field_by_field);
     tcase_add_test(t, r29_the_summary_has_the_documented_numbers_of_the_last_100);
     tcase_add_test(t, r29_failures_count_in_the_rate_and_few_values_have_quantiles_beyond_the_largest);
-    tcase_add_test(t, percentiles_of_histograms_are_right_within_five_percent);
+    tcase_add_test(t, percentiles_of_histograms_are_right_within_eight_percent);
     tcase_add_test(t, r28_r30_scores_are_kept_and_averaged);
     tcase_add_test(t, r31_alerts_begin_and_end);
     tcase_add_test(t, r14_a_health_check_is_kept);

@@ -196,7 +196,7 @@ BEZEL_API bezel_status bezel_store_query(bezel_value **out, bezel_tree *tree, be
  *   usage            usage_by_day, usage_by_model, usage_by_user, usage_by_tool; users_last_hour (requests in the last hour,
  *                    how many of 100 are left, when the oldest leaves it); usage_by_root (of the newest 1000 turns, each with
  *                    those of the agents that worked for it)
- *   times            latency_by_day (366 days), latency_by_model, latency_by_tool: p50, p95 and p99 within 5 % of model calls,
+ *   times            latency_by_day (92 days), latency_by_model, latency_by_tool: p50, p95 and p99 within 8 % of model calls,
  *                    first tokens, requests and tools; slowest_turns, recent_turns
  *   failures         recent_errors, errors_by_code, errors_by_tool
  *   monitoring       recent_requests, requests_by_day, performance_summary and performance_by_model (of the last 100),
