@@ -85,6 +85,7 @@ static const option_row option_rows[] = {
     {"batch", KIND_FLAG, AT(batch), 0, 0, 0, "", "each line is a prompt: a text, or JSON; a line of JSON for each, in order"},
     {"lookup", KIND_FLAG, AT(lookup), 0, 0, 0, "", "guess greedy tokens from repetitions; the same answer"},
     {"json", KIND_FLAG, AT(json), 0, 0, 0, "", "JSON on standard output"},
+    {"prometheus", KIND_FLAG, AT(prometheus), 0, 0, 0, "", "sums of the store in Prometheus' text format"},
     {"special", KIND_FLAG, AT(special), 0, 0, 0, "", "the text may spell control tokens"},
     {"bos", KIND_FLAG, AT(bos), 0, 0, 0, "", "begin with BOS"},
     {"plain", KIND_FLAG, AT(plain), 0, 0, 0, "", "control tokens spelled in the text stay text"},

@@ -483,6 +483,35 @@ test("stats show what was asked, and --no-store keeps nothing", function()
   local out = run { "stats", "--store", db }
   match(out, "usage_by_model\nmodel")
   match(out, "Script model")
+  match(out, "2 turns")
+  match(out, "▁█  2 turns\n") -- the newest day is the last one
+  match(out, "usage_by_user\nuser")
+  match(out, "slowest_turns\n")
+  eq(out:find("\27", 1, true), nil) -- no colours into a pipe
+  for line in run({ "stats", "--store", db }, nil, "COLUMNS=60"):gmatch "[^\n]+" do
+    if (utf8.len(line) or 0) > 60 then error("wider than 60 columns: " .. line) end
+  end
+end)
+
+test("stats for Prometheus are sums of the store", function()
+  local db = path "prometheus.db"
+  for _ = 1, 2 do object { "ask", "--json", "--model", P, "--store", db, "--user", "ann", "--tools", tools, "--results", results, "?" } end
+  local day = object({ "stats", "--json", "--store", db }).usage_by_day[1]
+  local out, status = run { "stats", "--prometheus", "--store", db }
+  eq(status, 0)
+  match(out, "# TYPE gen_ai_client_token_usage_total counter\n")
+  match(out, 'gen_ai_token_type="output"} ' .. day.generated_tokens .. "\n")
+  match(out, 'bezel_turns_total{gen_ai_request_model="Script model"} 2\n')
+  match(out, 'bezel_tool_calls_total{gen_ai_tool_name="probe"} 2\n')
+  match(out, 'gen_ai_client_operation_duration_seconds{gen_ai_request_model="Script model",quantile="0.95"} [%d.e-]+\n')
+  match(out, 'gen_ai_client_operation_duration_seconds_count{gen_ai_request_model="Script model"} ' .. day.model_calls .. "\n")
+  local seen = {}
+  for line in out:gmatch "[^\n]+" do
+    local name = line:match "^# TYPE (%S+)"
+    if name then eq(seen[name], nil) seen[name] = true end
+    if not line:match "^#" and not line:match "^[%a_]+%b{} %S+$" then error("no line of the format: " .. line) end
+  end
+  eq(select(2, run { "stats", "--prometheus", "--json", "--store", db }), 2)
 end)
 
 test("report makes a page, and replaces nothing else", function()
