@@ -17,9 +17,9 @@ typedef struct metric {
     " FROM latency_by_model WHERE metric = '" which "'"
 
 static const metric metrics[] = {
-    {"gen_ai_client_operation_duration_seconds", "summary", "Duration of model calls, within 5 %.", LATENCY("model_call")},
-    {"gen_ai_server_time_to_first_token_seconds", "summary", "Time to the first token of model calls, within 5 %.", LATENCY("first_token")},
-    {"gen_ai_server_request_duration_seconds", "summary", "Duration of requests of a monitor, within 5 %.", LATENCY("request")},
+    {"gen_ai_client_operation_duration_seconds", "summary", "Duration of model calls, within 8 %.", LATENCY("model_call")},
+    {"gen_ai_server_time_to_first_token_seconds", "summary", "Time to the first token of model calls, within 8 %.", LATENCY("first_token")},
+    {"gen_ai_server_request_duration_seconds", "summary", "Duration of requests of a monitor, within 8 %.", LATENCY("request")},
     {"gen_ai_client_token_usage_total", "counter", "Tokens read (input) and written (output).",
      "SELECT coalesce(model, '') AS gen_ai_request_model, 'input' AS gen_ai_token_type, prompt_tokens AS value FROM usage_by_model"
      " UNION ALL SELECT coalesce(model, ''), 'output', generated_tokens FROM usage_by_model"},
@@ -34,7 +34,7 @@ static const metric metrics[] = {
     {"bezel_tool_calls_total", "counter", "Calls of tools.", "SELECT tool AS gen_ai_tool_name, calls AS value FROM usage_by_tool"},
     {"bezel_tool_failures_total", "counter", "Calls of tools that failed, by code.",
      "SELECT tool AS gen_ai_tool_name, code AS error_type, n AS value FROM errors_by_tool"},
-    {"gen_ai_execute_tool_duration_seconds", "summary", "Duration of tools, within 5 %.",
+    {"gen_ai_execute_tool_duration_seconds", "summary", "Duration of tools, within 8 %.",
      "SELECT tool AS gen_ai_tool_name, p50_ms / 1e3 AS p50, p95_ms / 1e3 AS p95, p99_ms / 1e3 AS p99, n FROM latency_by_tool"},
     {"bezel_open_alerts", "gauge", "Alerts that have begun and are not over.",
      "SELECT coalesce(model, '') AS gen_ai_request_model, type, severity, count(*) AS value FROM open_alerts GROUP BY 1, 2, 3"},
