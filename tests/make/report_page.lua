@@ -27,8 +27,8 @@ end
 
 local function fail(format, ...) error(format:format(...), 0) end
 local function dump(path, width)
-  local text = output(("timeout 60 %s --headless --no-sandbox --disable-gpu --user-data-dir=%s --window-size=%d,900 --dump-dom %s 2>%s"):format(
-    browser, quote(folder .. "/chromium"), width, quote("file://" .. path), quote(folder .. "/chromium.log")))
+  local text = output(("timeout 60 %s --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir=%s"
+    .. " --window-size=%d,900 --dump-dom %s 2>%s"):format(browser, quote(folder .. "/chromium"), width, quote("file://" .. path), quote(folder .. "/chromium.log")))
   if not text:find("data-drawn-ms", 1, true) then fail("the page was not drawn: %s", text:sub(-300)) end
   return text
 end
@@ -72,8 +72,8 @@ local function column_sum(title, column)
   end
   return sum, rows
 end
-for what, place in pairs { turns = { "Requests", 2 }, failed = { "Requests", 3 }, generated_tokens = { "Tokens", 4 }, calls = { "Calls", 2 },
-  failed_calls = { "Calls", 3 } } do
+for what, place in pairs { turns = { "Requests", 2 }, failed = { "Requests", 3 }, generated_tokens = { "Tokens", 4 },
+  calls = { "Calls", 2 }, failed_calls = { "Calls", 3 } } do
   local sum, rows = column_sum(place[1], place[2])
   if sum ~= wanted[what] then fail("%s: %d in %d rows of the page, %d in the store", what, sum, rows, wanted[what]) end
 end
