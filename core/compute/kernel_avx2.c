@@ -236,6 +236,8 @@ static void avx2_dequantize(float *out, const void *row, uint32_t dtype, size_t 
         .q8_quantize = avx2_q8_quantize, \
         .matmul_q8 = product, \
         .matmul_q8_listed = bz_avx2_decode_listed, \
+        .matmul_packed = bz_avx2_matmul_packed, \
+        .packed_most = 2, \
         .matmul_f32 = avx2_matmul_f32, \
         .dequantize = avx2_dequantize, \
         .rms_norm = bz_avx2_rms_norm, \

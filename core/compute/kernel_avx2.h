@@ -17,7 +17,10 @@ int bz_avx2_matmul_q8(float *y, size_t y_stride, const void *w, uint32_t dtype, 
 /* The same for processors with AVX-VNNI. */
 int bz_avx2_matmul_q8_vnni(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
                            const void *x, size_t x_stride, size_t T, size_t K);
-/* The same for one position, a range of rows or listed ones. Return 0 for a type that has no such kernel. */
+/* From panels, likewise. */
+int bz_avx2_matmul_packed(float *y, size_t y_stride, const uint8_t *panels, uint32_t dtype, size_t n_begin, size_t n_end,
+                          const void *x, size_t x_stride, size_t T, size_t K);
+/* matmul_q8 for one position, a range of rows or listed ones. Return 0 for a type that has no such kernel. */
 int bz_avx2_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, size_t K);
 int bz_avx2_decode_listed(float *y, const void *w, uint32_t dtype, const int32_t *rows, size_t n_rows, const void *x, size_t K);
 
