@@ -51,6 +51,16 @@ t.test("a turn tells how probable a call was, where calls are constrained", func
   t.eq(#turn.calls, 1)
 end)
 
+t.test("with any_order arguments come in the order that the model wants", function()
+  local order = { parameters = { { name = "count", type = "integer" }, { name = "text", type = "string" } } }
+  local seen
+  local function run(args) seen = args return "fine" end
+  local free <close> = chat(run, { any_order = true }, order)
+  assert(free:ask "How is it?")
+  t.eq(seen.text, "hi") -- what the script writes, text first
+  t.eq(seen.count, 3)
+end)
+
 t.test("tool_choice names the tool of the first call; a name that is no tool is an error of the turn", function()
   local c <close> = chat(function() return "fine" end, { tool_choice = "probe", call_bias = -5 })
   t.eq(assert(c:ask "How is it?").calls[1].name, "probe")
