@@ -370,10 +370,15 @@ static void monitor_measure(const bezel_monitor *m, bezel_monitor_request *r)
         r->tokens_per_second = (double)r->n_generated * 1e6 / (double)r->duration_us;
 }
 
-bezel_status bezel_monitor_end(bezel_monitor *m, bezel_monitor_request *request, bezel_error *err)
+void bezel_monitor_measure(bezel_monitor_request *request, const bezel_monitor *m)
 {
     request->duration_us = monitor_now_us(m) - request->duration_us;
     monitor_measure(m, request);
+}
+
+bezel_status bezel_monitor_end(bezel_monitor *m, bezel_monitor_request *request, bezel_error *err)
+{
+    bezel_monitor_measure(request, m);
     const bezel_monitor_record record = {.size = sizeof record, .request = request};
     return bezel_monitor_add(m, &record, err);
 }

@@ -187,6 +187,7 @@ function model:chat(options) end
 ---@field handoffs? bezel.handoff[] at most 8 further roles
 ---@field max_depth? integer chats above one another, default 4
 ---@field background? boolean the model works on the engine's worker
+---@field monitor? bezel.monitor gets a request for each turn, before the store has it
 
 ---@param model bezel.model
 ---@param options? bezel.chat_options
@@ -484,6 +485,143 @@ function http.request(url, options) end
 ---@param text string
 ---@return string
 function http.escape(text) end
+
+---@class bezel.thresholds limits over the last requests of a model
+---@field max_response_s? number default 10
+---@field max_memory_mb? number default 8192
+---@field min_tokens_per_second? number default 5
+---@field min_success_rate? number default 0.95
+---@class bezel.monitor_options
+---@field max_records? integer rows that are kept in memory, default 10000
+---@field alert_window? integer requests that alerts look at, default 10
+---@field max_probe_ms? integer of a health check, default 5000
+---@field thresholds? bezel.thresholds of all models
+---@field models? table<string, bezel.thresholds> of single ones, by name
+---@field store? bezel.store where rows go
+---@field score? fun(question: string, answer: string, scores: table, reference: string?): table? better scores, 0 to 1; evaluate asks
+---it, and turns of chats are then not scored by themselves
+---@class bezel.alert
+---@field type "performance"|"memory"|"reliability"|"error"
+---@field severity "low"|"medium"|"high"
+---@field metric string
+---@field message string
+---@field model string
+---@field value number
+---@field threshold number
+---@field timestamp number
+---@field over boolean true: it has ended
+---@param options? bezel.monitor_options
+---@return bezel.monitor? monitor
+---@return string? message
+---@return bezel.code? code
+function bezel.monitor(options) end
+---@class bezel.monitor
+local monitor = {}
+function monitor:close() end
+---A request by hand; memory is measured unless it is given.
+---@param request {model?: string, user?: string, conversation?: string, operation?: string, span?: string, code?: string, error?: string, success?: boolean, response_time?: number, first_token_time?: number, tokens?: integer, prompt_tokens?: integer, cached_tokens?: integer, input_length?: integer, memory_mb?: number}
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function monitor:add(request) end
+---@param answer {question: string, answer: string, reference?: string, satisfaction?: number, model?: string, user?: string, span?: string}
+---@return {relevance: number, coherence: number, safety: number, accuracy: number, satisfaction?: number}? scores
+---@return string? message
+---@return bezel.code? code
+function monitor:evaluate(answer) end
+---@param n? integer default 100
+---@param model? string
+---@return {requests: integer, successful: integer, success_rate: number, mean_response_time: number, mean_memory_mb: number, mean_tokens_per_second: number, p50_response_time: number, p95_response_time: number, p99_response_time: number, total_tokens: integer}? summary
+---@return string? message
+---@return bezel.code? code
+function monitor:summary(n, model) end
+---@param n? integer default 100
+---@param model? string
+---@return {evaluations: integer, relevance: number, coherence: number, safety: number, accuracy: number, overall: number, satisfaction?: number}? summary
+---@return string? message
+---@return bezel.code? code
+function monitor:quality(n, model) end
+---@return bezel.alert[] that hold now
+function monitor:alerts() end
+---@return bezel.alert? that began or ended
+function monitor:event() end
+---Ten tokens to "Hello"; blocks for them. Without a model the service is unhealthy.
+---@param model? bezel.model
+---@return {status: "healthy"|"degraded"|"unhealthy", model_loaded: boolean, multimodal_enabled: boolean, response_time: number, memory_usage: number, errors: string[]}? health
+---@return string? message
+---@return bezel.code? code
+function monitor:health(model) end
+---@return string? json
+---@return string? message
+---@return bezel.code? code
+function monitor:json() end
+---@return string? text in Prometheus' format
+---@return string? message
+---@return bezel.code? code
+function monitor:prometheus() end
+---@param path string
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function monitor:export(path) end
+
+---@class bezel.service_options: bezel.generate_options
+---@field guard? bezel.guard default: one of its own
+---@field monitor? bezel.monitor gets each request with the guard's decisions
+---@field store? bezel.store gets each request that reached the model, numbers only unless conversation is set
+---@field conversation? string id from store:begin
+---@field hash_key? string 32 bytes
+---@field profile? "gemma3"|"gemma2"|"transcript"
+---@class bezel.answer
+---@field success boolean
+---@field response? string
+---@field error? string
+---@field error_code? "RATE_LIMIT_EXCEEDED"|"VALIDATION_ERROR"|"CONTENT_FILTERED"|"RESPONSE_FILTERED"|"GENERATION_ERROR"
+---@field generation_time number
+---@field tokens_used integer
+---@field prompt_tokens integer
+---@field removed integer
+---@field cut integer
+---@field stop_reason string
+---@field span string
+---@field input_hash string
+---@field retry_s? number after RATE_LIMIT_EXCEEDED
+---@param model bezel.model
+---@param options? bezel.service_options
+---@return bezel.service? service
+---@return string? message
+---@return bezel.code? code
+function bezel.service(model, options) end
+---@class bezel.service
+local service = {}
+function service:close() end
+---Counts, checks, cleans, filters, answers: everything in one call. on_text gets what may go out while it is made.
+---@param user string?
+---@param messages {role: string, content: string}[]
+---@param on_text? fun(text: string)
+---@return bezel.answer? answer
+---@return string? message
+---@return bezel.code? code
+function service:generate(user, messages, on_text) end
+---Begins a request for step.
+---@param user string?
+---@param messages {role: string, content: string}[]
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function service:ask(user, messages) end
+---"token" comes with a text, "done" with the answer.
+---@param budget_ms? number
+---@return "more"|"token"|"done"|nil status
+---@return string|bezel.answer|nil text or answer or message
+---@return bezel.code? code
+function service:step(budget_ms) end
+function service:cancel() end
+---@param user? string
+---@return {used: integer, remaining: integer, reset_s: number, forgotten: integer, bytes: integer}? rate
+---@return string? message
+---@return bezel.code? code
+function service:rate(user) end
 
 ---@class bezel.guard_pattern
 ---@field name string

@@ -9,6 +9,8 @@
 #include <bezel/agent.h>
 #include <bezel/bezel.h>
 #include <bezel/guard.h>
+#include <bezel/monitor.h>
+#include <bezel/service.h>
 #include <bezel/store.h>
 #include <bezel/tools.h>
 #include <lauxlib.h>
@@ -23,7 +25,7 @@
 
 /* --- lbezel_object.c ---------------------------------------------------------------------- */
 
-enum { LBEZEL_ALSO = 10 }; /* a chat: tools, store, tools of 8 further roles */
+enum { LBEZEL_ALSO = 11 }; /* a chat: tools, store, tools of 8 further roles, monitor */
 typedef struct lbezel_object lbezel_object;
 /* A handle of C in Lua. It holds what it was made from (parent, in user value 1) and what it uses (also, in user values of
  * the type); what is closed while it is held refuses use at once and frees its handle when the last hold is gone. */
@@ -69,6 +71,8 @@ void lbezel_object_type(lua_State *L, const char *type, const luaL_Reg *methods)
 #define LBEZEL_PROMPT "bezel.prompt"
 #define LBEZEL_GUARD "bezel.guard"
 #define LBEZEL_GUARD_STREAM "bezel.guard_stream"
+#define LBEZEL_MONITOR "bezel.monitor"
+#define LBEZEL_SERVICE "bezel.service"
 
 /* --- lbezel_error.c ----------------------------------------------------------------------- */
 
@@ -139,6 +143,8 @@ void lbezel_callback_sweep(lua_State *L);
 void lbezel_callback_register(lua_State *L, const lbezel_toolset *set);
 /* Asks a judge of a guard, the function at index i, about a text: as bezel_guard_judge_fn says; an error of it is -1. */
 int32_t lbezel_callback_judge(lua_State *L, int i, const char *direction, const char *text, size_t size, const char **reason);
+/* Lets the function at index i change scores; an error of it leaves them. */
+void lbezel_callback_score(lua_State *L, int i, const bezel_monitor_answer *answer, bezel_monitor_quality *scores);
 void lbezel_callback_open(lua_State *L);
 
 /* --- lbezel_policy.c ---------------------------------------------------------------------- */
@@ -165,6 +171,14 @@ typedef struct lbezel_pattern {
 } lbezel_pattern;
 int lbezel_pattern_is_late(const lbezel_pattern *job); /* 1 = is_late was true before the end */
 
+/* --- lbezel_guard.c ----------------------------------------------------------------------- */
+
+/* Around calls that use the guard at index i: its judge runs on this stack. enter pushes the judge. */
+void lbezel_guard_enter(lua_State *L, int i);
+void lbezel_guard_leave(lua_State *L, int i);
+/* Returns where the user at index i of the stack stands, as guard:rate does. */
+int lbezel_guard_rate_push(lua_State *L, bezel_guard *guard, int i);
+
 /* --- topics ------------------------------------------------------------------------------- */
 
 /* The engine of this Lua state, made at first use; its object is pushed. */
@@ -173,6 +187,8 @@ void lbezel_engine_open(lua_State *L); /* module at the top */
 void lbezel_model_open(lua_State *L);
 void lbezel_batch_open(lua_State *L); /* after models */
 void lbezel_tools_open(lua_State *L);
+void lbezel_monitor_open(lua_State *L);
+void lbezel_service_open(lua_State *L);
 void lbezel_chat_open(lua_State *L);
 void lbezel_store_open(lua_State *L);
 void lbezel_json_open(lua_State *L);

@@ -450,6 +450,49 @@ int32_t lbezel_callback_judge(lua_State *L, int i, const char *direction, const 
     return failed ? -1 : lua_toboolean(L, -2);
 }
 
+typedef struct score_job {
+    const bezel_monitor_answer *answer;
+    bezel_monitor_quality *scores;
+} score_job;
+
+/* Protected body: the function, a score_job as light userdata. */
+static int score_body(lua_State *L) {
+    const score_job *job = lua_touserdata(L, 2);
+    const bezel_monitor_answer *a = job->answer;
+    static const char *const names[] = {"relevance", "coherence", "safety", "accuracy", "satisfaction"};
+    double *const scores[] = {&job->scores->relevance, &job->scores->coherence, &job->scores->safety, &job->scores->accuracy,
+                              &job->scores->satisfaction};
+    lua_settop(L, 1);
+    lua_pushstring(L, a->question);
+    lua_pushstring(L, a->answer);
+    lua_createtable(L, 0, 5);
+    for (int i = 0; i < 5; i++) {
+        if (*scores[i] != *scores[i]) continue; /* none */
+        lua_pushnumber(L, *scores[i]);
+        lua_setfield(L, -2, names[i]);
+    }
+    lua_pushstring(L, a->reference);
+    lua_call(L, 4, 1);
+    for (int i = 0; lua_istable(L, -1) && i < 5; i++) {
+        int is_number;
+        lua_pushstring(L, names[i]);
+        lua_rawget(L, -2);
+        const lua_Number x = lua_tonumberx(L, -1, &is_number);
+        if (is_number) *scores[i] = x;
+        lua_pop(L, 1);
+    }
+    return 0;
+}
+
+void lbezel_callback_score(lua_State *L, int i, const bezel_monitor_answer *answer, bezel_monitor_quality *scores) {
+    score_job job = {answer, scores};
+    if (!lua_checkstack(L, 8)) return;
+    lua_pushcfunction(L, score_body);
+    lua_pushvalue(L, i);
+    lua_pushlightuserdata(L, &job);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
 void lbezel_callback_open(lua_State *L) {
     lbezel_bound_open(L);
     lua_pushlightuserdata(L, NULL);

@@ -21,8 +21,8 @@ typedef struct chat_object {
 /* The collector does not see the megabytes behind a chat: each new one makes it work, so that lost ones go soon (KiB). */
 #define CHAT_GC_STEP 4096
 
-/* User values: 1 model (parent), 2 toolset, 3 store, 4 confirm function, 5 list of the toolsets of further roles. */
-enum { CHAT_TOOLS = 2, CHAT_STORE = 3, CHAT_CONFIRM = 4, CHAT_ROLES = 5 };
+/* User values: 1 model (parent), 2 toolset, 3 store, 4 confirm function, 5 list of the toolsets of further roles, 6 monitor. */
+enum { CHAT_TOOLS = 2, CHAT_STORE = 3, CHAT_CONFIRM = 4, CHAT_ROLES = 5, CHAT_MONITOR = 6 };
 
 static void chat_release(void *handle) { bezel_agent_free(handle); }
 
@@ -58,6 +58,18 @@ static void chat_links(lua_State *L, int i, int chat, bezel_agent_options *out) 
         lua_setiuservalue(L, chat, CHAT_STORE);
     }
     lua_pop(L, 1);
+}
+
+/* The monitor of the options stands between the chat and its store. */
+static bezel_status chat_monitor(lua_State *L, int i, int chat, bezel_agent_options *out, bezel_error *err) {
+    chat_object *self = lua_touserdata(L, chat);
+    if (lbezel_option_push(L, i, "monitor") == LUA_TNIL) return BEZEL_OK;
+    if (!luaL_testudata(L, -1, LBEZEL_MONITOR)) luaL_error(L, "option monitor: a monitor expected, got %s", luaL_typename(L, -1));
+    lbezel_object *monitor = lbezel_object_check(L, -1, LBEZEL_MONITOR);
+    self->object.also[2 + MAX_ROLES] = monitor;
+    lua_setiuservalue(L, chat, CHAT_MONITOR);
+    const bezel_journal *next = out->journal;
+    return bezel_monitor_journal(&out->journal, monitor->handle, next, err);
 }
 
 /* The role table at the top as an entry of the options; its toolset stays alive with the chat. */
@@ -114,7 +126,7 @@ static int chat_new(lua_State *L) {
     static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "system", "context", "tools",
                                         "store", "conversation", "user", "profile", "max_steps", "max_calls",
                                         "max_result_tokens", "overflow", "background", "tool_choice", "constrain",
-                                        "call_bias", "any_order", LBEZEL_POLICY_OPTIONS, NULL};
+                                        "call_bias", "any_order", "monitor", LBEZEL_POLICY_OPTIONS, NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     lbezel_object *model = lbezel_object_check(L, 1, LBEZEL_MODEL);
     lua_settop(L, 2);
@@ -145,11 +157,12 @@ static int chat_new(lua_State *L) {
     lbezel_generate_options(L, 2, &o.generate); /* pushes an anchor: 3 */
     lbezel_policy_options(L, 2, &o);            /* and more of them */
     bezel_handoff roles[MAX_ROLES] = {{0}};
-    chat_object *self = lbezel_object_push(L, LBEZEL_CHAT, sizeof *self, 1, 4);
+    chat_object *self = lbezel_object_push(L, LBEZEL_CHAT, sizeof *self, 1, 5);
     self->object.release = chat_release;
     int chat = lua_gettop(L);
     chat_links(L, 2, chat, &o);
     chat_policy(L, 2, chat, &o, roles);
+    if (chat_monitor(L, 2, chat, &o, &err) != BEZEL_OK) return lbezel_fail(L, &err);
     bezel_agent *agent = NULL;
     lua_gc(L, LUA_GCSTEP, CHAT_GC_STEP);
     if (bezel_agent_new(&agent, model->handle, &o, &err) != BEZEL_OK) return lbezel_fail(L, &err);

@@ -29,6 +29,10 @@ static void guard_enter(lua_State *L, guard_object *o, int index) {
 
 static void guard_leave(guard_object *o) { o->L = NULL; }
 
+void lbezel_guard_enter(lua_State *L, int i) { guard_enter(L, lbezel_object_check(L, i, LBEZEL_GUARD), i); }
+
+void lbezel_guard_leave(lua_State *L, int i) { guard_leave(lua_touserdata(L, i)); }
+
 /* --- Options ------------------------------------------------------------------------------ */
 
 /* The list of texts under a name; what it points to is anchored by the options. */
@@ -235,15 +239,19 @@ static int guard_request(lua_State *L) {
     return 2;
 }
 
+int lbezel_guard_rate_push(lua_State *L, bezel_guard *guard, int i) {
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_rate rate = {.size = sizeof rate};
+    const char *user = lua_isnoneornil(L, i) ? NULL : lbezel_check_cstring(L, i);
+    if (bezel_guard_rate(&rate, guard, user, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    guard_push_rate(L, &rate);
+    return 1;
+}
+
 /* guard:rate(user) -> rate | nil, message, code */
 static int guard_rate(lua_State *L) {
     guard_object *self = lbezel_object_check(L, 1, LBEZEL_GUARD);
-    bezel_error err = BEZEL_ERROR_INIT;
-    bezel_rate rate = {.size = sizeof rate};
-    const char *user = lua_isnoneornil(L, 2) ? NULL : lbezel_check_cstring(L, 2);
-    if (bezel_guard_rate(&rate, self->object.handle, user, &err) != BEZEL_OK) return lbezel_fail(L, &err);
-    guard_push_rate(L, &rate);
-    return 1;
+    return lbezel_guard_rate_push(L, self->object.handle, 2);
 }
 
 /* guard:validate(messages) -> true | nil, message, code */

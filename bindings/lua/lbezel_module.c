@@ -19,6 +19,8 @@ LUAMOD_API __attribute__((visibility("default"))) int luaopen_bezel(lua_State *L
     lbezel_json_open(L);
     lbezel_http_open(L);
     lbezel_guard_open(L);
+    lbezel_monitor_open(L);
+    lbezel_service_open(L);
     lbezel_mcp_open(L);
     return 1;
 }

@@ -23,7 +23,7 @@ local function provided()
   for name in pairs(bezel.json) do found["json." .. name] = true end
   for name in pairs(bezel.http) do found["http." .. name] = true end
   local types = { model = "bezel.model", chat = "bezel.chat", tools = "bezel.tools", store = "bezel.store",
-    mcp = "bezel.mcp", guard = "bezel.guard" }
+    mcp = "bezel.mcp", guard = "bezel.guard", monitor = "bezel.monitor", service = "bezel.service" }
   for owner, type_name in pairs(types) do
     for name in pairs(debug.getregistry()[type_name].__index) do found[owner .. "." .. name] = true end
   end

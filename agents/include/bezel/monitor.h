@@ -390,7 +390,12 @@ BEZEL_API bezel_status bezel_monitor_journal(const bezel_journal **out, bezel_mo
  *   Since    0.1 */
 BEZEL_API void bezel_monitor_begin(bezel_monitor_request *out, const bezel_monitor *monitor);
 
-/* Ends it: measures time and memory, works out tokens_per_second, and adds the row. The caller has filled the rest.
+/* Ends the measuring: time since bezel_monitor_begin, memory of the process and of the allocator, tokens_per_second.
+ *   Thread   that of the monitor
+ *   Since    0.1 */
+BEZEL_API void bezel_monitor_measure(bezel_monitor_request *request, const bezel_monitor *monitor);
+
+/* Measures and adds the row at once. The caller has filled the rest.
  *   Thread   that of the monitor
  *   Errors   those of bezel_monitor_add
  *   Since    0.1 */

@@ -1,0 +1,108 @@
+-- SPDX-License-Identifier: MIT
+-- bezel.monitor: requests, scores, summaries, alerts, health, exports.
+local t = ...
+local bezel = require "bezel"
+
+local function near(found, expected) t.ok(math.abs(found - expected) < 1e-9, ("found %s, expected %s"):format(found, expected)) end
+
+t.test("R27, R29: requests and their summary", function()
+  local m <close> = assert(bezel.monitor())
+  t.code("missing", m:summary())
+  for i = 1, 20 do
+    t.ok(m:add { model = "a", response_time = i, tokens = 10 * i, prompt_tokens = 5, memory_mb = 100, input_length = 3,
+      error = i == 3 and "it broke" or nil, code = i == 3 and "full" or nil })
+  end
+  local s = m:summary()
+  t.eq(s.requests, 20)
+  t.eq(s.successful, 19)
+  near(s.success_rate, 0.95)
+  near(s.mean_response_time, 207 / 19)
+  near(s.mean_memory_mb, 100)
+  near(s.p95_response_time, 20) -- the 19th of 20 quantiles of 19 values, exclusive
+  near(s.mean_tokens_per_second, 10)
+  t.eq(m:summary(5).requests, 5)
+  t.code("missing", m:summary(5, "b"))
+  t.raises("unknown", m.add, m, { nothing = 1 })
+end)
+
+t.test("R28, R30: scores, also of a function", function()
+  local m <close> = assert(bezel.monitor())
+  local q = m:evaluate { question = "what is rain", answer = "rain is water. it falls from clouds.", satisfaction = 0.5 }
+  near(q.relevance, 1)
+  near(q.safety, 1)
+  near(q.accuracy, 0.5)
+  near(m:evaluate { question = "x", answer = "paris", reference = "paris france" }.accuracy, 0.5)
+  local s = m:quality()
+  t.eq(s.evaluations, 2)
+  near(s.satisfaction, 0.5)
+  near(s.overall, (s.relevance + s.coherence + s.safety + s.accuracy) / 4)
+  local own <close> = assert(bezel.monitor { score = function(question, answer, scores)
+    if answer == "raise" then error "no idea" end
+    return { relevance = #question / 10, safety = 9 }
+  end })
+  q = own:evaluate { question = "four", answer = "x" }
+  near(q.relevance, 0.4)
+  near(q.safety, 1)
+  near(q.coherence, 0.8)
+  near(own:evaluate({ question = "four", answer = "raise" }).safety, 1)
+end)
+
+t.test("R31: alerts, with thresholds by model", function()
+  local m <close> = assert(bezel.monitor { models = { slow = { max_response_s = 60, min_tokens_per_second = 0 } } })
+  m:add { model = "slow", response_time = 20, tokens = 1 }
+  t.eq(#m:alerts(), 0)
+  m:add { model = "fast", response_time = 20, tokens = 1000 }
+  local a = m:alerts()
+  t.eq(#a, 1)
+  t.eq(a[1].type, "performance")
+  t.eq(a[1].severity, "medium")
+  t.eq(a[1].model, "fast")
+  t.eq(m:event().over, false)
+  t.eq(m:event(), nil)
+  for _ = 1, 10 do m:add { model = "fast", response_time = 1, tokens = 100 } end
+  t.eq(#m:alerts(), 0)
+  t.eq(m:event().over, true)
+  t.raises("max_response", bezel.monitor, { thresholds = { max_response_s = "x" } })
+end)
+
+t.test("R14: health", function()
+  local m <close> = assert(bezel.monitor())
+  local h = m:health()
+  t.eq(h.status, "unhealthy")
+  t.eq(h.model_loaded, false)
+  t.eq(h.errors[1], "no model is loaded")
+  local model <close> = assert(bezel.load("tests/golden/tiny_gemma3.gguf", { cache = false }))
+  h = m:health(model)
+  t.eq(h.status, "healthy")
+  t.eq(h.multimodal_enabled, false)
+  t.ok(h.response_time > 0 and h.memory_usage > 1)
+  t.eq(#h.errors, 0)
+end)
+
+t.test("R32: one file with everything, and Prometheus text", function()
+  local m <close> = assert(bezel.monitor())
+  m:add { model = "a", response_time = 1, tokens = 10 }
+  m:evaluate { question = "a", answer = "a" }
+  local path = t.new_path "export.json"
+  t.ok(m:export(path))
+  local file <close> = assert(io.open(path))
+  local all = assert(bezel.json.decode(file:read "a"))
+  t.eq(all.model_name, "a")
+  t.eq(#all.performance_metrics, 1)
+  t.eq(#all.quality_metrics, 1)
+  t.eq(all.performance_summary.total_requests, 1)
+  t.match(m:prometheus(), 'gen_ai_client_operation_duration_seconds_count{[^}]*gen_ai_request_model="a"[^}]*} 1\n')
+  t.code("missing", m:export "/no/such/folder/x.json")
+end)
+
+t.test("turns of a chat are requests, and reach the store", function()
+  local store <close> = assert(bezel.store(t.new_path "m.db"))
+  local m <close> = assert(bezel.monitor { store = store })
+  local model <close> = assert(bezel.load(t.model("instruct", "-", "Hello to you.")))
+  local chat <close> = assert(model:chat { store = store, monitor = m, max_tokens = 8 })
+  assert(chat:ask "hi")
+  t.eq(m:summary().requests, 1)
+  t.eq(m:quality().evaluations, 1)
+  t.eq(store:query("SELECT count(*) AS n FROM turn")[1].n, 1)
+  t.raises("monitor expected", model.chat, model, { monitor = store })
+end)
