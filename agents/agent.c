@@ -295,6 +295,8 @@ static bezel_status agent_question(bezel_agent *a, const char *text, size_t size
     size_t before = a->n_history;
     bezel_status st = bz_agent_history_add(a, BEZEL_ROLE_USER, 0, text, size == SIZE_MAX ? strlen(text) : size, err);
     if (st == BEZEL_OK)
+        a->history[before].is_tainted = a->taint_next;
+    if (st == BEZEL_OK)
         st = bz_agent_offer(a, a->history[before].text, err); /* looks at the calls of the turn before */
     if (st == BEZEL_OK)
         st = agent_reset(a, err);
@@ -322,6 +324,7 @@ bezel_status bezel_agent_send(bezel_agent *agent, const char *text, size_t size,
     if (st != BEZEL_OK)
         return st;
     atomic_store(&agent->cancelled, 0);
+    agent->taint_next = 0;
     agent->state = BZ_AGENT_ASK;
     return BEZEL_OK;
 }

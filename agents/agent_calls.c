@@ -377,6 +377,17 @@ static bezel_status calls_tell(bz_strbuf *b, bezel_agent *a, const bz_agent_call
     return st;
 }
 
+/* 1 when a result came from outside: what a pure tool says follows from what the model asked. */
+static int calls_taint(const bezel_agent *a)
+{
+    for (size_t i = a->step_calls; i < a->n_calls; i++) {
+        const bz_agent_call *c = &a->calls[i];
+        if ((c->state == BZ_CALL_RUNNING || c->repeated) && bz_agent_class(a, c->name) != BEZEL_TOOL_PURE)
+            return 1;
+    }
+    return 0;
+}
+
 bezel_status bz_agent_calls_reply(bezel_agent *a, bezel_error *err)
 {
     bz_strbuf b;
@@ -390,6 +401,8 @@ bezel_status bz_agent_calls_reply(bezel_agent *a, bezel_error *err)
         st = bz_fail(err, b.status, "agent", "no room for the results");
     if (st == BEZEL_OK)
         st = bz_agent_history_add(a, BEZEL_ROLE_TOOL, a->step - 1, bz_strbuf_cstr(&b), b.size, err);
+    if (st == BEZEL_OK)
+        a->history[a->n_history - 1].is_tainted = calls_taint(a);
     bz_strbuf_free(&b);
     return st;
 }

@@ -17,8 +17,27 @@ bezel_status bz_agent_history_add(bezel_agent *a, uint32_t role, uint32_t step, 
     char *copy = bz_text_dup(a->world, text ? text : "", text ? size : 0);
     if (!copy)
         return bz_fail_memory(err, "agent", "a message", size);
-    a->history[a->n_history++] = (bz_memory_message){.role = role, .step = step, .text = copy, .size = size};
+    const int is_tainted = role == BEZEL_ROLE_TOOL || (role == BEZEL_ROLE_ASSISTANT && bezel_agent_is_tainted(a));
+    a->history[a->n_history++] =
+        (bz_memory_message){.role = role, .step = step, .text = copy, .size = size, .is_tainted = is_tainted};
     return BEZEL_OK;
+}
+
+int32_t bezel_agent_is_tainted(const bezel_agent *agent)
+{
+    if (!agent)
+        return 0;
+    for (size_t i = agent->plan.first; i < agent->n_history; i++) {
+        if (agent->history[i].is_tainted)
+            return 1;
+    }
+    return 0;
+}
+
+void bezel_agent_taint(bezel_agent *agent)
+{
+    if (agent)
+        agent->taint_next = 1;
 }
 
 void bz_agent_history_cut(bezel_agent *a, size_t count)

@@ -87,6 +87,7 @@ struct bezel_agent {
     bz_memory_message *history; /* [n_history] */
     size_t n_history, history_capacity;
     bz_memory_plan plan; /* of the last prompt */
+    int taint_next;      /* the next question has text from elsewhere */
     char *system_text;   /* system and tools as the current turn sends them, or NULL */
     size_t system_size;
     int32_t *prefix; /* [n_prefix] tokens of system_text before the first message */
@@ -200,6 +201,8 @@ bezel_status bz_agent_decide(bezel_agent *a, const char *kind, const char *outco
 
 bezel_status bz_agent_permits_make(bezel_agent *a, const bezel_agent_options *o, bezel_error *err);
 void bz_agent_permits_free(bezel_agent *a);
+/* Class of a tool that the turn offers, 0 for one that it does not. */
+uint32_t bz_agent_class(const bezel_agent *a, const char *name);
 /* May a new or asked call run? *out_permit: ALLOW, DENY (call->reason says why) or ASK (it waits). */
 bezel_status bz_agent_permission(uint32_t *out_permit, bezel_agent *a, bz_agent_call *call, bezel_error *err);
 

@@ -59,7 +59,7 @@ void bz_agent_permits_free(bezel_agent *a)
     bz_free(a->world, a->permits);
 }
 
-static uint32_t permission_class(const bezel_agent *a, const char *name)
+uint32_t bz_agent_class(const bezel_agent *a, const char *name)
 {
     const bezel_toolset *tools = bz_agent_tools(a);
     for (size_t i = 0; i < bezel_toolset_count(tools); i++) {
@@ -67,6 +67,12 @@ static uint32_t permission_class(const bezel_agent *a, const char *name)
             return bezel_toolset_permission(tools, i);
     }
     return 0;
+}
+
+/* Text that nobody vouches for may have asked for this call: what changes something or sends it away waits for a person. */
+static int permission_taint(const bezel_agent *a, uint32_t class)
+{
+    return (class == BEZEL_TOOL_WRITE || class == BEZEL_TOOL_NETWORK) && bezel_agent_is_tainted(a);
 }
 
 static uint32_t permission_rule(const bezel_agent *a, const char *name, uint32_t class)
@@ -77,6 +83,8 @@ static uint32_t permission_rule(const bezel_agent *a, const char *name, uint32_t
     }
     if (a->options.permit[class] != BEZEL_PERMIT_DEFAULT)
         return a->options.permit[class];
+    if (permission_taint(a, class))
+        return BEZEL_PERMIT_ASK;
     if (class == BEZEL_TOOL_PURE || class == BEZEL_TOOL_READ || !a->options.confirm)
         return BEZEL_PERMIT_ALLOW;
     return BEZEL_PERMIT_ASK;
@@ -140,7 +148,7 @@ bezel_status bz_agent_permission(uint32_t *out_permit, bezel_agent *a, bz_agent_
     bezel_status st = BEZEL_OK;
     *out_permit = BEZEL_PERMIT_ASK;
     if (call->state == BZ_CALL_NEW) {
-        uint32_t class = permission_class(a, call->name), rule = permission_rule(a, call->name, class);
+        uint32_t class = bz_agent_class(a, call->name), rule = permission_rule(a, call->name, class);
         if (rule == BEZEL_PERMIT_ALLOW) {
             *out_permit = rule;
             return BEZEL_OK;
@@ -150,7 +158,10 @@ bezel_status bz_agent_permission(uint32_t *out_permit, bezel_agent *a, bz_agent_
             call->reason = "not allowed here";
             return bz_agent_decide(a, "permission", "denied", call, call->name, "by a rule of the host", err);
         }
-        st = permission_ask(a, call, class, err);
+        if (permission_taint(a, class))
+            st = bz_agent_decide(a, "taint", "held", call, call->name, "text from elsewhere is among what the model read", err);
+        if (st == BEZEL_OK)
+            st = permission_ask(a, call, class, err);
     }
     const char *outcome = call->permit == BEZEL_PERMIT_ALLOW  ? "granted"
                           : call->permit == BEZEL_PERMIT_DENY ? "denied"

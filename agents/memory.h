@@ -12,6 +12,7 @@ typedef struct bz_memory_message { /* text is owned by the history */
     uint32_t step;
     char *text; /* NUL-terminated */
     size_t size;
+    int is_tainted; /* it is, or was written before, text that neither the host nor its user wrote */
 } bz_memory_message;
 
 /* What is sent: system and tools, then [first, skip_begin) and [skip_end, count) of the history. */

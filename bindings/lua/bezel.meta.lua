@@ -7,6 +7,7 @@
 ---@field null lightuserdata JSON null inside lists and decoded JSON
 ---@field json bezel.json
 ---@field http bezel.http
+---@field prompts bezel.prompts
 local bezel = {}
 
 ---@alias bezel.code string name of a status: "missing", "full", "timeout", ...
@@ -263,6 +264,11 @@ function chat:answer(id, allowed, reason) end
 ---@return string? message
 ---@return bezel.code? code
 function chat:permit(tool, rule) end
+---The next question has text that neither the script nor its user wrote: a file, a page, a mail.
+function chat:taint() end
+---Whether the model has read such text, or results of tools that are not pure: then write and network tools are asked for.
+---@return boolean
+function chat:tainted() end
 ---@return string name "main", or one of handoffs
 function chat:role() end
 ---Sleeps while pending tools have nothing to do; ask and stream do it by themselves.
@@ -486,6 +492,28 @@ function http.request(url, options) end
 ---@return string
 function http.escape(text) end
 
+---Prompts as lists of messages {role=, content=, text=}, for a service or a chat. `tasks`, `cultures` and `styles` add texts by name.
+---@class bezel.prompts
+local prompts = {}
+---@param options {task: string, question: string, context?: string, tasks?: table<string, string>}
+---@return table[]? messages
+---@return string? message
+---@return bezel.code? code
+function prompts.image(options) end
+---An unknown style is "formal".
+---@param options {culture: string, style?: string, request: string, cultures?: table<string, string>, styles?: table<string, string>}
+---@return table[]? messages
+---@return string? message
+---@return bezel.code? code
+function prompts.culture(options) end
+---@param options {tools: (bezel.tool|bezel.mcp)[]|bezel.tools, request: string, context?: string}
+---@return table[]? messages
+---@return string? message
+---@return bezel.code? code
+function prompts.functions(options) end
+---@return {tasks: string[], cultures: string[], styles: string[]}
+function prompts.names() end
+
 ---@class bezel.thresholds limits over the last requests of a model
 ---@field max_response_s? number default 10
 ---@field max_memory_mb? number default 8192
@@ -626,6 +654,23 @@ function service:rate(user) end
 ---@class bezel.guard_pattern
 ---@field name string
 ---@field pattern string in PCRE2's syntax, matched without regard to case
+---A model that is asked whether a text breaks a rule, by the probabilities of Yes and No.
+---@param model bezel.model
+---@param options? {policy?: string, threshold?: number, n_ctx?: integer}
+---@return bezel.judge? judge
+---@return string? message
+---@return bezel.code? code
+function bezel.judge(model, options) end
+---@class bezel.judge
+local judge = {}
+function judge:close() end
+---@param text string
+---@param direction? "input"|"output"
+---@return number? probability of a violation
+---@return string? message
+---@return bezel.code? code
+function judge:score(text, direction) end
+
 ---@class bezel.guard_options
 ---@field max_characters? integer default 8192
 ---@field max_messages? integer default 50
@@ -634,7 +679,7 @@ function service:rate(user) end
 ---@field words? string[] that a text may not have; default violence, hate, illegal, harmful
 ---@field patterns? bezel.guard_pattern[] that a text may not match
 ---@field remove? bezel.guard_pattern[] that are taken out of a text
----@field judge? fun(text: string, direction: "input"|"output"): boolean, string? whether a text is allowed, and a reason
+---@field judge? bezel.judge|fun(text: string, direction: "input"|"output"): boolean, string? a model, or whether a text is allowed, and a reason
 ---@field max_held? integer most bytes of an answer that are held back, default 4096
 ---@field store? bezel.store where the windows of users live, for several processes and restarts; default: in memory
 

@@ -10,6 +10,7 @@
 #include <bezel/bezel.h>
 #include <bezel/guard.h>
 #include <bezel/monitor.h>
+#include <bezel/prompts.h>
 #include <bezel/service.h>
 #include <bezel/store.h>
 #include <bezel/tools.h>
@@ -73,6 +74,7 @@ void lbezel_object_type(lua_State *L, const char *type, const luaL_Reg *methods)
 #define LBEZEL_GUARD_STREAM "bezel.guard_stream"
 #define LBEZEL_MONITOR "bezel.monitor"
 #define LBEZEL_SERVICE "bezel.service"
+#define LBEZEL_JUDGE "bezel.judge"
 
 /* --- lbezel_error.c ----------------------------------------------------------------------- */
 
@@ -189,6 +191,7 @@ void lbezel_batch_open(lua_State *L); /* after models */
 void lbezel_tools_open(lua_State *L);
 void lbezel_monitor_open(lua_State *L);
 void lbezel_service_open(lua_State *L);
+void lbezel_prompts_open(lua_State *L);
 void lbezel_chat_open(lua_State *L);
 void lbezel_store_open(lua_State *L);
 void lbezel_json_open(lua_State *L);

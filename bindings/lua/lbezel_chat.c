@@ -520,6 +520,17 @@ static int chat_answer(lua_State *L) {
     return 1;
 }
 
+/* chat:taint(): the next question has text from elsewhere. chat:tainted() -> has the model read such text? */
+static int chat_taint(lua_State *L) {
+    bezel_agent_taint(chat_check(L)->object.handle);
+    return 0;
+}
+
+static int chat_tainted(lua_State *L) {
+    lua_pushboolean(L, bezel_agent_is_tainted(chat_check(L)->object.handle));
+    return 1;
+}
+
 /* chat:permit(tool, "allow" | "ask" | "deny" | nil) -> true | nil, message, code: from its next call on */
 static int chat_permit(lua_State *L) {
     chat_object *self = chat_check(L);
@@ -731,6 +742,7 @@ void lbezel_chat_open(lua_State *L) {
         {"event", chat_event},     {"result", chat_result}, {"cancel", chat_cancel}, {"fd", chat_fd},
         {"history", chat_history}, {"append", chat_append}, {"clear", chat_clear},   {"prompt", chat_prompt},
         {"wait", chat_wait},       {"answer", chat_answer}, {"permit", chat_permit}, {"role", chat_role_name},
+        {"taint", chat_taint},     {"tainted", chat_tainted},
         {NULL, NULL}};
     luaL_newmetatable(L, LBEZEL_STREAM);
     lua_pushcfunction(L, stream_close);

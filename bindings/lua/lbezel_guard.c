@@ -93,7 +93,13 @@ static int guard_open(lua_State *L) {
     guard_object *self = lbezel_object_push(L, LBEZEL_GUARD, sizeof *self, -1, 2);
     self->object.release = guard_release;
     const int type = lbezel_option_push(L, 1, "judge");
-    if (type != LUA_TNIL && type != LUA_TFUNCTION) return luaL_error(L, "option judge: a function expected, got %s", luaL_typename(L, -1));
+    if (type == LUA_TUSERDATA && luaL_testudata(L, -1, LBEZEL_JUDGE)) {
+        self->object.also[1] = lbezel_object_check(L, -1, LBEZEL_JUDGE);
+        o.judge = bezel_judge_decide;
+        o.judge_ud = self->object.also[1]->handle;
+    } else if (type != LUA_TNIL && type != LUA_TFUNCTION) {
+        return luaL_error(L, "option judge: a function or a judge expected, got %s", luaL_typename(L, -1));
+    }
     lua_setiuservalue(L, -2, 2);
     if (type == LUA_TFUNCTION) {
         o.judge = guard_judge;
@@ -267,6 +273,43 @@ static int guard_validate(lua_State *L) {
     return 1;
 }
 
+/* --- A model as judge --------------------------------------------------------------------- */
+
+static void judge_release(void *handle) { bezel_judge_free(handle); }
+
+/* bezel.judge(model, {policy=, threshold=}) -> judge | nil, message, code */
+static int judge_open(lua_State *L) {
+    static const char *const known[] = {LBEZEL_SESSION_OPTIONS, "policy", "threshold", NULL};
+    bezel_error err = BEZEL_ERROR_INIT;
+    lbezel_object *model = lbezel_object_check(L, 1, LBEZEL_MODEL);
+    bezel_judge_options o;
+    lua_settop(L, 2);
+    lbezel_options_check(L, 2, known);
+    bezel_judge_options_init(&o);
+    o.policy = lbezel_option_text(L, 2, "policy");
+    o.threshold = lbezel_option_number(L, 2, "threshold", o.threshold);
+    lbezel_session_options(L, 2, &o.session);
+    lbezel_object *self = lbezel_object_push(L, LBEZEL_JUDGE, sizeof *self, 1, 0);
+    self->release = judge_release;
+    bezel_judge *judge = NULL;
+    if (bezel_judge_new(&judge, model->handle, &o, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lbezel_object_set(self, judge);
+    return 1;
+}
+
+/* judge:score(text, direction) -> probability of a violation | nil, message, code */
+static int judge_score(lua_State *L) {
+    lbezel_object *self = lbezel_object_check(L, 1, LBEZEL_JUDGE);
+    bezel_error err = BEZEL_ERROR_INIT;
+    size_t size;
+    double p = 1;
+    const char *text = luaL_checklstring(L, 2, &size);
+    const uint32_t direction = guard_direction(L, 3);
+    if (bezel_judge_score(&p, self->handle, direction, text, size, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lua_pushnumber(L, p);
+    return 1;
+}
+
 void lbezel_guard_open(lua_State *L) {
     static const luaL_Reg methods[] = {{"clean", guard_clean},       {"check", guard_check}, {"stream", guard_stream},
                                        {"request", guard_request},   {"rate", guard_rate},   {"validate", guard_validate},
@@ -274,6 +317,10 @@ void lbezel_guard_open(lua_State *L) {
     static const luaL_Reg stream_methods[] = {{"add", stream_add}, {NULL, NULL}};
     lbezel_object_type(L, LBEZEL_GUARD, methods);
     lbezel_object_type(L, LBEZEL_GUARD_STREAM, stream_methods);
+    static const luaL_Reg judge_methods[] = {{"score", judge_score}, {NULL, NULL}};
+    lbezel_object_type(L, LBEZEL_JUDGE, judge_methods);
+    lua_pushcfunction(L, judge_open);
+    lua_setfield(L, -2, "judge");
     lua_pushcfunction(L, guard_open);
     lua_setfield(L, -2, "guard");
 }

@@ -21,6 +21,7 @@ LUAMOD_API __attribute__((visibility("default"))) int luaopen_bezel(lua_State *L
     lbezel_guard_open(L);
     lbezel_monitor_open(L);
     lbezel_service_open(L);
+    lbezel_prompts_open(L);
     lbezel_mcp_open(L);
     return 1;
 }

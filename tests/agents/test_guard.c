@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "support/test_engine.h"
 #include "support/test_world.h"
+#include "support/tiny_model.h"
 
 static test_world tw;
 static bezel_engine *engine;
@@ -463,6 +464,56 @@ START_TEST(a_failing_allocation_at_any_point_is_an_error_without_a_leak)
 }
 END_TEST
 
+/* --- A model as judge --------------------------------------------------------------------- */
+
+START_TEST(r23_a_model_judges_by_the_exact_probabilities_of_yes_and_no)
+{
+    tiny_model tiny;
+    bezel_judge *judge = NULL;
+    bezel_judge_options o;
+    bezel_guard *judged = NULL;
+    bezel_guard_options g;
+    bezel_verdict v = {.size = sizeof v};
+    double p = -1, again = -1, longer = -1;
+    static char text[8000];
+    memset(text, 'a', sizeof text - 1);
+    for (size_t i = 5; i < sizeof text - 1; i += 6)
+        text[i] = ' ';
+    tiny_model_open(&tiny, BEZEL_ISA_AUTO, 1, &tw.world);
+    bezel_judge_options_init(&o);
+    ck_assert_int_eq(bezel_judge_new(&judge, tiny.model, &o, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_judge_score(&p, judge, BEZEL_GUARD_INPUT, "good day", SIZE_MAX, &err), BEZEL_OK);
+    ck_assert(p > 0 && p < 1);
+    ck_assert_int_eq(bezel_judge_score(&longer, judge, BEZEL_GUARD_OUTPUT, text, SIZE_MAX, &err), BEZEL_OK); /* in pieces */
+    ck_assert(longer > 0 && longer < 1);
+    ck_assert_int_eq(bezel_judge_score(&again, judge, BEZEL_GUARD_INPUT, "good day", SIZE_MAX, &err), BEZEL_OK);
+    ck_assert_double_eq(again, p);
+    for (int strict = 0; strict < 2; strict++) { /* a threshold on each side of the probability */
+        bezel_judge_free(judge);
+        o.threshold = strict ? p * 0.999 : p + (1 - p) / 2;
+        ck_assert_int_eq(bezel_judge_new(&judge, tiny.model, &o, &err), BEZEL_OK);
+        bezel_guard_options_init(&g);
+        g.judge = bezel_judge_decide;
+        g.judge_ud = judge;
+        ck_assert_int_eq(bezel_guard_new(&judged, tiny.engine, &g, &err), BEZEL_OK);
+        ck_assert_int_eq(bezel_guard_check(&v, judged, BEZEL_GUARD_INPUT, "good day", SIZE_MAX, &err),
+                         strict ? BEZEL_ERR_DENIED : BEZEL_OK);
+        if (strict)
+            ck_assert_str_eq(v.rule, "judge");
+        bezel_guard_free(judged);
+    }
+    test_world_arm(&tw, 1, 1); /* one that cannot decide is against it */
+    const char *reason = NULL;
+    ck_assert_int_lt(bezel_judge_decide(judge, BEZEL_GUARD_INPUT, "good day", 8, &reason), 0);
+    test_world_arm(&tw, 0, 0);
+    o.threshold = 0;
+    bezel_judge *none = NULL;
+    ck_assert_int_eq(bezel_judge_new(&none, tiny.model, &o, &err), BEZEL_ERR_RANGE);
+    bezel_judge_free(judge);
+    tiny_model_close(&tiny);
+}
+END_TEST
+
 Suite *guard_suite(void)
 {
     Suite *s = suite_create("guard");
@@ -488,6 +539,7 @@ Suite *guard_suite(void)
     tcase_add_test(t, a_pattern_decides_the_same_in_pieces_and_a_slow_one_counts_as_found);
     tcase_add_test(t, a_judge_sees_the_whole_text_and_nothing_leaves_before);
     tcase_add_test(t, a_failing_allocation_at_any_point_is_an_error_without_a_leak);
+    tcase_add_test(t, r23_a_model_judges_by_the_exact_probabilities_of_yes_and_no);
     suite_add_tcase(s, t);
     return s;
 }

@@ -18,7 +18,7 @@ typedef struct history {
 static void add(history *h, uint32_t role, size_t size)
 {
     static char text[1];
-    h->messages[h->count++] = (bz_memory_message){role, 0, text, size};
+    h->messages[h->count++] = (bz_memory_message){role, 0, text, size, 0};
 }
 
 static bezel_status measure(void *ud, const bz_memory_plan *plan, size_t *out_tokens, bezel_error *err)

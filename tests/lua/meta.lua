@@ -21,9 +21,11 @@ local function provided()
   local found = {}
   for name in pairs(bezel) do found["bezel." .. name] = true end
   for name in pairs(bezel.json) do found["json." .. name] = true end
+  for name in pairs(bezel.prompts) do found["prompts." .. name] = true end
   for name in pairs(bezel.http) do found["http." .. name] = true end
   local types = { model = "bezel.model", chat = "bezel.chat", tools = "bezel.tools", store = "bezel.store",
-    mcp = "bezel.mcp", guard = "bezel.guard", monitor = "bezel.monitor", service = "bezel.service" }
+    mcp = "bezel.mcp", guard = "bezel.guard", monitor = "bezel.monitor", service = "bezel.service",
+    judge = "bezel.judge" }
   for owner, type_name in pairs(types) do
     for name in pairs(debug.getregistry()[type_name].__index) do found[owner .. "." .. name] = true end
   end

@@ -95,8 +95,8 @@ end
 
 local scripts = table.pack(table.unpack(arg, 2))
 if scripts.n == 0 then
-  scripts = { "json", "value", "http", "guard", "monitor", "service", "model", "head", "tools", "chat", "pending", "policy", "mcp", "store", "examples",
-    "misuse", "meta", n = 17 }
+  scripts = { "json", "value", "http", "guard", "monitor", "service", "prompts", "model", "head", "tools", "chat", "pending", "policy", "mcp", "store", "examples",
+    "misuse", "meta", n = 18 }
 end
 t.only = os.getenv "BEZEL_LUA_TEST"
 

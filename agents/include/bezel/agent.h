@@ -45,7 +45,8 @@ enum {
 /* What is done with a call before it runs. */
 enum {
     /* in options: as the class says. PURE and READ tools are allowed; WRITE, NETWORK and unknown ones are asked for
-     * where `confirm` is set, else allowed, since the host gave them */
+     * where `confirm` is set, else allowed, since the host gave them; but WRITE and NETWORK ones are always asked for when
+     * the model has read text from elsewhere (bezel_agent_is_tainted) */
     BEZEL_PERMIT_DEFAULT = 0,
     /* it runs */
     BEZEL_PERMIT_ALLOW = 1,
@@ -314,6 +315,19 @@ BEZEL_API bezel_status bezel_agent_answer(bezel_agent *agent, uint64_t id, uint3
  *   Errors   RANGE for an unknown permit; LIMIT over 4,096 rules
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_permit(bezel_agent *agent, const char *name, uint32_t permit, bezel_error *err);
+
+/* The text of the next bezel_agent_send has a part that neither the host nor its user wrote: a file, a page, a mail. From then on
+ * the conversation is tainted. Control tokens in such a text are no structure anyway, but what it says may be meant for the model.
+ *   Thread   that of the agent
+ *   Since    0.1 */
+BEZEL_API void bezel_agent_taint(bezel_agent *agent);
+
+/* 1 when what the model reads, or the beginning of the history that it has not forgotten, has text from elsewhere: results of tools
+ * that are not PURE, messages of tools that bezel_agent_append added, questions after bezel_agent_taint, and what the model wrote
+ * after reading them. Then tools of class WRITE and NETWORK run only where a rule allows them or somebody says so.
+ *   Thread   that of the agent
+ *   Since    0.1 */
+BEZEL_API int32_t bezel_agent_is_tainted(const bezel_agent *agent);
 
 /* background: a descriptor that is readable when step has something to do; -1 without background or for NULL.
  * Ask again before each wait, because every model call has its own. While a tool is pending it is readable all the

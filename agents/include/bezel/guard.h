@@ -21,6 +21,7 @@
 
 #include <bezel/chat.h>
 #include <bezel/engine.h>
+#include <bezel/session.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -240,6 +241,65 @@ BEZEL_API bezel_status bezel_guard_stream_add(const char **out, size_t *out_size
  *   Thread   that of the guard
  *   Since    0.1 */
 BEZEL_API void bezel_guard_stream_verdict(bezel_verdict *out, const bezel_guard_stream *stream);
+
+/* --- A model as judge --------------------------------------------------------------------- */
+
+/* A model that is asked whether a text breaks a rule, and measured by the probabilities of Yes and No: ShieldGemma, or any other
+ * instruction-tuned one, small ones with little to say. Give bezel_judge_decide as the judge of a guard.
+ *
+ *     bezel_judge_new(&judge, model, NULL, &err);
+ *     options.judge = bezel_judge_decide;
+ *     options.judge_ud = judge;
+ *   Thread   confined */
+typedef struct bezel_judge bezel_judge;
+
+/* How a judge is made. Fill it with bezel_judge_options_init, then set what you need. */
+typedef struct bezel_judge_options {
+    /* set by bezel_judge_options_init */
+    uint32_t size;
+    /* 0 */
+    uint32_t reserved;
+    /* the rule, whole sentences; NULL (default): no violence, hatred, sexual content or help for dangerous and illegal acts.
+     * Copied */
+    const char *policy;
+    /* from this probability of Yes on a text is not allowed, above 0, at most 1; default 0.5 */
+    double threshold;
+    /* of the judge's own session */
+    bezel_session_options session;
+} bezel_judge_options;
+
+/* Fills the options with the defaults above.
+ * out must not be NULL.
+ *   Thread   any
+ *   Since    0.1 */
+BEZEL_API void bezel_judge_options_init(bezel_judge_options *out);
+
+/* Makes a judge; options NULL are the defaults.
+ *   Owns     *out is the caller's, free with bezel_judge_free after the guards that ask it and before the model
+ *   Thread   any
+ *   Errors   RANGE for the threshold; those of bezel_session_new. *out is NULL
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_judge_new(bezel_judge **out, bezel_model *model, const bezel_judge_options *options,
+                                       bezel_error *err);
+
+/* Frees a judge; NULL is fine.
+ *   Thread   that of the judge
+ *   Since    0.1 */
+BEZEL_API void bezel_judge_free(bezel_judge *judge);
+
+/* The probability that a text breaks the rule: that of "Yes" among "Yes" and "No", exactly, nothing is sampled. A text that does
+ * not fit the context is judged in pieces, and the worst counts. Blocks.
+ *   Thread   that of the judge
+ *   Errors   those of bezel_choose
+ *   Source   Zeng et al. 2024, "ShieldGemma: Generative AI Content Moderation Based on Gemma"
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_judge_score(double *out, bezel_judge *judge, uint32_t direction, const char *text, size_t size,
+                                         bezel_error *err);
+
+/* A bezel_guard_judge_fn whose ud is a bezel_judge.
+ *   Thread   that of the judge
+ *   Since    0.1 */
+BEZEL_API int32_t bezel_judge_decide(void *ud, uint32_t direction, const char *text, size_t size, const char **reason);
 
 /* --- Rate --------------------------------------------------------------------------------- */
 

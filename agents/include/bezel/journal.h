@@ -97,6 +97,7 @@ typedef struct bezel_journal_usage {
 
 /* One decision that was made for the turn, by the loop, the host or its user. kind and outcome are words of this list:
  * "permission": "asked"; then "granted", "denied" or "expired"; "denied" alone where a rule of the host says so
+ * "taint": "held", a call that is asked for because the model has read text from elsewhere
  * "retry": the status name of the failure after which a call is run again
  * "timeout": "late", a call whose time was over
  * "failure": "ended", a tool that failed twice or calls that could not be read twice
