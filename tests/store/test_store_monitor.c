@@ -208,7 +208,7 @@ START_TEST(r28_r30_scores_are_kept_and_averaged)
                                .coherence = 0.9,
                                .safety = 1,
                                .accuracy = 0.5,
-                               .satisfaction = NAN,
+                               .satisfaction = (double)NAN,
                                .model = "tiny",
                                .user = "ann",
                                .span = "s"};
