@@ -361,7 +361,8 @@ bezel_status bz_store_write_end(bezel_store *store, bezel_status st, bezel_error
 
 void bezel_store_options_init(bezel_store_options *out)
 {
-    *out = (bezel_store_options){.size = sizeof *out, .keep_content = 1, .busy_ms = 5000, .max_windows = 1000000};
+    *out = (bezel_store_options){.size = sizeof *out, .keep_content = 1, .busy_ms = 5000, .max_windows = 1000000,
+                                  .content_days = 90, .max_bytes = UINT64_C(1) << 30};
 }
 
 bezel_status bezel_store_open(bezel_store **out, bezel_engine *engine, const char *path,

@@ -19,6 +19,12 @@ static void id_write(char out[BZ_STORE_ID_SIZE + 1], int64_t ms, const uint8_t r
     out[BZ_STORE_ID_SIZE] = 0;
 }
 
+void bz_store_id_at(char out[BZ_STORE_ID_SIZE + 1], int64_t ms)
+{
+    static const uint8_t lowest[10] = {0};
+    id_write(out, ms < 0 ? 0 : ms, lowest);
+}
+
 bezel_status bz_store_new_id(char out[BZ_STORE_ID_SIZE + 1], bezel_store *store, bezel_error *err)
 {
     const bezel_world *w = store->world;

@@ -63,6 +63,28 @@ enum { /* ORDER as the texts in store_statement.c */
     BZ_SQL_WINDOW_FORGET,
     BZ_SQL_META_READ,
     BZ_SQL_META_WRITE,
+    BZ_SQL_TIDY_CONTENT_TURNS,
+    BZ_SQL_TIDY_ALL_TURNS,
+    BZ_SQL_TIDY_INDEX,
+    BZ_SQL_TIDY_MESSAGES,
+    BZ_SQL_TIDY_CALLS,
+    BZ_SQL_TIDY_DECISIONS,
+    BZ_SQL_TIDY_USAGE,
+    BZ_SQL_TIDY_TURN,
+    BZ_SQL_TIDY_MERGE,
+    BZ_SQL_TIDY_CONVERSATIONS,
+    BZ_SQL_TIDY_DETAILS,
+    BZ_SQL_TIDY_REQUESTS,
+    BZ_SQL_TIDY_DROP_CALLS,
+    BZ_SQL_TIDY_DROP_DECISIONS,
+    BZ_SQL_TIDY_DROP_USAGE,
+    BZ_SQL_TIDY_DROP_TURN,
+    BZ_SQL_TIDY_DROP_REQUESTS,
+    BZ_SQL_TIDY_DROP_QUALITY,
+    BZ_SQL_TIDY_DROP_GUARD,
+    BZ_SQL_TIDY_DROP_HEALTH,
+    BZ_SQL_TIDY_DROP_USER_DAYS,
+    BZ_SQL_TIDY_DROP_ALERTS,
     BZ_SQL_COUNT
 };
 
@@ -79,6 +101,8 @@ struct bezel_store {
     uint32_t n_keys;
     char marks[BZ_STORE_MARKS_SIZE]; /* of the keys, as `meta` has them */
     sqlite3_stmt *statements[BZ_SQL_COUNT]; /* prepared at first use, kept until close */
+    int is_full;         /* the last look found more bytes than max_bytes wants: every write removes some */
+    uint32_t since_tidy; /* writes since that look */
     int reopen;           /* a sync failed: the connection is not trusted any more */
     int in_query;         /* a statement of the host is prepared or runs: strict authorizer, work limit */
     uint64_t query_work;  /* callbacks of the progress handler since the query began */
@@ -147,6 +171,14 @@ bezel_status bz_store_migrate(bezel_store *store, bezel_error *err);
 
 /* A new id: milliseconds since 1970 and 80 random bits in Crockford's base 32; ids of one store always grow. */
 bezel_status bz_store_new_id(char out[BZ_STORE_ID_SIZE + 1], bezel_store *store, bezel_error *err);
+
+/* The lowest id of a moment, milliseconds since 1970. */
+void bz_store_id_at(char out[BZ_STORE_ID_SIZE + 1], int64_t ms);
+
+/* --- store_tidy.c ------------------------------------------------------------------------- */
+
+/* After a write: every now and then, and always when the file is full, a batch of what is too old goes. */
+void bz_store_tidy_write(bezel_store *store);
 
 /* --- store_conversation.c ----------------------------------------------------------------- */
 

@@ -229,5 +229,8 @@ bezel_status bz_store_journal_write(void *ud, const bezel_journal_turn *turn, be
     if (st == BEZEL_OK && turn->conversation)
         st = journal_conversation_touch(&j, err);
 done:
-    return bz_store_write_end(store, st, err);
+    st = bz_store_write_end(store, st, err);
+    if (st == BEZEL_OK)
+        bz_store_tidy_write(store);
+    return st;
 }

@@ -124,7 +124,10 @@ bezel_status bz_store_migrate(bezel_store *store, bezel_error *err)
     if (st != BEZEL_OK || store->options.read_only)
         return st;
 
-    st = migrate_to_wal(store, err);
+    if (identity_is_new(&id)) /* before the first page: free pages can be given back piece by piece */
+        st = bz_store_exec(store, "PRAGMA auto_vacuum=INCREMENTAL", "set up the store", err);
+    if (st == BEZEL_OK)
+        st = migrate_to_wal(store, err);
     if (st == BEZEL_OK)
         st = bz_store_exec(store, store->options.durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
                            "set up the store", err);

@@ -234,7 +234,10 @@ bezel_status bz_store_monitor_write(void *ud, const bezel_monitor_record *record
         st = monitor_alert(&w, &record->alerts[i], err);
     if (st == BEZEL_OK && record->health)
         st = monitor_health(&w, record->health, err);
-    return bz_store_write_end(w.store, st, err);
+    st = bz_store_write_end(w.store, st, err);
+    if (st == BEZEL_OK)
+        bz_store_tidy_write(w.store);
+    return st;
 }
 
 const bezel_monitor_sink *bezel_store_monitor(bezel_store *store)

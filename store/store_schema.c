@@ -416,7 +416,8 @@
     " WHEN " m " < 87 THEN 82 WHEN " m " < 96 THEN 91 ELSE 100 END"
 #define OLD_HISTOGRAM(name, day, where) \
     "INSERT INTO histogram SELECT metric, " name ", " day ", iif(value < 10, value, " STEP("digits") " * (value / digits))," \
-    "  sum(n) FROM (SELECT *, CAST(substr(value, 1, 2) AS INTEGER) AS digits FROM old_histogram WHERE " where ") GROUP BY 1, 2, 3, 4;"
+    "  sum(n) FROM (SELECT *, CAST(substr(value, 1, 2) AS INTEGER) AS digits FROM old_histogram WHERE " where ")" \
+    "  GROUP BY 1, 2, 3, 4;"
 
 /* Totals by day first, so that the oldest days are found; histograms by name over the whole time, and by day without names; an
  * index of the requests that have content. The views that read them are made again. */

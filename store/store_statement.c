@@ -128,4 +128,34 @@ const char *const bz_store_statement_texts[BZ_SQL_COUNT] = {
     [BZ_SQL_WINDOW_FORGET] = "DELETE FROM rate_window WHERE key IN (SELECT key FROM rate_window ORDER BY used_minute LIMIT ?1)",
     [BZ_SQL_META_READ] = "SELECT value FROM meta WHERE key = ?1",
     [BZ_SQL_META_WRITE] = "INSERT INTO meta(key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
+    [BZ_SQL_TIDY_CONTENT_TURNS] = "SELECT id FROM turn WHERE conversation IS NOT NULL AND id < ?1 ORDER BY id LIMIT ?2",
+    [BZ_SQL_TIDY_ALL_TURNS] = "SELECT id FROM turn WHERE id < ?1 ORDER BY id LIMIT ?2",
+    [BZ_SQL_TIDY_INDEX] = "INSERT INTO message_words(message_words, rowid, text)"
+                          " SELECT 'delete', id, text FROM message WHERE turn = ?1 AND text IS NOT NULL",
+    [BZ_SQL_TIDY_MESSAGES] = "DELETE FROM message WHERE turn = ?1",
+    [BZ_SQL_TIDY_CALLS] = "UPDATE tool_call SET conversation = NULL, arguments = NULL, result = NULL,"
+                          " error = CASE WHEN error IS NOT NULL THEN 'deleted' END WHERE turn = ?1",
+    [BZ_SQL_TIDY_DECISIONS] = "UPDATE decision SET conversation = NULL, detail = NULL WHERE turn = ?1",
+    [BZ_SQL_TIDY_USAGE] = "UPDATE usage SET conversation = NULL WHERE turn = ?1",
+    [BZ_SQL_TIDY_TURN] = "UPDATE turn SET conversation = NULL,"
+                         " error = CASE WHEN error IS NOT NULL THEN 'deleted' END WHERE id = ?1",
+    [BZ_SQL_TIDY_MERGE] = "INSERT INTO message_words(message_words, rank) VALUES ('merge', -64)",
+    [BZ_SQL_TIDY_CONVERSATIONS] = "DELETE FROM conversation WHERE id IN (SELECT id FROM conversation c WHERE updated_ms < ?1"
+                                  " AND NOT EXISTS (SELECT 1 FROM turn WHERE conversation = c.id) ORDER BY updated_ms LIMIT 20)",
+    [BZ_SQL_TIDY_DETAILS] = "UPDATE guard_decision SET detail = NULL WHERE request IN (SELECT id FROM (SELECT id, at_ms FROM"
+                            " request WHERE conversation IS NOT NULL ORDER BY id LIMIT 50) WHERE at_ms < ?1)",
+    [BZ_SQL_TIDY_REQUESTS] = "UPDATE request SET conversation = NULL, error = CASE WHEN error IS NOT NULL THEN 'deleted' END"
+                             " WHERE id IN (SELECT id FROM (SELECT id, at_ms FROM request WHERE conversation IS NOT NULL"
+                             " ORDER BY id LIMIT 50) WHERE at_ms < ?1)",
+    [BZ_SQL_TIDY_DROP_CALLS] = "DELETE FROM tool_call WHERE turn = ?1",
+    [BZ_SQL_TIDY_DROP_DECISIONS] = "DELETE FROM decision WHERE turn = ?1",
+    [BZ_SQL_TIDY_DROP_USAGE] = "DELETE FROM usage WHERE turn = ?1",
+    [BZ_SQL_TIDY_DROP_TURN] = "DELETE FROM turn WHERE id = ?1",
+    [BZ_SQL_TIDY_DROP_REQUESTS] = "DELETE FROM request WHERE id IN (SELECT id FROM request ORDER BY id LIMIT ?1)",
+    [BZ_SQL_TIDY_DROP_QUALITY] = "DELETE FROM quality WHERE id IN (SELECT id FROM quality ORDER BY id LIMIT ?1)",
+    [BZ_SQL_TIDY_DROP_GUARD] = "DELETE FROM guard_decision WHERE id IN (SELECT id FROM guard_decision ORDER BY id LIMIT ?1)",
+    [BZ_SQL_TIDY_DROP_HEALTH] = "DELETE FROM health WHERE id IN (SELECT id FROM health ORDER BY id LIMIT ?1)",
+    [BZ_SQL_TIDY_DROP_USER_DAYS] = "DELETE FROM usage_total WHERE kind = 'user' AND (day, name) IN"
+                                   " (SELECT day, name FROM usage_total WHERE kind = 'user' AND day > '' ORDER BY day LIMIT ?1)",
+    [BZ_SQL_TIDY_DROP_ALERTS] = "DELETE FROM alert WHERE id IN (SELECT id FROM alert ORDER BY id LIMIT ?1)",
 };

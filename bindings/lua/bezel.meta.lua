@@ -331,7 +331,7 @@ function tools:warnings() end
 function tools:parse(text, options) end
 
 ---@param path string
----@param options? {read_only?: boolean, durable?: boolean, keep_content?: boolean, busy_ms?: integer, user_keys?: string[], max_windows?: integer} user_keys: 32 bytes each, oldest first
+---@param options? {read_only?: boolean, durable?: boolean, keep_content?: boolean, busy_ms?: integer, user_keys?: string[], max_windows?: integer, max_bytes?: integer, content_days?: integer} user_keys: 32 bytes each, oldest first
 ---@return bezel.store? store
 ---@return string? message
 ---@return bezel.code? code
@@ -354,6 +354,17 @@ function store:query(sql, ...) end
 function store:view(name, limit) end
 ---@return string[]
 function store:views() end
+---Removes content that is too old and the oldest rows of a full file, for some time.
+---@param budget_ms? integer default 100
+---@return boolean? done false when there may be more to do
+---@return string? message
+---@return bezel.code? code
+function store:tidy(budget_ms) end
+---Writes the whole file anew, as small as it can be.
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function store:vacuum() end
 ---What a user is called in the store: a keyed hash when it was opened with keys.
 ---@param id string
 ---@return string? name

@@ -31,9 +31,10 @@ static const void *store_keys(lua_State *L, uint32_t *out_n) {
     return keys;
 }
 
-/* bezel.store(path, {read_only=, durable=, keep_content=, busy_ms=, user_keys=, max_windows=}) -> store | nil, message, code */
+/* bezel.store(path, {read_only=, durable=, keep_content=, busy_ms=, user_keys=, ...}) -> store | nil, message, code */
 static int store_open(lua_State *L) {
-    static const char *const known[] = {"read_only", "durable", "keep_content", "busy_ms", "user_keys", "max_windows", NULL};
+    static const char *const known[] = {"read_only", "durable", "keep_content", "busy_ms", "user_keys", "max_windows", "max_bytes",
+                                        "content_days", NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     const char *path = lbezel_check_cstring(L, 1);
     lua_settop(L, 2);
@@ -45,6 +46,8 @@ static int store_open(lua_State *L) {
     options.keep_content = lbezel_option_bool(L, 2, "keep_content", options.keep_content);
     options.busy_ms = lbezel_option_integer(L, 2, "busy_ms", options.busy_ms, 0, 3600000);
     options.max_windows = (uint32_t)lbezel_option_integer(L, 2, "max_windows", options.max_windows, 1, INT32_MAX);
+    options.max_bytes = (uint64_t)lbezel_option_integer(L, 2, "max_bytes", (lua_Integer)options.max_bytes, 0, INT64_MAX);
+    options.content_days = (uint32_t)lbezel_option_integer(L, 2, "content_days", options.content_days, 0, 100000);
     options.user_keys = store_keys(L, &options.n_user_keys);
     bezel_engine *engine = lbezel_engine_push(L);
     store_object *o = lbezel_object_push(L, LBEZEL_STORE, sizeof *o, -1, 0);
@@ -196,11 +199,29 @@ static int store_report(lua_State *L) {
     return store_done(L, bezel_store_report(self->object.handle, path, &options, &err), &err);
 }
 
+/* store:tidy(budget_ms) -> true when nothing is left to remove, else false */
+static int store_tidy(lua_State *L) {
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    int32_t left = 0;
+    const lua_Integer budget = luaL_optinteger(L, 2, 100);
+    luaL_argcheck(L, budget >= 0 && budget <= 3600000, 2, "0..3600000 expected");
+    if (bezel_store_tidy(&left, self->object.handle, budget * 1000, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lua_pushboolean(L, !left);
+    return 1;
+}
+
+static int store_vacuum(lua_State *L) {
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    return store_done(L, bezel_store_vacuum(self->object.handle, &err), &err);
+}
+
 void lbezel_store_open(lua_State *L) {
     static const luaL_Reg functions[] = {{"store", store_open}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"query", store_query},       {"view", store_view},     {"views", store_views},   {"begin", store_begin},
-        {"user", store_user},
+        {"user", store_user},         {"tidy", store_tidy},     {"vacuum", store_vacuum},
         {"conversations", store_conversations},                 {"messages", store_messages},
         {"search", store_search},     {"delete", store_delete}, {"backup", store_backup}, {"report", store_report},
         {NULL, NULL}};

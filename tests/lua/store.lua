@@ -87,6 +87,13 @@ t.test("R24: users by keyed hashes, the same user over a rotation", function()
   t.raises("32 bytes", bezel.store, t.path "keys.db", { user_keys = { "short" } })
 end)
 
+t.test("R35: a store is bounded in size, and totals stay", function()
+  local store <close> = assert(bezel.store(t.path "bounded.db", { max_bytes = 1 << 30, content_days = 90 }))
+  t.eq(store:tidy(), true)
+  t.eq(store:vacuum(), true)
+  t.raises("0..3600000 expected", store.tidy, store, -1)
+end)
+
 t.test("a view's rows may be limited", function()
   local store <close> = open "limit.db"
   for i = 1, 5 do assert(store:begin("c" .. i)) end

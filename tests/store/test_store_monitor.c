@@ -279,7 +279,8 @@ END_TEST
 START_TEST(r14_a_health_check_is_kept)
 {
     const char *const errors[] = {"no model", "no disk", NULL};
-    const bezel_monitor_health h = {.size = sizeof h, .status = BEZEL_UNHEALTHY, .at_ms = 1, .memory_bytes = 1 << 20, .errors = errors};
+    const bezel_monitor_health h = {.size = sizeof h, .status = BEZEL_UNHEALTHY, .at_ms = 1, .memory_bytes = 1 << 20,
+                                     .errors = errors};
     const bezel_monitor_record record = {.size = sizeof record, .health = &h};
     ck_assert_int_eq(record_write(&record), BEZEL_OK);
     query("SELECT * FROM recent_health");

@@ -57,6 +57,14 @@ typedef struct bezel_store_options {
     uint32_t n_user_keys;
     /* users whose windows are kept for a guard; beyond it the ones that were not seen for longest go. Default 1,000,000 */
     uint32_t max_windows;
+    /* bytes that rows may take, default 1 GiB; 0 = any number. When 90 % are used each write removes some of the oldest turns,
+     * requests and so on; totals by day stay. The file does not grow beyond as long as one write fits into the rest */
+    uint64_t max_bytes;
+    /* days that messages, arguments, results and sentences of errors are kept after they were written, default 90; 0 = for
+     * ever. Conversations whose content is gone go with it, numbers stay */
+    uint32_t content_days;
+    /* 0 */
+    uint32_t reserved;
 } bezel_store_options;
 
 /* Fills the options with the defaults above.
@@ -210,6 +218,24 @@ BEZEL_API bezel_status bezel_store_query(bezel_value **out, bezel_tree *tree, be
  *   Thread   any
  *   Since    0.1 */
 BEZEL_API const char *const *bezel_store_views(void);
+
+/* Does what waits to be done: removes content that is older than content_days, the oldest rows while more than max_bytes are
+ * used, and gives free pages back to the system. Writes do some of it; a host that writes seldom, or wants deletions on time,
+ * calls this when it is idle.
+ * Works in batches of some milliseconds and ends after the first that is beyond the budget. *out_left (may be NULL) is 1 when
+ * there may be more to do.
+ *   Units    budget_us in microseconds; 0 = one batch
+ *   Thread   that of the store
+ *   Errors   those of all calls; what earlier batches removed is gone
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_store_tidy(int32_t *out_left, bezel_store *store, int64_t budget_us, bezel_error *err);
+
+/* Writes the whole file anew (VACUUM): smallest size, nothing of what was deleted in it. Takes as long as a copy and needs twice
+ * the space for that time; other processes wait.
+ *   Thread   that of the store; blocks
+ *   Errors   those of all calls; the file is as it was
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_store_vacuum(bezel_store *store, bezel_error *err);
 
 /* Writes a copy of the whole store to a new file, through SQLite's backup interface, while others write.
  * The copy appears under its name only when it is complete. Works on a read-only store, too.
