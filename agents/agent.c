@@ -30,7 +30,7 @@ int bz_agent_grow(const bezel_world *w, void *list, size_t *capacity, size_t cou
 
 void bezel_agent_options_init(bezel_agent_options *out)
 {
-    *out = (bezel_agent_options){.size = sizeof *out, .max_steps = 6, .max_calls = 8, .constrain = 1};
+    *out = (bezel_agent_options){.size = sizeof *out, .max_steps = 6, .max_calls = 8, .constrain = 1, .fit = 1};
     bezel_session_options_init(&out->session);
     bezel_generate_options_init(&out->generate);
     bezel_sampling_greedy(&out->generate.sampling);
@@ -52,7 +52,8 @@ static bezel_status agent_copy_generate(bezel_agent *a, bezel_error *err)
     if ((n && !g->stops) || n > 64 || g->sampling.n_bias > 256 || (g->sampling.n_bias && !g->sampling.bias))
         return bz_fail(err, BEZEL_ERR_RANGE, "agent", "%u stop strings (at most 64) and %u biases (at most 256), or no list",
                        (unsigned)n, (unsigned)g->sampling.n_bias);
-    g->n_stops = 0;
+    g->n_stops = g->n_function_bias = 0;
+    g->function_bias = NULL;
     a->stops = bz_zalloc_array(a->world, (size_t)n + 1, sizeof *a->stops);
     if (!a->stops)
         return bz_fail_memory(err, "agent", "the stop strings", 0);
@@ -275,8 +276,9 @@ static bezel_status agent_reset(bezel_agent *a, bezel_error *err)
     a->answer_only = a->tool_choice && strcmp(a->tool_choice, "none") == 0;
     a->answer_lost = a->recorded = 0;
     a->n_tokens_forced = 0;
-    a->call_probability = (double)NAN;
+    a->call_probability = a->name_probability = (double)NAN;
     a->fit_done = 0;
+    a->n_fits = 0;
     a->fit_bias = 0;
     a->n_dropped_pending = 0;
     a->stop_reason = BEZEL_STOP_NONE;
@@ -415,7 +417,8 @@ bezel_status bezel_agent_result(bezel_agent *agent, bezel_agent_turn *out, bezel
                              .first_token_us = agent->first_token_us,
                              .total_us = agent->total_us,
                              .n_forced = agent->n_tokens_forced,
-                             .call_probability = agent->call_probability};
+                             .call_probability = agent->call_probability,
+                             .name_probability = agent->name_probability};
     for (size_t i = 0; i < agent->n_usages; i++) {
         turn.n_prompt += agent->usages[i].n_prompt;
         turn.n_cached += agent->usages[i].n_cached;

@@ -94,6 +94,10 @@ void bz_agent_constraint_set(const bezel_agent *a, bezel_generate_options *o)
         o->calls = must ? BEZEL_CALLS_REQUIRED : BEZEL_CALLS_AUTO;
     if (o->constraint && !must && a->step == 1)
         o->call_bias += a->fit_bias;
+    if (o->constraint && o->constraint == a->constraint && a->step == 1 && a->fit_done && a->name_bias) {
+        o->function_bias = a->name_bias;
+        o->n_function_bias = (uint32_t)bezel_tool_fit_count(a->fit);
+    }
 }
 
 bezel_status bezel_agent_set_form(bezel_agent *agent, const bezel_constraint *form, bezel_error *err)

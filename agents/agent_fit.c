@@ -6,11 +6,18 @@
 
 #include "agent_impl.h"
 
+#include "base/alloc.h"
+
+/* Of a choice that leaves no text only the names are to be weighed. */
 static int fit_is_wanted(const bezel_agent *a)
 {
-    return a->step == 0 && !a->fit_done && !a->form && a->options.constrain && a->constraint && !a->options.generate.constraint &&
-           !a->answer_only && !bz_agent_must_call(a) && bezel_tool_fit_counts(bz_agent_tools(a), a->options.tool_profile) &&
-           a->source.ud == &a->session_source; /* a script has no probabilities */
+    const bezel_toolset *tools = bz_agent_tools(a);
+    const bezel_tool_profile *profile = a->options.tool_profile;
+    const int must = bz_agent_must_call(a);
+    if (!a->options.fit || a->step > 0 || a->fit_done || a->form || !a->constraint || a->options.generate.constraint || a->answer_only ||
+        a->source.ud != &a->session_source || !bezel_tool_fit_counts(tools, profile)) /* a script has no probabilities */
+        return 0;
+    return must ? !a->first_constraint && profile->name_weight > 0 && bezel_toolset_count(tools) > 1 : a->options.constrain != 0;
 }
 
 void bz_agent_fit_stop(bezel_agent *a)
@@ -23,39 +30,55 @@ void bz_agent_fit_free(bezel_agent *a)
 {
     bz_agent_fit_stop(a);
     bezel_tool_fit_free(a->fit);
+    bz_free(a->world, a->fits);
+    bz_free(a->world, a->name_bias);
     a->fit = NULL;
-    a->n_fitted = 0;
+    a->fits = NULL;
+    a->name_bias = NULL;
+    a->n_fitted = a->n_fit_ready = a->n_fits = 0;
 }
 
 static bezel_status fit_make(bezel_agent *a, bezel_error *err)
 {
     bz_agent_fit_free(a);
-    bezel_status st = bezel_tool_fit_new(&a->fit, bz_agent_tools(a), a->model, &a->options.session, err);
-    if (st == BEZEL_OK)
-        st = bezel_tool_fit_prepare(&a->fit_job, a->fit, err);
+    const bezel_status st = bezel_tool_fit_new(&a->fit, bz_agent_tools(a), a->model, &a->options.session, err);
+    if (st != BEZEL_OK)
+        return st;
+    const size_t n = bezel_tool_fit_count(a->fit);
+    a->fits = bz_zalloc_array(a->world, n + 1, sizeof *a->fits);
+    a->name_bias = bz_zalloc_array(a->world, n + 1, sizeof *a->name_bias);
+    if (!a->fits || !a->name_bias)
+        return bz_fail_memory(err, "agent", "fits of tools", n * sizeof *a->fits);
     a->n_fitted = bezel_toolset_count(bz_agent_tools(a));
-    return st;
+    return BEZEL_OK;
 }
 
+/* Place n is the whole set. */
 static bezel_status fit_unit(bezel_agent *a, int64_t budget_us, bezel_error *err)
 {
     const bz_memory_message *question = &a->history[a->turn_begin];
-    double nats = 0;
-    if (a->n_fitted != bezel_toolset_count(bz_agent_tools(a)))
+    if (!a->fit || a->n_fitted != bezel_toolset_count(bz_agent_tools(a)))
         return fit_make(a, err);
+    const size_t n = bezel_tool_fit_count(a->fit), end = bz_agent_must_call(a) ? n : n + 1;
     if (a->fit_job) {
         const bezel_status st = bezel_job_step(a->fit_job, budget_us, err);
         if (st == BEZEL_DONE || st < 0)
             bz_agent_fit_stop(a);
         return st < 0 ? st : BEZEL_OK;
     }
+    if (a->n_fit_ready < end) {
+        const size_t i = a->n_fit_ready++;
+        return bezel_tool_fit_prepare(&a->fit_job, a->fit, i < n ? i : SIZE_MAX, err);
+    }
+    if (a->n_fits < end) {
+        const size_t i = a->n_fits++;
+        return bezel_tool_fit_score(&a->fits[i], a->fit, i < n ? i : SIZE_MAX, question->text, question->size, err);
+    }
     a->fit_done = 1;
-    if (!a->fit)
-        return BEZEL_OK;
-    const bezel_status st = bezel_tool_fit_score(&nats, a->fit, question->text, question->size, err);
-    if (st == BEZEL_OK)
-        a->fit_bias = bezel_tool_fit_bias(a->options.tool_profile, nats);
-    return st;
+    if (end > n)
+        a->fit_bias = bezel_tool_fit_bias(a->options.tool_profile, a->fits[n]);
+    bezel_tool_fit_name_bias(a->name_bias, a->options.tool_profile, a->fits, n);
+    return BEZEL_OK;
 }
 
 bezel_status bz_agent_fit_step(bezel_agent *a, int64_t budget_us, bezel_error *err)
@@ -66,9 +89,7 @@ bezel_status bz_agent_fit_step(bezel_agent *a, int64_t budget_us, bezel_error *e
     const bezel_status st = fit_unit(a, budget_us, &why);
     if (st == BEZEL_OK)
         return BEZEL_MORE;
-    bz_agent_fit_stop(a);
-    bezel_tool_fit_free(a->fit);
-    a->fit = NULL;
+    bz_agent_fit_free(a);
     a->fit_done = 1;
     if (st != BEZEL_ERR_MEMORY)
         return bz_agent_note(a, err, "the model decides alone between call and text: %s", why.text);

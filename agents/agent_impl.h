@@ -118,12 +118,15 @@ struct bezel_agent {
     bezel_constraint *first_constraint; /* of the one tool that tool_choice names */
     bezel_tool_fit *fit;  /* of n_fitted tools, or NULL; kept over turns */
     bezel_job *fit_job;   /* computes the declarations */
-    size_t n_fitted;
+    size_t n_fitted, n_fit_ready; /* ready: computed declarations of tools, then of all */
+    double *fits;         /* [n_fits of bezel_tool_fit_count + 1] of the turn's question: of each tool, of all */
+    size_t n_fits;
+    float *name_bias;     /* [bezel_tool_fit_count], once fit_done */
     int fit_done;         /* of this turn */
     float fit_bias;
     const bezel_constraint *form;  /* of the turns to come, the host's; NULL = none */
     uint64_t n_tokens_forced;
-    double call_probability;
+    double call_probability, name_probability;
     bz_turn turn;
     bz_strbuf answer;
     const bezel_value *call_list;

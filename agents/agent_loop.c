@@ -131,9 +131,11 @@ static bezel_status loop_usage_add(bezel_agent *a, const char *error, bezel_erro
                                                      .n_forced = g->n_forced};
     a->n_dropped_pending = 0;
     a->n_tokens_forced += g->n_forced;
-    if (a->step == 1)
+    if (a->step == 1) {
         a->call_probability = a->constraint || a->options.generate.constraint ? bz_agent_fit_probability(a, g->call_probability)
                                                                               : (double)NAN;
+        a->name_probability = a->name_bias ? g->name_probability : (double)NAN;
+    }
     a->stop_reason = g->stop_reason;
     return BEZEL_OK;
 }

@@ -28,7 +28,7 @@ typedef struct cmd_options {
     int n_stops;
     int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit, together, cache_mb, days, conversations;
     double temperature, top_p, min_p, repetition_penalty, call_bias;
-    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, raw_weights, lookup, batch, all, prometheus;
+    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, no_fit, raw_weights, lookup, batch, all, prometheus;
     uint32_t given; /* bits of CMD_GIVEN_... for options whose absence means something else than their default */
     const char *positional[CMD_MAX_POSITIONAL];
     int n_positional;

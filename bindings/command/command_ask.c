@@ -19,7 +19,8 @@ static bezel_value *ask_usage(bezel_tree *tree, const bezel_agent_turn *turn) {
     return usage;
 }
 
-/* {"text","calls":[{"name","arguments"}],"results":[{"name","value"|"error"}],"usage","stop_reason","call_probability"} */
+/* {"text","calls":[{"name","arguments"}],"results":[{"name","value"|"error"}],"usage","stop_reason","call_probability",
+ * "name_probability"} */
 static int ask_print(cmd_host *host, const bezel_agent_turn *turn) {
     bezel_tree *tree;
     if (bezel_tree_new(&tree, host->engine, &host->error) != BEZEL_OK) return cmd_host_fail(host);
@@ -42,6 +43,7 @@ static int ask_print(cmd_host *host, const bezel_agent_turn *turn) {
     bezel_value_set(tree, map, "usage", ask_usage(tree, turn));
     cmd_set_text(tree, map, "stop_reason", bezel_stop_name(turn->stop_reason), SIZE_MAX);
     if (!isnan(turn->call_probability)) cmd_set_number(tree, map, "call_probability", turn->call_probability);
+    if (!isnan(turn->name_probability)) cmd_set_number(tree, map, "name_probability", turn->name_probability);
     int status = cmd_print_json(host, map);
     bezel_tree_free(tree);
     return status;
@@ -84,7 +86,7 @@ int cmd_ask(int argc, char **argv) {
                                   CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS
                                                      " store no-store user conversation system context profile tools "
                                                      "results allow deny json show-prompt max-steps overflow tool-choice "
-                                                     "constrain call-bias");
+                                                     "constrain call-bias no-fit");
     if (status != CMD_OK) return status;
     if (o.results && !o.tools) return cmd_usage(&o, "--results goes with --tools");
     if ((status = cmd_read_input(&text, &size, &o)) != CMD_OK) goto done;

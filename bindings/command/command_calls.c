@@ -236,6 +236,7 @@ static int output_write(ladder *l, bezel_tree *tree, const calls_entry *entry, c
     for (int i = 0; i < N_STEPS; i++)
         cmd_set_integer(tree, map, step_names[i], steps[i]);
     if (!isnan(a->call_probability)) cmd_set_number(tree, map, "call_probability", a->call_probability);
+    if (!isnan(a->name_probability)) cmd_set_number(tree, map, "name_probability", a->name_probability);
     if (a->fit != 0) cmd_set_number(tree, map, "fit", a->fit);
     cmd_set_number(tree, map, "ms", (double)a->decode_us / 1e3);
     if (bezel_json_write(&text, &size, l->host.engine, map, 0, &l->host.error) != BEZEL_OK) return cmd_host_fail(&l->host);
@@ -251,7 +252,7 @@ static int answer_get(calls_answer *out, int *out_found, ladder *l, const calls_
     *out_found = 1;
     if (!l->answers) return calls_ask(out, &l->host, l->session, entry, tools, v, (uint32_t)l->o.max_tokens);
     const bezel_value *given = bezel_value_get(l->answers, entry->id), *stopped = bezel_value_get(given, "stopped");
-    *out = (calls_answer){.call_probability = (double)NAN};
+    *out = (calls_answer){.call_probability = (double)NAN, .name_probability = (double)NAN};
     const char *text = bezel_value_text(bezel_value_get(given, "text"), &out->size);
     *out_found = given != NULL;
     out->stopped = stopped && strcmp(bezel_value_text(stopped, NULL), "limit") == 0 ? BEZEL_STOPPED_LIMIT : BEZEL_STOPPED_END;
@@ -328,6 +329,7 @@ static int variants_run(ladder *l, int only_count) {
                     : chat && !chat->label_guard ? chat
                                                  : bezel_profile_find("gemma3");
         v.call_bias = (float)o->call_bias;
+        v.no_fit = o->no_fit;
         n++;
         if (!only_count) status = variant_run(l, &v);
     }
@@ -388,7 +390,7 @@ int cmd_bench_calls(int argc, char **argv) {
         &l->o, argc - 1, argv + 1,
         CMD_ENGINE_OPTIONS
         " " CMD_SESSION_OPTIONS
-        " data category limit seed constraint tool-choice profile dialect all call-bias max-tokens answers output json");
+        " data category limit seed constraint tool-choice profile dialect all call-bias no-fit max-tokens answers output json");
     if (status == CMD_OK) status = ladder_check(&l->o);
     if (status == CMD_OK) cmd_interrupt_watch();
     if (status == CMD_OK) status = ladder_open(l);

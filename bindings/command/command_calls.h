@@ -58,7 +58,7 @@ typedef struct calls_variant {
     const bezel_profile *profile;
     const bezel_tool_profile *tool_profile;
     const char *dialect;
-    int constraint, required;
+    int constraint, required, no_fit;
     float call_bias;
 } calls_variant;
 
@@ -67,7 +67,7 @@ typedef struct calls_answer {
     size_t size;
     uint32_t stopped;
     int64_t n_ids, n_forced, decode_us, prompt_us;
-    double call_probability, fit;
+    double call_probability, name_probability, fit;
 } calls_answer;
 
 /* Asks the model. session keeps what the prompts share. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define MOST_MESSAGES 32
+#define MOST_TOOLS 64 /* that are measured each by itself */
 
 /* The prompt: a system message of the entry and the declaration of the tools, then the messages of its first turn. Messages of
  * one role behind one another are joined, since most templates want the roles in turn. */
@@ -53,18 +54,26 @@ static bezel_status prompt_make(bezel_prompt **out, cmd_host *host, const calls_
     return st;
 }
 
-/* As an agent does before it asks: the fit of the last message. */
-static bezel_status fit_measure(calls_answer *out, cmd_host *host, const calls_entry *entry, const calls_tools *tools,
-                                const calls_variant *v) {
+/* As an agent does before it asks: the fit of the last message to the tools, and what it adds to their names. */
+static bezel_status fit_measure(calls_answer *out, float *names, size_t *out_n, cmd_host *host, const calls_entry *entry,
+                                const calls_tools *tools, const calls_variant *v) {
     bezel_tool_fit *fit = NULL;
+    double nats[MOST_TOOLS];
     const bezel_value *turn = bezel_value_at(entry->question, 0);
     size_t size = 0, n = bezel_value_count(turn);
     const char *question = n ? bezel_value_text(bezel_value_get(bezel_value_at(turn, n - 1), "content"), &size) : "";
-    if (!bezel_tool_fit_counts(tools->shown, v->tool_profile)) return BEZEL_OK;
+    if (v->no_fit || !bezel_tool_fit_counts(tools->shown, v->tool_profile)) return BEZEL_OK;
+    if (v->required && (bezel_toolset_count(tools->shown) < 2 || v->tool_profile->name_weight == 0)) return BEZEL_OK;
     bezel_status st = bezel_tool_fit_new(&fit, tools->shown, host->model, NULL, &host->error);
-    if (st == BEZEL_OK) st = bezel_tool_fit_score(&out->fit, fit, question, size, &host->error);
+    n = bezel_tool_fit_count(fit);
+    for (size_t i = 0; i < n && st == BEZEL_OK; i++)
+        st = bezel_tool_fit_score(&nats[i], fit, i, question, size, &host->error);
+    if (st == BEZEL_OK && !v->required) st = bezel_tool_fit_score(&out->fit, fit, SIZE_MAX, question, size, &host->error);
     bezel_tool_fit_free(fit);
-    return st;
+    if (st != BEZEL_OK) return st;
+    bezel_tool_fit_name_bias(names, v->tool_profile, nats, n);
+    *out_n = n;
+    return BEZEL_OK;
 }
 
 static void stops_add(bezel_generate_options *o, const char **stops, const char *const *list) {
@@ -73,7 +82,7 @@ static void stops_add(bezel_generate_options *o, const char **stops, const char 
 }
 
 static bezel_status generate(calls_answer *out, cmd_host *host, bezel_session *session, const bezel_constraint *constraint,
-                             const calls_variant *v, uint32_t max_tokens) {
+                             const float *names, size_t n_names, const calls_variant *v, uint32_t max_tokens) {
     const char *stops[CMD_MAX_STOPS];
     bezel_generate_options o;
     bezel_generation g = {.size = sizeof g};
@@ -87,6 +96,8 @@ static bezel_status generate(calls_answer *out, cmd_host *host, bezel_session *s
     o.constraint = constraint;
     o.calls = !constraint ? 0 : v->required ? BEZEL_CALLS_REQUIRED : BEZEL_CALLS_AUTO;
     o.call_bias = v->call_bias + bezel_tool_fit_bias(v->tool_profile, out->fit);
+    o.function_bias = names;
+    o.n_function_bias = (uint32_t)n_names;
     bezel_status st = bezel_generate(&job, session, &o, &host->error);
     while (st >= 0 && st != BEZEL_DONE)
         st = bezel_job_step(job, -1, &host->error);
@@ -101,6 +112,7 @@ static bezel_status generate(calls_answer *out, cmd_host *host, bezel_session *s
         out->n_forced = (int64_t)g.n_forced;
         out->prompt_us = g.prompt_us;
         out->decode_us = g.total_us - g.prompt_us;
+        out->name_probability = g.name_probability;
         out->call_probability = constraint && !v->required ? g.call_probability : (double)NAN;
     }
     bezel_job_free(job);
@@ -112,8 +124,9 @@ int calls_ask(calls_answer *out, cmd_host *host, bezel_session *session, const c
     bezel_constraint *constraint = NULL;
     bezel_prompt *prompt = NULL;
     bezel_constraint_options options;
-    size_t n = 0;
-    *out = (calls_answer){0};
+    float names[MOST_TOOLS];
+    size_t n = 0, n_names = 0;
+    *out = (calls_answer){.name_probability = (double)NAN};
     bezel_constraint_options_init(&options);
     options.dialect = variant->dialect;
     bezel_status st = prompt_make(&prompt, host, entry, tools, variant);
@@ -123,8 +136,8 @@ int calls_ask(calls_answer *out, cmd_host *host, bezel_session *session, const c
         const int32_t *ids = bezel_prompt_ids(prompt, &n);
         st = bezel_session_set(session, ids, n, &host->error);
     }
-    if (st == BEZEL_OK && constraint && !variant->required) st = fit_measure(out, host, entry, tools, variant);
-    if (st == BEZEL_OK) st = generate(out, host, session, constraint, variant, max_tokens);
+    if (st == BEZEL_OK && constraint) st = fit_measure(out, names, &n_names, host, entry, tools, variant);
+    if (st == BEZEL_OK) st = generate(out, host, session, constraint, names, n_names, variant, max_tokens);
     bezel_prompt_free(prompt);
     bezel_constraint_free(constraint);
     return st == BEZEL_OK ? CMD_OK : cmd_host_fail(host);

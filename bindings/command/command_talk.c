@@ -38,6 +38,7 @@ int cmd_talk_agent(bezel_agent **out, cmd_host *host, const cmd_options *o, cons
     if (status == CMD_OK) status = cmd_session_options(&a.session, o);
     if (status != CMD_OK) return status;
     cmd_generate_options(&a.generate, o);
+    a.fit = !o->no_fit;
     a.generate.call_bias = (float)o->call_bias;
     if (bezel_agent_new(out, host->model, &a, &host->error) != BEZEL_OK) return cmd_host_fail(host);
     return CMD_OK;

@@ -180,6 +180,7 @@ function model:chat(options) end
 ---@field constrain? boolean default true: calls are written under the schemas of the tools
 ---@field any_order? boolean default false: constrained calls may write their arguments in any order, not only as declared
 ---@field call_bias? number above 0 calls more often, below 0 less; a logit, default 0
+---@field fit? boolean default true: what the question says about each tool weighs calls against text and one tool against another
 ---@field permit? table<string, "allow"|"ask"|"deny"> rules of classes (pure, read, write, network, unknown) and of tools, which win;
 ---without one, pure and read run, and the others are asked for where confirm is set, else they run
 ---@field confirm? fun(request: bezel.permission): boolean?, string? true, or false and a reason for the model; nil = later, chat:answer
@@ -213,6 +214,7 @@ function bezel.chat(model, options) end
 ---@field calls table[] {name, arguments, result|error, code, repeated, step, duration_ms}
 ---@field stop_reason string
 ---@field call_probability? number of a call as the beginning of the turn, before call_bias, where the model was free to answer in text
+---@field name_probability? number with which the name of the first call was chosen from several
 ---@field usage {steps: integer, prompt_tokens: integer, cached_tokens: integer, tokens_generated: integer, dropped_tokens: integer, forced_tokens: integer, first_token_time: number, generation_time: number}
 
 ---@class bezel.chat

@@ -126,7 +126,7 @@ static int chat_new(lua_State *L) {
     static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "system", "context", "tools",
                                         "store", "conversation", "user", "profile", "max_steps", "max_calls",
                                         "max_result_tokens", "overflow", "background", "tool_choice", "constrain",
-                                        "call_bias", "any_order", "monitor", LBEZEL_POLICY_OPTIONS, NULL};
+                                         "call_bias", "any_order", "fit", "monitor", LBEZEL_POLICY_OPTIONS, NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     lbezel_object *model = lbezel_object_check(L, 1, LBEZEL_MODEL);
     lua_settop(L, 2);
@@ -149,6 +149,7 @@ static int chat_new(lua_State *L) {
     o.tool_choice = lbezel_option_text(L, 2, "tool_choice");
     o.constrain = (uint32_t)lbezel_option_bool(L, 2, "constrain", 1);
     o.any_order = (uint32_t)lbezel_option_bool(L, 2, "any_order", 0);
+    o.fit = (uint32_t)lbezel_option_bool(L, 2, "fit", 1);
     o.generate.call_bias = (float)lbezel_option_number(L, 2, "call_bias", 0);
     const char *profile = lbezel_option_text(L, 2, "profile");
     if (profile && !(o.profile = bezel_profile_find(profile)))
@@ -287,6 +288,10 @@ static void turn_push(lua_State *L, const bezel_agent_turn *turn) {
     if (!isnan(turn->call_probability)) {
         lua_pushnumber(L, turn->call_probability);
         lua_setfield(L, -2, "call_probability");
+    }
+    if (!isnan(turn->name_probability)) {
+        lua_pushnumber(L, turn->name_probability);
+        lua_setfield(L, -2, "name_probability");
     }
     lua_createtable(L, 0, 9);
     lua_pushinteger(L, turn->n_steps);

@@ -101,3 +101,14 @@ bz_call_string_kind bz_call_in_string(bz_call_site *out, const bz_call_state *s,
     return n_plain > 0 && (n_plain == s->n_threads || best.most - best.count >= longest) ? BZ_CALL_STRING_PLAIN
                                                                                            : BZ_CALL_STRING_NONE;
 }
+
+int bz_call_in_name(const bz_call_state *s, const bz_call_form *f, const bz_call_text **out_names, uint32_t *out_n, uint32_t *out_at)
+{
+    const bz_call_thread *t = &s->threads[0];
+    if (s->n_threads != 1 || t->leaf != LEAF_NAME || t->at.text.high - t->at.text.low < 2)
+        return 0;
+    *out_names = f->names + t->at.text.low;
+    *out_n = t->at.text.high - t->at.text.low;
+    *out_at = t->at.text.at;
+    return 1;
+}

@@ -20,6 +20,15 @@
 
 enum { RUN_LINE = 64, RUN_FORCED_BYTES = 512 };
 
+/* The names that the next token decides between. */
+typedef struct run_names {
+    const bz_call_text *names; /* [n] sorted; NULL: it decides no name */
+    uint32_t n, at;            /* at: bytes of each that were read */
+    char before[RUN_LINE];     /* what must come before them */
+    size_t n_before;
+    int are_weighed;
+} run_names;
+
 struct bz_constraint_run {
     const bezel_world *world;
     const bezel_constraint *constraint;
@@ -45,6 +54,13 @@ struct bz_constraint_run {
     size_t n_legal;      /* end tokens not counted */
     int is_masked;       /* mask.bits are those of state */
     int can_end;
+    float *weights;      /* [n_weights] of the functions where a name is chosen, or NULL */
+    uint8_t *is_called;  /* [n_weights] */
+    double *chances;     /* [n_weights] of the first name: product over its tokens of the probability of those that lead to it */
+    uint32_t n_weights;
+    run_names names;
+    double name_probability; /* of the first name */
+    uint32_t n_named;
 };
 
 static void run_start_line(bz_constraint_run *run)
@@ -85,7 +101,19 @@ bezel_status bz_constraint_run_new(bz_constraint_run **out, const bezel_world *w
     run->spaced = bz_vocab_wants_blank(run->vocab, last);
     run->banned = -1;
     run->rows = bz_zalloc_array(w, BZ_CONSTRAINT_ROWS + c->n_ends, sizeof *run->rows);
-    bezel_status status = run->rows == NULL ? bz_fail_memory(err, "constraint", "rows", BZ_CONSTRAINT_ROWS * 4)
+    run->name_probability = (double)NAN;
+    if (c->form->root == BZ_CALL_ROOT_CALLS && o->n_function_bias > 0) {
+        run->weights = bz_zalloc_array(w, o->n_function_bias, sizeof *run->weights);
+        run->is_called = bz_zalloc_array(w, o->n_function_bias, sizeof *run->is_called);
+        run->chances = bz_zalloc_array(w, o->n_function_bias, sizeof *run->chances);
+        run->n_weights = o->n_function_bias;
+    }
+    const int is_short = run->rows == NULL || (run->n_weights > 0 && (run->weights == NULL || run->is_called == NULL || run->chances == NULL));
+    for (uint32_t i = 0; i < run->n_weights && !is_short; i++) {
+        run->weights[i] = o->function_bias[i];
+        run->chances[i] = 1.0;
+    }
+    bezel_status status = is_short ? bz_fail_memory(err, "constraint", "rows", BZ_CONSTRAINT_ROWS * 4)
                                             : bz_token_mask_init(&run->mask, w, c->form, c->trie, run->vocab, &c->marks, err);
     if (status != BEZEL_OK) {
         bz_constraint_run_free(run);
@@ -108,7 +136,114 @@ void bz_constraint_run_free(bz_constraint_run *run)
     bz_strbuf_free(&run->text);
     bz_token_mask_free(&run->mask, run->world);
     bz_free(run->world, run->rows);
+    bz_free(run->world, run->weights);
+    bz_free(run->world, run->is_called);
+    bz_free(run->world, run->chances);
     bz_free(run->world, run);
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------------------ */
+
+/* Where the next token decides between names, also when something that must come stands before them: which. */
+static void run_find_names(bz_constraint_run *run)
+{
+    const bz_call_form *f = run->constraint->form;
+    bz_call_state state;
+    run_names *n = &run->names;
+    int byte = 0;
+    *n = (run_names){0};
+    if (run->weights == NULL || f->n_names < 2)
+        return;
+    bz_call_copy(&state, &run->state);
+    while (!bz_call_in_name(&state, f, &n->names, &n->n, &n->at)) {
+        byte = n->n_before < RUN_LINE ? bz_call_forced_byte(&state, f) : -1;
+        if (byte < 0 || !bz_call_feed(&state, f, (uint8_t)byte))
+            return;
+        n->before[n->n_before++] = (char)byte;
+    }
+}
+
+/* May the token lead to name i? */
+static int run_leads_to(const run_names *n, uint32_t i, const uint8_t *bytes, size_t size)
+{
+    const bz_call_text *name = &n->names[i];
+    const size_t before = size < n->n_before ? size : n->n_before, left = name->size - n->at;
+    const size_t rest = size - before < left ? size - before : left;
+    return memcmp(bytes, n->before, before) == 0 && memcmp(bytes + before, name->bytes + n->at, rest) == 0;
+}
+
+static float run_weight(const bz_constraint_run *run, uint32_t i)
+{
+    const uint32_t function = run->names.names[i].function;
+    return function < run->n_weights ? run->weights[function] : 0.0F;
+}
+
+/* Adds to each row the largest weight of the names that it leads to, and notes how probable each name is by that. */
+static void run_weigh_names(bz_constraint_run *run, float *logits)
+{
+    run_names *n = &run->names;
+    double most = -INFINITY, sum = 0.0;
+    if (n->names == NULL || n->are_weighed)
+        return;
+    n->are_weighed = 1;
+    for (size_t r = 0; r < run->n_rows; r++) {
+        size_t size = 0;
+        float weight = -FLT_MAX, *logit = &logits[run->rows[r]];
+        const uint8_t *bytes = bz_vocab_trie_token(run->constraint->trie, run->rows[r], &size);
+        for (uint32_t i = 0; bytes != NULL && i < n->n; i++)
+            if (run_leads_to(n, i, bytes, size) && run_weight(run, i) > weight)
+                weight = run_weight(run, i);
+        *logit += weight > -FLT_MAX ? weight : 0.0F;
+        most = (double)*logit > most ? (double)*logit : most;
+    }
+    for (size_t r = 0; r < run->n_rows; r++)
+        sum += exp((double)logits[run->rows[r]] - most);
+    for (uint32_t i = 0; i < n->n && run->n_named == 0; i++) {
+        double leading = 0.0;
+        for (size_t r = 0; r < run->n_rows; r++) {
+            size_t size = 0;
+            const uint8_t *bytes = bz_vocab_trie_token(run->constraint->trie, run->rows[r], &size);
+            if (bytes != NULL && run_leads_to(n, i, bytes, size))
+                leading += exp((double)logits[run->rows[r]] - most);
+        }
+        if (n->names[i].function < run->n_weights)
+            run->chances[n->names[i].function] *= leading / sum;
+    }
+}
+
+/* A function that was called weighs no more than the best of those that were not: between them the model decides. */
+static void run_lower_weight(bz_constraint_run *run, uint32_t function)
+{
+    float best = -FLT_MAX;
+    if (function >= run->n_weights)
+        return;
+    run->is_called[function] = 1;
+    for (uint32_t i = 0; i < run->n_weights; i++)
+        if (!run->is_called[i] && run->weights[i] > best)
+            best = run->weights[i];
+    if (best > -FLT_MAX && run->weights[function] > best)
+        run->weights[function] = best;
+}
+
+/* A token came that the names were weighed for. */
+static void run_note_name(bz_constraint_run *run, int32_t id)
+{
+    const run_names *n = &run->names;
+    size_t size = 0;
+    const uint8_t *bytes = bz_vocab_trie_token(run->constraint->trie, id, &size);
+    uint32_t left = 0, last = 0;
+    if (!n->are_weighed || bytes == NULL)
+        return;
+    for (uint32_t i = 0; i < n->n; i++)
+        if (run_leads_to(n, i, bytes, size)) {
+            left++;
+            last = i;
+        }
+    if (left != 1)
+        return;
+    if (run->n_named++ == 0 && n->names[last].function < run->n_weights)
+        run->name_probability = run->chances[n->names[last].function];
+    run_lower_weight(run, n->names[last].function);
 }
 
 /* ---- before a token --------------------------------------------------------------------------------------------------- */
@@ -215,6 +350,7 @@ static bezel_status run_plan_forced(bz_constraint_plan *out, bz_constraint_run *
 bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *run, int jump, bezel_error *err)
 {
     *out = BZ_PLAN_FREE;
+    run->names = (run_names){0};
     if (!run->active)
         return BEZEL_OK;
     if (run->forced_at < run->forced.count)
@@ -235,9 +371,10 @@ bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *
     if (run_is_open(run))
         return BEZEL_OK;
     run_fill_mask(run);
-    if (run->n_rows > 0)
+    if (run->n_rows > 0) {
         *out = BZ_PLAN_ROWS;
-    else if (run->n_legal == 0)
+        run_find_names(run);
+    } else if (run->n_legal == 0)
         return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "constraint", "no token can follow token %zu of the answer", run->n_taken);
     return BEZEL_OK;
 }
@@ -265,6 +402,7 @@ void bz_constraint_run_mask(bz_constraint_run *run, float *logits, size_t V)
     for (size_t i = 0; run->can_end && i < run->constraint->n_ends; i++)
         bz_token_set_add(&run->mask.set, run->constraint->ends[i]);
     bz_token_mask_apply(&run->mask, logits, V);
+    run_weigh_names(run, logits);
 }
 
 /* A token of blanks begins a call and everything else. */
@@ -401,6 +539,8 @@ int bz_constraint_run_take(bz_constraint_run *run, int32_t id)
     }
     if (!ok)
         return 0;
+    run_note_name(run, id);
+    run->names = (run_names){0};
     if (run->forced_at < run->forced.count && run->forced.ids[run->forced_at] == id)
         run->forced_at++;
     else
@@ -415,4 +555,9 @@ int bz_constraint_run_take(bz_constraint_run *run, int32_t id)
 double bz_constraint_run_probability(const bz_constraint_run *run)
 {
     return run->probability;
+}
+
+double bz_constraint_run_name_probability(const bz_constraint_run *run)
+{
+    return run->name_probability;
 }

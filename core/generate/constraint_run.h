@@ -42,5 +42,6 @@ void bz_constraint_run_gate(bz_constraint_run *run, float *logits, size_t V, bz_
 /* Notes that the token comes. 0: it is refused, and the plan is another one now. */
 int bz_constraint_run_take(bz_constraint_run *run, int32_t id);
 double bz_constraint_run_probability(const bz_constraint_run *run); /* of the gate, NaN = not measured */
+double bz_constraint_run_name_probability(const bz_constraint_run *run); /* of the first call's name, NaN = it had no weights */
 
 #endif

@@ -83,6 +83,12 @@ static bezel_status generate_check(const bezel_generate_options *o, const bezel_
     if (o->calls > BEZEL_CALLS_NONE || !(fabsf(o->call_bias) <= 1e6F) || (o->n_made_calls > 0 && o->made_calls == NULL))
         return bz_fail(err, BEZEL_ERR_RANGE, "generate", "calls is %u, call_bias %g, made_calls %s", (unsigned)o->calls,
                        (double)o->call_bias, o->made_calls == NULL ? "NULL" : "given");
+    if (o->n_function_bias > 0 && o->function_bias == NULL)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "generate", "n_function_bias is %u but function_bias is NULL",
+                       (unsigned)o->n_function_bias);
+    for (uint32_t i = 0; i < o->n_function_bias; ++i)
+        if (!(fabsf(o->function_bias[i]) <= 1e6F))
+            return bz_fail(err, BEZEL_ERR_RANGE, "generate", "function_bias %u is %g", (unsigned)i, (double)o->function_bias[i]);
     for (uint32_t i = 0; i < o->n_stops; ++i)
         if (o->stops[i] == NULL || !bz_utf8_valid(o->stops[i], strlen(o->stops[i])))
             return bz_fail(err, BEZEL_ERR_ARGUMENT, "generate", "stop string %u is %s", (unsigned)i,
@@ -233,7 +239,8 @@ bezel_status bezel_generation_get(bezel_job *job, bezel_generation *out, bezel_e
                           .n_drafted = g->lookup.n_drafted,
                           .n_accepted = g->lookup.n_accepted,
                           .n_forced = g->n_forced,
-                          .call_probability = g->run != NULL ? bz_constraint_run_probability(g->run) : (double)NAN};
+                          .call_probability = g->run != NULL ? bz_constraint_run_probability(g->run) : (double)NAN,
+                          .name_probability = g->run != NULL ? bz_constraint_run_name_probability(g->run) : (double)NAN};
     bz_struct_give(out, &r, sizeof r);
     return BEZEL_OK;
 }

@@ -375,6 +375,74 @@ START_TEST(random_logits_still_give_valid_calls)
 }
 END_TEST
 
+/* The name of the first call in text, as a place among names [n]. */
+static size_t first_name(const char *text, const char *const *names, size_t n)
+{
+    const char *name = strstr(text, "FUNCTION_CALL: ");
+    ck_assert_ptr_nonnull(name);
+    name += strlen("FUNCTION_CALL: ");
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(name, names[i], strlen(names[i])) == 0 && name[strlen(names[i])] == '(')
+            return i;
+    ck_abort_msg("no name in %s", text);
+    return n;
+}
+
+/* Names that begin alike, one of them the beginning of another. */
+START_TEST(the_bias_of_a_function_chooses_its_name_and_holds_for_one_call)
+{
+    static const char *const names[] = {"get", "get_time", "get_times", "set"};
+    const float small[] = {0.5F, -0.5F, 0.0F, 1.0F}, wrong[] = {NAN};
+    bezel_constraint_function functions[4];
+    bezel_constraint *c = NULL;
+    bezel_constraint_options co;
+    bezel_error err = {.size = (uint32_t)sizeof err};
+    static char text[1 << 12];
+    int32_t prompt[3];
+    bezel_constraint_options_init(&co);
+    for (size_t i = 0; i < 4; i++)
+        functions[i] = (bezel_constraint_function){names[i], NULL};
+    co.functions = functions;
+    co.n_functions = 4;
+    co.max_calls = 2;
+    ck_assert_msg(bezel_constraint_new(&c, tiny.model, &co, &err) == BEZEL_OK, "%s", err.text);
+    tiny_model_ids(prompt, 3, 5);
+    for (size_t k = 0; k < 6; k++) {
+        float bias[4] = {0, 0, 0, 0};
+        bezel_session *s = tiny_model_session(&tiny, 400, 16, 0);
+        bezel_generate_options o;
+        bezel_generation g = {.size = (uint32_t)sizeof g};
+        bias[k % 4] = 60.0F;
+        bias[(k + 1) % 4] = 40.0F;
+        ck_assert_int_eq(bezel_session_set(s, prompt, 3, NULL), BEZEL_OK);
+        bezel_generate_options_init(&o);
+        bezel_sampling_greedy(&o.sampling);
+        o.max_tokens = 300;
+        o.constraint = c;
+        o.calls = BEZEL_CALLS_REQUIRED;
+        o.function_bias = k < 4 ? bias : k == 4 ? small : wrong;
+        o.n_function_bias = k < 5 ? 4 : 1;
+        o.no_jump = k == 2;
+        const bezel_status status = answer(text, sizeof text, &g, s, &o, &err);
+        if (k == 5)
+            ck_assert_int_eq(status, BEZEL_ERR_RANGE);
+        else
+            ck_assert_msg(status == BEZEL_OK, "%s", err.text);
+        if (k < 4) {
+            ck_assert_uint_eq(first_name(text, names, 4), k);
+            ck_assert(g.name_probability > 0.99 && g.name_probability <= 1.0);
+            const char *rest = strstr(text, ")\nFUNCTION_CALL: ");
+            if (rest != NULL)
+                ck_assert_uint_eq(first_name(rest, names, 4), (k + 1) % 4); /* without arguments a call comes once */
+        } else if (k == 4) {
+            ck_assert(g.name_probability > 0.0 && g.name_probability < 1.0);
+        }
+        bezel_session_free(s);
+    }
+    bezel_constraint_free(c);
+}
+END_TEST
+
 START_TEST(a_choice_is_one_of_the_texts)
 {
     static const char *const choices[] = {"yes", "no", "not sure"};
@@ -575,6 +643,7 @@ Suite *constraint_suite(void)
     tcase_add_test(t, a_call_that_was_made_does_not_come_again);
     tcase_add_loop_test(t, a_mask_is_what_trying_every_token_gives, 0, 10);
     tcase_add_loop_test(t, random_logits_still_give_valid_calls, 0, 5);
+    tcase_add_test(t, the_bias_of_a_function_chooses_its_name_and_holds_for_one_call);
     tcase_add_test(t, a_choice_is_one_of_the_texts);
     tcase_add_test(t, options_that_make_no_sense_are_named);
     tcase_add_test(t, the_constraint_of_a_set_of_tools_lets_its_calls_through_and_nothing_else);

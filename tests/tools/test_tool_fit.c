@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "support/test_world.h"
@@ -64,21 +65,68 @@ START_TEST(the_fit_is_the_difference_of_two_log_probabilities)
         sum_behind("Available Functions:\n- get_time: Time of day\n  Parameters: none\n\nUser:", " What time?") -
         sum_behind("User:", " What time?");
     ck_assert_msg(bezel_tool_fit_new(&fit, tools, tiny.model, NULL, &err) == BEZEL_OK, "%s", err.text);
-    ck_assert_int_eq(bezel_tool_fit_score(&nats, fit, "What time?", SIZE_MAX, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_tool_fit_score(&nats, fit, SIZE_MAX, "What time?", SIZE_MAX, &err), BEZEL_OK);
     ck_assert_double_eq_tol(nats, expected, 1e-9);
-    ck_assert_int_eq(bezel_tool_fit_score(&other, fit, "A joke, please", SIZE_MAX, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_tool_fit_score(&other, fit, SIZE_MAX, "A joke, please", SIZE_MAX, &err), BEZEL_OK);
     ck_assert(other != nats);
     bezel_tool_fit_free(fit);
     ck_assert_int_eq(bezel_tool_fit_new(&fit, tools, tiny.model, NULL, &err), BEZEL_OK);
-    ck_assert_int_eq(bezel_tool_fit_prepare(&job, fit, &err), BEZEL_OK);
-    ck_assert_int_eq(bezel_tool_fit_score(&again, fit, "What time?", SIZE_MAX, &err), BEZEL_ERR_BUSY);
+    ck_assert_int_eq(bezel_tool_fit_prepare(&job, fit, SIZE_MAX, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_tool_fit_score(&again, fit, SIZE_MAX, "What time?", SIZE_MAX, &err), BEZEL_ERR_BUSY);
     ck_assert_int_eq(tiny_model_drive(job, &err), BEZEL_DONE);
     bezel_job_free(job);
-    ck_assert_int_eq(bezel_tool_fit_score(&again, fit, " \n What time?", SIZE_MAX, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_tool_fit_score(&again, fit, SIZE_MAX, " \n What time?", SIZE_MAX, &err), BEZEL_OK);
     ck_assert(again == nats);
-    ck_assert_int_eq(bezel_tool_fit_score(&again, fit, "  ", SIZE_MAX, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_tool_fit_score(&again, fit, SIZE_MAX, "  ", SIZE_MAX, &err), BEZEL_OK);
     ck_assert(again == 0.0);
     bezel_tool_fit_free(fit);
+}
+END_TEST
+
+START_TEST(each_tool_is_measured_by_itself_and_many_together)
+{
+    bezel_tool_fit *fit = NULL;
+    bezel_tool tool = BEZEL_TOOL_INIT;
+    double nats[2] = {0, 0}, whole = 0, second;
+    char name[16];
+    tool.name = "get_date";
+    ck_assert_int_eq(bezel_toolset_add(tools, &tool, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_tool_fit_new(&fit, tools, tiny.model, NULL, &err), BEZEL_OK);
+    ck_assert_uint_eq(bezel_tool_fit_count(fit), 2);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_int_eq(bezel_tool_fit_score(&nats[i], fit, i, "What time?", SIZE_MAX, &err), BEZEL_OK);
+    second = sum_behind("Available Functions:\n- get_date\n  Parameters: none\n\nUser:", " What time?") -
+             sum_behind("User:", " What time?");
+    ck_assert_double_eq_tol(nats[1], second, 1e-9);
+    ck_assert_int_eq(bezel_tool_fit_score(&whole, fit, SIZE_MAX, "What time?", SIZE_MAX, &err), BEZEL_OK);
+    second = sum_behind("Available Functions:\n- get_time: Time of day\n  Parameters: none\n- get_date\n  Parameters: none\n\nUser:",
+                        " What time?") -
+             sum_behind("User:", " What time?");
+    ck_assert_double_eq_tol(whole, second, 1e-9);
+    ck_assert_int_eq(bezel_tool_fit_score(&whole, fit, 2, "What time?", SIZE_MAX, &err), BEZEL_ERR_RANGE);
+    bezel_tool_fit_free(fit);
+    tool.name = name;
+    for (int i = 0; i < 15; i++) {
+        snprintf(name, sizeof name, "tool_%d", i);
+        ck_assert_int_eq(bezel_toolset_add(tools, &tool, &err), BEZEL_OK);
+    }
+    ck_assert_int_eq(bezel_tool_fit_new(&fit, tools, tiny.model, NULL, &err), BEZEL_OK);
+    ck_assert_uint_eq(bezel_tool_fit_count(fit), 0); /* too many */
+    bezel_tool_fit_free(fit);
+}
+END_TEST
+
+START_TEST(what_a_tool_fits_worse_than_the_best_lowers_its_name)
+{
+    static const double nats[] = {7.0, -2.0, 5.5, -100.0};
+    bezel_tool_profile profile = *bezel_tool_profile_find("transcript");
+    float bias[4];
+    profile.name_weight = 0.5f;
+    bezel_tool_fit_name_bias(bias, &profile, nats, 4);
+    ck_assert(bias[0] == 0.0f && bias[1] == -4.5f && bias[2] == -0.75f && bias[3] == -12.0f);
+    bezel_tool_fit_name_bias(bias, bezel_tool_profile_find("instruct"), nats, 4);
+    for (int i = 0; i < 4; i++)
+        ck_assert(bias[i] == 0.0f);
 }
 END_TEST
 
@@ -109,7 +157,7 @@ static bezel_status fit_once(test_world *tw, void *ctx)
     (void)tw;
     bezel_status st = bezel_tool_fit_new(&fit, tools, ctx, NULL, NULL);
     if (st == BEZEL_OK)
-        st = bezel_tool_fit_score(&nats, fit, "What time?", SIZE_MAX, NULL);
+        st = bezel_tool_fit_score(&nats, fit, SIZE_MAX, "What time?", SIZE_MAX, NULL);
     bezel_tool_fit_free(fit);
     return st;
 }
@@ -144,6 +192,8 @@ Suite *tool_fit_suite(void)
     TCase *t = tcase_create("fit");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, the_fit_is_the_difference_of_two_log_probabilities);
+    tcase_add_test(t, each_tool_is_measured_by_itself_and_many_together);
+    tcase_add_test(t, what_a_tool_fits_worse_than_the_best_lowers_its_name);
     tcase_add_test(t, the_fit_counts_where_a_profile_says_so_and_no_tool_brings_examples);
     tcase_add_test(t, a_set_without_tools_has_no_fit_and_a_failing_allocation_is_an_error_without_a_leak);
     suite_add_tcase(s, t);

@@ -130,7 +130,7 @@ typedef struct bezel_agent_options {
     /* of the agent's own session; default bezel_session_options_init */
     bezel_session_options session;
     /* for each model call; default greedy, max_tokens 512. Stop strings and biases are copied, at most 64 with those of
-     * the profiles, and 256 */
+     * the profiles, and 256; function_bias is not read */
     bezel_generate_options generate;
     /* where turns are kept; copied, its ud must outlive the agent; NULL (default) = nowhere */
     const bezel_journal *journal;
@@ -170,6 +170,9 @@ typedef struct bezel_agent_options {
     /* 1: constrained calls may write their arguments, and keys of objects, in any order; 0 (default): as the schema declares
      * them, which leaves more of a call without a choice */
     uint32_t any_order;
+    /* 1 (default): where the profile says so (fit_weight, name_weight), the first model call of a turn weighs calls against text,
+     * and the tools against one another, by how well each fits the question (bezel_tool_fit). 0: the model decides alone */
+    uint32_t fit;
 } bezel_agent_options;
 
 /* Fills the options with the defaults above.
@@ -372,6 +375,9 @@ typedef struct bezel_agent_turn {
      * with what the question says about the tools (bezel_tool_fit); before call_bias. NaN unless it was constrained and free to
      * answer in text */
     double call_probability;
+    /* probability with which the name of the first call was chosen, by the model and the fit of each tool; NaN where that had no
+     * say */
+    double name_probability;
 } bezel_agent_turn;
 
 /* The last turn, once step has told its end.

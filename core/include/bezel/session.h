@@ -273,8 +273,14 @@ typedef struct bezel_generate_options {
     /* 1: the tokens of text that only one continuation allows are computed one by one; slower, and greedy answers are the same:
      * for comparison. Default 0 */
     uint32_t no_jump;
+    /* [n_function_bias] for each function of the constraint, in its order: added to the logits where the name of a call is
+     * chosen, to each token the largest of the names that it can lead to. A function that was called counts no more than the
+     * best of the others from then on. Not where more than 1,024 tokens may come. Copied. Default NULL */
+    const float *function_bias;
+    /* at most as many as functions; default 0 */
+    uint32_t n_function_bias;
     /* 0: room for members to come, because this struct lies inside others */
-    uint64_t spare[4];
+    uint64_t spare[2];
 } bezel_generate_options;
 
 /* Fills the options with the defaults above.
@@ -342,6 +348,8 @@ typedef struct bezel_generation {
     size_t n_forced;
     /* probability of a call as the model gave it to the first token, before call_bias; NaN unless calls are AUTO */
     double call_probability;
+    /* probability with which the name of the first call was chosen, function_bias included; NaN where that had no say */
+    double name_probability;
 } bezel_generation;
 
 /* The result of a generation, once the job is done or cancelled (then with what there was). Events may still wait.

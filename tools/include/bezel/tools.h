@@ -333,8 +333,8 @@ typedef struct bezel_tool_profile {
     const char *dialect;
     /* nats of fit that speak neither for a call nor against it */
     float fit_neutral;
-    /* 0 */
-    uint32_t reserved;
+    /* how much a nat of fit of one tool before another counts where the name of a call is chosen; 0: the model alone chooses */
+    float name_weight;
 } bezel_tool_profile;
 
 /* Built-in row with this name, "instruct" or "transcript"; NULL when there is none.
@@ -414,20 +414,27 @@ BEZEL_API bezel_status bezel_tool_fit_new(bezel_tool_fit **out, const bezel_tool
  *   Since    0.1 */
 BEZEL_API void bezel_tool_fit_free(bezel_tool_fit *fit);
 
-/* A job that computes the declarations in steps. Without it the first score does, in one call.
+/* How many tools are measured each by itself, too: those of the set, 0 for a single one and where there are more than 16.
+ *   Thread   that of the measure
+ *   Since    0.1 */
+BEZEL_API size_t bezel_tool_fit_count(const bezel_tool_fit *fit);
+
+/* A job that computes the declaration of a tool in steps, SIZE_MAX: those of the whole set. Without it the first score does,
+ * in one call.
  *   Owns     *out is the caller's, free with bezel_job_free before the measure
  *   Thread   that of the measure
- *   Errors   those of bezel_generate; *out is NULL
+ *   Errors   RANGE for no such tool; those of bezel_generate; *out is NULL
  *   Since    0.1 */
-BEZEL_API bezel_status bezel_tool_fit_prepare(bezel_job **out, bezel_tool_fit *fit, bezel_error *err);
+BEZEL_API bezel_status bezel_tool_fit_prepare(bezel_job **out, bezel_tool_fit *fit, size_t tool, bezel_error *err);
 
-/* log P(question | declarations) - log P(question | nothing), over the first 64 tokens of the question. Blocks for two passes
- * over them. size SIZE_MAX means strlen(question); a question of no token fits by 0.
+/* log P(question | declaration of the tool) - log P(question | nothing), over the first 64 tokens of the question; tool SIZE_MAX:
+ * the declarations of the whole set. Blocks for two passes over them, for one where the same question was measured last. size
+ * SIZE_MAX means strlen(question); a question of no token fits by 0.
  *   Units    nats
  *   Thread   that of the measure
- *   Errors   NUMERIC, MEMORY of the passes; BUSY while its job runs; *out is as it was
+ *   Errors   RANGE for no such tool; NUMERIC, MEMORY of the passes; BUSY while its job runs; *out is as it was
  *   Since    0.1 */
-BEZEL_API bezel_status bezel_tool_fit_score(double *out, bezel_tool_fit *fit, const char *question, size_t size,
+BEZEL_API bezel_status bezel_tool_fit_score(double *out, bezel_tool_fit *fit, size_t tool, const char *question, size_t size,
                                             bezel_error *err);
 
 /* 1 where the fit counts: the profile has a fit_weight and no tool of the set brings examples of its own, since those show the
@@ -441,6 +448,12 @@ BEZEL_API int32_t bezel_tool_fit_counts(const bezel_toolset *tools, const bezel_
  *   Thread   any
  *   Since    0.1 */
 BEZEL_API float bezel_tool_fit_bias(const bezel_tool_profile *profile, double fit);
+
+/* What the fits nats [n] of the tools add to the logits of their names (function_bias of a generation) under a profile, to
+ * out [n]: name_weight for each nat behind the best, at most 12.
+ *   Thread   any
+ *   Since    0.1 */
+BEZEL_API void bezel_tool_fit_name_bias(float *out, const bezel_tool_profile *profile, const double *nats, size_t n);
 
 /* --- Parsing ------------------------------------------------------------------------------ */
 
