@@ -241,7 +241,7 @@ float bezel_tool_fit_bias(const bezel_tool_profile *profile, double fit)
 void bezel_tool_fit_name_bias(float *out, const bezel_tool_profile *profile, const double *nats, size_t n)
 {
     const float weight = profile != NULL && profile->size >= sizeof *profile ? profile->name_weight : 0;
-    double most = -INFINITY;
+    double most = (double)-INFINITY;
     if (out == NULL || nats == NULL)
         return;
     for (size_t i = 0; i < n; i++)

@@ -105,6 +105,8 @@ typedef struct bz_call_site { /* where in a string */
 
 /* What a state says about texts of up to `longest` bytes without those characters: exactly these are legal inside of a string. */
 bz_call_string_kind bz_call_in_string(bz_call_site *out, const bz_call_state *s, const bz_call_form *f, uint32_t longest);
+/* A short text that ends the answer from here, as far as it fits in out [capacity]; returns its bytes, 0 when it may end. */
+size_t bz_call_closing(char *out, size_t capacity, const bz_call_state *s, const bz_call_form *f);
 /* 1 where the name of a call is chosen from several: *out_names [*out_n] of the form's are left, *out_at bytes of each were read. */
 int bz_call_in_name(const bz_call_state *s, const bz_call_form *f, const bz_call_text **out_names, uint32_t *out_n, uint32_t *out_at);
 

@@ -112,3 +112,47 @@ int bz_call_in_name(const bz_call_state *s, const bz_call_form *f, const bz_call
     *out_at = t->at.text.at;
     return 1;
 }
+
+/* Feeds the closing mark of a string, or what else ends something, or the least thing that goes on; 0: nothing does. */
+static size_t call_close_step(char out[16], bz_call_state *s, const bz_call_form *f)
+{
+    static const char closers[] = {(char)BZ_CALL_MARK_CLOSE, ')', ']', '}'};
+    const int in_string = s->threads[0].leaf == LEAF_STRING;
+    if (s->n_threads == 1 && s->threads[0].leaf == LEAF_LITERAL) {
+        out[0] = s->threads[0].at.text.bytes[s->threads[0].at.text.at];
+        return bz_call_feed(s, f, (uint8_t)out[0]) ? 1 : 0;
+    }
+    const char *close = in_string && s->threads[0].at.string.is_key ? f->dialect.member_close : f->dialect.string_close;
+    const size_t n = in_string ? strlen(close) : 1;
+    for (size_t i = 0; n < 16 && i < (in_string ? 1 : sizeof closers); i++) {
+        bz_call_state next;
+        const char *text = in_string ? close : &closers[i];
+        bz_call_copy(&next, s);
+        if (!bz_call_feed_bytes(&next, f, text, n))
+            continue;
+        bz_call_copy(s, &next);
+        memcpy(out, text, n);
+        return n;
+    }
+    uint32_t byte = call_next_byte(s, f, '0'); /* digits before signs */
+    byte = byte < 256 ? byte : call_next_byte(s, f, 0);
+    if (byte > 255 || !bz_call_feed(s, f, (uint8_t)byte))
+        return 0;
+    out[0] = (char)byte;
+    return 1;
+}
+
+size_t bz_call_closing(char *out, size_t capacity, const bz_call_state *s, const bz_call_form *f)
+{
+    bz_call_state state;
+    char step[16];
+    size_t size = 0, n = 1;
+    bz_call_copy(&state, s);
+    for (; n > 0 && !bz_call_can_end(&state, f); size += n) {
+        n = call_close_step(step, &state, f);
+        if (size + n > capacity)
+            break;
+        memcpy(out + size, step, n);
+    }
+    return size;
+}

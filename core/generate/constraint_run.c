@@ -18,7 +18,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { RUN_LINE = 64, RUN_FORCED_BYTES = 512 };
+enum { RUN_LINE = 64, RUN_FORCED_BYTES = 512, RUN_CLOSE = 128, RUN_NEAR = 48, RUN_REFUSED = 64 };
 
 /* The names that the next token decides between. */
 typedef struct run_names {
@@ -46,7 +46,7 @@ struct bz_constraint_run {
     size_t n_taken;
     int32_t last;
     int32_t banned;      /* free text: a token that would begin a call where none may be, -1 = none */
-    bz_ids forced;
+    bz_ids forced, closing; /* closing: what would end the answer */
     size_t forced_at;    /* the next of them */
     bz_strbuf text;      /* bytes that are forced */
     int32_t *rows;       /* [BZ_CONSTRAINT_ROWS + constraint->n_ends] */
@@ -54,6 +54,12 @@ struct bz_constraint_run {
     size_t n_legal;      /* end tokens not counted */
     int is_masked;       /* mask.bits are those of state */
     int can_end;
+    int is_cut;          /* nothing is left but to end the answer */
+    size_t left, need;   /* tokens that there is room for, that ending takes */
+    size_t close_at;     /* tokens left from which on that is looked at */
+    int is_near;         /* what the next token leaves to be ended counts */
+    int32_t refused[RUN_REFUSED]; /* [n_refused] tokens that would leave too much */
+    size_t n_refused;
     float *weights;      /* [n_weights] of the functions where a name is chosen, or NULL */
     uint8_t *is_called;  /* [n_weights] */
     double *chances;     /* [n_weights] of the first name: product over its tokens of the probability of those that lead to it */
@@ -95,8 +101,10 @@ bezel_status bz_constraint_run_new(bz_constraint_run **out, const bezel_world *w
     run->choice = o->calls;
     run->bias = o->call_bias;
     run->probability = (double)NAN;
+    run->close_at = RUN_CLOSE;
     run->last = last;
     bz_ids_init(&run->forced, w);
+    bz_ids_init(&run->closing, w);
     bz_strbuf_init(&run->text, w, 0);
     run->spaced = bz_vocab_wants_blank(run->vocab, last);
     run->banned = -1;
@@ -133,6 +141,7 @@ void bz_constraint_run_free(bz_constraint_run *run)
     if (run == NULL)
         return;
     bz_ids_free(&run->forced);
+    bz_ids_free(&run->closing);
     bz_strbuf_free(&run->text);
     bz_token_mask_free(&run->mask, run->world);
     bz_free(run->world, run->rows);
@@ -182,7 +191,7 @@ static float run_weight(const bz_constraint_run *run, uint32_t i)
 static void run_weigh_names(bz_constraint_run *run, float *logits)
 {
     run_names *n = &run->names;
-    double most = -INFINITY, sum = 0.0;
+    double most = (double)-INFINITY, sum = 0.0;
     if (n->names == NULL || n->are_weighed)
         return;
     n->are_weighed = 1;
@@ -341,13 +350,74 @@ static int run_is_open(const bz_constraint_run *run)
 /* All of them at once, or only the next, so that the tokens are the same either way. */
 static bezel_status run_plan_forced(bz_constraint_plan *out, bz_constraint_run *run, int jump)
 {
+    run->is_near = 0; /* there is no other way */
     *out = jump ? BZ_PLAN_FORCED : BZ_PLAN_ROWS;
     run->rows[0] = run->forced.ids[run->forced_at];
     run->n_rows = 1;
     return BEZEL_OK;
 }
 
-bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *run, int jump, bezel_error *err)
+/* Tokens that ending the answer from a state takes, at most; `closing` are the first of them, up to a control token. */
+static bezel_status run_closing(size_t *out_need, bz_constraint_run *run, const bz_call_state *state, bezel_error *err)
+{
+    char text[RUN_FORCED_BYTES];
+    const size_t n = bz_call_closing(text, sizeof text, state, run->constraint->form);
+    const bz_token_marks *m = &run->constraint->marks;
+    size_t part = 0;
+    bezel_status status = BEZEL_OK;
+    while (part < n && (uint8_t)text[part] < BZ_CALL_MARK_OPEN)
+        part++;
+    run->closing.count = 0;
+    if (part > 0)
+        status = bz_tokenize(&run->closing, run->vocab, text, part, 0, err);
+    else if (n > 0)
+        bz_ids_add(&run->closing, (uint8_t)text[0] == BZ_CALL_MARK_OPEN    ? m->open
+                                 : (uint8_t)text[0] == BZ_CALL_MARK_CLOSE ? m->close
+                                                                          : m->string);
+    if (status == BEZEL_OK && run->closing.status != BEZEL_OK)
+        status = bz_fail_memory(err, "constraint", "forced text", n);
+    *out_need = run->closing.count + (n - part);
+    return status;
+}
+
+/* Sets is_cut, with `closing`, when there is room for nothing but ending the answer. */
+static bezel_status run_look_ahead(bz_constraint_run *run, size_t left, bezel_error *err)
+{
+    run->left = left;
+    run->is_near = 0;
+    if (left > run->close_at)
+        return BEZEL_OK;
+    const bezel_status status = run_closing(&run->need, run, &run->state, err);
+    run->is_cut |= run->need > 0 && (run->need == left || run->need + 1 == left);
+    run->is_near = !run->is_cut && run->need <= left;
+    if (left > run->need + RUN_NEAR)
+        run->close_at = run->need + RUN_NEAR;
+    return status;
+}
+
+/* 1 when a token would leave more to be ended than there is room for: it is illegal then. */
+static int run_goes_too_far(bz_constraint_run *run, const bz_call_state *next, int32_t id)
+{
+    size_t need = 0;
+    if (!run->is_near || run->n_refused == RUN_REFUSED || run_closing(&need, run, next, NULL) != BEZEL_OK || need < run->left)
+        return 0;
+    run->refused[run->n_refused++] = id;
+    return 1;
+}
+
+/* The answer is ended whatever the model says. */
+static bezel_status run_plan_closing(bz_constraint_plan *out, bz_constraint_run *run, int jump, bezel_error *err)
+{
+    run->forced.count = run->forced_at = 0;
+    for (size_t i = 0; i < run->closing.count; i++)
+        bz_ids_add(&run->forced, run->closing.ids[i]);
+    if (run->forced.status != BEZEL_OK)
+        return bz_fail_memory(err, "constraint", "forced text", run->closing.count * sizeof *run->closing.ids);
+    *out = BZ_PLAN_END;
+    return run->forced.count > 0 ? run_plan_forced(out, run, jump) : BEZEL_OK;
+}
+
+bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *run, int jump, size_t left, bezel_error *err)
 {
     *out = BZ_PLAN_FREE;
     run->names = (run_names){0};
@@ -359,6 +429,9 @@ bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *
         *out = BZ_PLAN_END;
         return BEZEL_OK;
     }
+    const bezel_status looked = run_look_ahead(run, left, err);
+    if (looked != BEZEL_OK || run->is_cut)
+        return looked != BEZEL_OK ? looked : run_plan_closing(out, run, jump, err);
     if (bz_call_between(&run->state, run->constraint->form)) {
         *out = BZ_PLAN_NEXT;
         return BEZEL_OK;
@@ -403,6 +476,8 @@ void bz_constraint_run_mask(bz_constraint_run *run, float *logits, size_t V)
         bz_token_set_add(&run->mask.set, run->constraint->ends[i]);
     bz_token_mask_apply(&run->mask, logits, V);
     run_weigh_names(run, logits);
+    for (size_t i = 0; i < run->n_refused; i++)
+        logits[run->refused[i]] = -FLT_MAX;
 }
 
 /* A token of blanks begins a call and everything else. */
@@ -477,6 +552,45 @@ static int run_has_trigger(const bz_constraint_run *run, const uint8_t *bytes, s
     return at == trigger->size;
 }
 
+/* A model may forget the marker: 1 when the line with this token begins with a name and what opens its arguments. */
+static int run_has_name(const bz_constraint_run *run, const uint8_t *bytes, size_t size)
+{
+    const bz_call_form *f = run->constraint->form;
+    size_t skip = 0;
+    while (run->line_size == 0 && skip < size && run_is_space(bytes[skip]))
+        skip++;
+    for (uint32_t i = 0; run->line_open && strcmp(f->dialect.args_open, "(") == 0 && i < f->n_names; i++) {
+        const bz_call_text *name = &f->names[i];
+        const size_t line = run->line_size;
+        if (line < name->size && line + size - skip >= name->size && memcmp(run->line, name->bytes, line) == 0 &&
+            memcmp(bytes + skip, name->bytes + line, name->size - line) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* A call that begins with its name: as if the marker had come. */
+static int run_take_name(bz_constraint_run *run, int32_t id, const uint8_t *bytes, size_t size)
+{
+    const bz_call_text *open = &run->constraint->form->first_open;
+    bz_call_state state;
+    size_t skip = 0;
+    if (run->choice == BEZEL_CALLS_NONE) {
+        run->banned = id;
+        return 0;
+    }
+    while (run->line_size == 0 && skip < size && run_is_space(bytes[skip]))
+        skip++;
+    run_start_machine(run, 0);
+    (void)bz_call_feed_bytes(&run->state, run->constraint->form, open->bytes, open->size);
+    (void)bz_call_feed_bytes(&run->state, run->constraint->form, run->line, run->line_size);
+    bz_call_copy(&state, &run->state);
+    if (!bz_call_feed_bytes(&state, run->constraint->form, (const char *)bytes + skip, size - skip))
+        return 0;
+    bz_call_copy(&run->state, &state);
+    return 1;
+}
+
 /* Free text: does the marker of a call end in this token? The machine takes over then. */
 static int run_take_free(bz_constraint_run *run, int32_t id, const uint8_t *bytes, size_t size)
 {
@@ -485,6 +599,8 @@ static int run_take_free(bz_constraint_run *run, int32_t id, const uint8_t *byte
     size_t rest = 0;
     if (bytes == NULL || run->constraint->form->dialect.list_open[0] != '\0' || trigger->size == 0 ||
         !run_has_trigger(run, bytes, size, &rest)) {
+        if (bytes != NULL && run->constraint->form->dialect.list_open[0] == '\0' && run_has_name(run, bytes, size))
+            return run_take_name(run, id, bytes, size);
         run_note_line(run, bytes, size);
         return 1;
     }
@@ -528,7 +644,7 @@ int bz_constraint_run_take(bz_constraint_run *run, int32_t id)
     if (run->active) {
         bz_call_state next;
         bz_call_copy(&next, &run->state);
-        ok = bz_token_mask_accepts(&run->mask, &next, id);
+        ok = bz_token_mask_accepts(&run->mask, &next, id) && !run_goes_too_far(run, &next, id);
         if (ok)
             bz_call_copy(&run->state, &next);
     } else if (run->choice != BEZEL_CALLS_NONE && run_begins_call(run, id)) {
@@ -546,6 +662,7 @@ int bz_constraint_run_take(bz_constraint_run *run, int32_t id)
     else
         run->forced.count = run->forced_at = 0;
     run->is_masked = 0;
+    run->n_refused = 0;
     run->banned = -1;
     run->last = id;
     run->n_taken++;
@@ -555,6 +672,11 @@ int bz_constraint_run_take(bz_constraint_run *run, int32_t id)
 double bz_constraint_run_probability(const bz_constraint_run *run)
 {
     return run->probability;
+}
+
+int bz_constraint_run_is_cut(const bz_constraint_run *run)
+{
+    return run->is_cut;
 }
 
 double bz_constraint_run_name_probability(const bz_constraint_run *run)

@@ -29,8 +29,11 @@ bezel_status bz_constraint_run_new(bz_constraint_run **out, const bezel_world *w
                                    bezel_error *err);
 void bz_constraint_run_free(bz_constraint_run *run);
 
-/* What may come next. jump 0: forced tokens come one by one, as a plan of one row. */
-bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *run, int jump, bezel_error *err);
+/* What may come next. jump 0: forced tokens come one by one, as a plan of one row. left: tokens that there is room for; before it is too late to end what was
+ * begun, only that is left to do. */
+bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *run, int jump, size_t left, bezel_error *err);
+/* 1 when the answer was ended for want of room. */
+int bz_constraint_run_is_cut(const bz_constraint_run *run);
 const int32_t *bz_constraint_run_forced(const bz_constraint_run *run, size_t *out_n);
 const int32_t *bz_constraint_run_rows(const bz_constraint_run *run, size_t *out_n); /* end tokens among them */
 /* Makes illegal logits the least ones; for plans ROWS and MASK. */

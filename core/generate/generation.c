@@ -161,11 +161,11 @@ bezel_status bz_generation_plan(bz_generation *g, const int32_t **out_rows, size
     g->is_masked = 0;
     if (g->run == NULL)
         return BEZEL_MORE;
-    const bezel_status status = bz_constraint_run_plan(&plan, g->run, g->jump, err);
+    const bezel_status status = bz_constraint_run_plan(&plan, g->run, g->jump, g->capacity - g->n_ids, err);
     if (status != BEZEL_OK)
         return status;
     if (plan == BZ_PLAN_END)
-        return bz_generation_finish(g, BEZEL_STOP_EOS, err);
+        return bz_generation_finish(g, bz_constraint_run_is_cut(g->run) ? BEZEL_STOP_MAX_TOKENS : BEZEL_STOP_EOS, err);
     if (plan == BZ_PLAN_FORCED)
         return generation_force(g, err);
     if (plan == BZ_PLAN_ROWS)

@@ -350,7 +350,7 @@ static int answer(walk *w)
         bezel_error err = BEZEL_ERROR_INIT;
         size_t n_forced = 0;
         const int32_t *forced = NULL;
-        ck_assert_msg(bz_constraint_run_plan(&plan, w->run, (int)(n % 7 != 6), &err) == BEZEL_OK, "%s after %s of %s", err.text,
+        ck_assert_msg(bz_constraint_run_plan(&plan, w->run, (int)(n % 7 != 6), SIZE_MAX, &err) == BEZEL_OK, "%s after %s of %s", err.text,
                       bz_strbuf_cstr(&w->text), w->schemas);
         if (plan == BZ_PLAN_FORCED)
             forced = bz_constraint_run_forced(w->run, &n_forced);

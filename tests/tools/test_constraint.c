@@ -347,6 +347,7 @@ START_TEST(random_logits_still_give_valid_calls)
     static char text[1 << 16];
     bezel_toolset *tools = NULL;
     bezel_constraint *c = calls(dialects[_i % 5], 0);
+    size_t n_cut = 0;
     ck_assert_int_eq(bezel_toolset_new(&tools, tiny.engine, NULL), BEZEL_OK);
     ck_assert_int_eq(bezel_toolset_add_list(tools, read_json(constraint_tools), NULL), BEZEL_OK);
     for (uint64_t seed = 1; seed <= 12; seed++) {
@@ -360,16 +361,15 @@ START_TEST(random_logits_still_give_valid_calls)
         bezel_generate_options_init(&o);
         o.sampling.temperature = 3.0F;
         o.sampling.seed = seed;
-        o.max_tokens = 900;
+        o.max_tokens = seed % 3 == 0 ? 900 : (_i % 5 < 3 ? 60 : 110) + 4 * (uint32_t)seed;
         o.constraint = c;
         o.calls = BEZEL_CALLS_REQUIRED;
         ck_assert_msg(answer(text, sizeof text, &g, s, &o, &err) == BEZEL_OK, "%s", err.text);
-        if (g.stop_reason == BEZEL_STOP_EOS)
-            check_parses(text, strlen(text), tools);
-        else
-            ck_assert_msg(g.n_ids == 900, "stopped by %s", bezel_stop_name(g.stop_reason));
+        check_parses(text, strlen(text), tools); /* also of what had no room */
+        n_cut += g.stop_reason == BEZEL_STOP_MAX_TOKENS;
         bezel_session_free(s);
     }
+    ck_assert_msg(_i > 0 || n_cut > 0, "all had room");
     bezel_toolset_free(tools);
     bezel_constraint_free(c);
 }
