@@ -86,7 +86,7 @@ static bezel_status fit_open(bezel_tool_fit *fit, const bezel_toolset *tools, co
     if (fit->with == NULL)
         return bz_fail_memory(err, ORIGIN, "the measure of a set", n * sizeof *fit->with);
     fit->n_with = n;
-    bezel_status st = side_open(&fit->without, fit, FIT_QUESTION + 2, session, err);
+    bezel_status st = side_open(&fit->without, fit, &FIT_QUESTION[2], session, err);
     if (st == BEZEL_OK)
         st = fit_open_with(&fit->all, fit, tools, 0, tools->count, session, err);
     for (size_t i = 0; i < n && st == BEZEL_OK; i++)
