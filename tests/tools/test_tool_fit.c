@@ -88,7 +88,7 @@ START_TEST(each_tool_is_measured_by_itself_and_many_together)
     bezel_tool_fit *fit = NULL;
     bezel_tool tool = BEZEL_TOOL_INIT;
     double nats[2] = {0, 0}, whole = 0, second;
-    char name[16];
+    char name[24];
     tool.name = "get_date";
     ck_assert_int_eq(bezel_toolset_add(tools, &tool, &err), BEZEL_OK);
     ck_assert_int_eq(bezel_tool_fit_new(&fit, tools, tiny.model, NULL, &err), BEZEL_OK);
