@@ -23,11 +23,11 @@ typedef struct cmd_options {
     const char *usage; /* first line of its help */
     const char *model, *store, *isa, *affinity, *activations, *kv, *head, *kind, *profile, *system, *context, *user, *conversation;
     const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow, *tool_choice, *constrain, *allow, *deny, *schema, *prompts, *sessions, *tests;
-    const char *data, *category, *dialect, *answers, *html;
+    const char *data, *category, *dialect, *answers, *html, *adapter;
     const char *stops[CMD_MAX_STOPS]; /* of choose: the choices */
     int n_stops;
     int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit, together, cache_mb, days, conversations;
-    double temperature, top_p, min_p, repetition_penalty, call_bias;
+    double temperature, top_p, min_p, repetition_penalty, call_bias, adapter_scale;
     int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, no_fit, raw_weights, lookup, batch, all, prometheus;
     uint32_t given; /* bits of CMD_GIVEN_... for options whose absence means something else than their default */
     const char *positional[CMD_MAX_POSITIONAL];
@@ -50,6 +50,7 @@ typedef struct cmd_host {
     bezel_engine *engine;
     bezel_model *model;
     bezel_store *store;
+    bezel_adapter *adapter; /* of cmd_adapt */
     bezel_error error;
 } cmd_host;
 
@@ -57,6 +58,8 @@ int cmd_host_engine(cmd_host *host, const cmd_options *o); /* CMD_OK, or prints 
 int cmd_host_model(cmd_host *host, const cmd_options *o);  /* engine and model; progress on a terminal */
 int cmd_host_store(cmd_host *host, const cmd_options *o);  /* opens the store, unless --no-store */
 void cmd_host_free(cmd_host *host);
+/* Gives a session the adapter of --adapter, which the first call opens. Fills err, which may be the host's. */
+bezel_status cmd_adapt(cmd_host *host, bezel_session *session, const cmd_options *o, bezel_error *err);
 /* Prints the error of the host: "bezel: text (place)" and its hint. Returns CMD_ERROR. */
 int cmd_host_fail(const cmd_host *host);
 

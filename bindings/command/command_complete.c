@@ -77,7 +77,7 @@ int cmd_complete(int argc, char **argv) {
     char *text = NULL;
     size_t size = 0;
     int status =
-        cmd_options_read(&o, argc, argv, CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS " plain lookup json schema batch together");
+        cmd_options_read(&o, argc, argv, CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS " plain lookup json schema batch together adapter adapter-scale");
     if (status != CMD_OK) return status;
     bezel_generate_options_init(&options);
     bezel_sampling_greedy(&options.sampling);
@@ -95,6 +95,7 @@ int cmd_complete(int argc, char **argv) {
     }
     uint32_t flags = BEZEL_TOKENIZE_BOS | (o.plain ? 0u : BEZEL_TOKENIZE_SPECIAL);
     if (bezel_session_new(&session, host.model, &session_options, &host.error) != BEZEL_OK ||
+        cmd_adapt(&host, session, &o, &host.error) != BEZEL_OK ||
         bezel_session_append_text(session, text, size, flags, &host.error) != BEZEL_OK ||
         bezel_generate(&job, session, &options, &host.error) != BEZEL_OK ||
         complete_run(job, &g, &host.error) != BEZEL_OK)

@@ -90,6 +90,7 @@ static bezel_status line_start(batch_run *r, batch_line *line, bezel_tree *tree,
     bezel_status st = bezel_json_read(&value, tree, line->text, line->size, err);
     if (st == BEZEL_OK) st = line_read(&options, &text, &size, value, err);
     if (st == BEZEL_OK) st = bezel_session_new(&line->session, r->host->model, r->session_options, err);
+    if (st == BEZEL_OK) st = cmd_adapt(r->host, line->session, r->o, err);
     if (st == BEZEL_OK) st = bezel_session_append_text(line->session, text, size, flags, err);
     if (st == BEZEL_OK) st = bezel_generate(&line->job, line->session, &options, err);
     if (st == BEZEL_OK) st = bezel_batch_add(r->batch, line->job, err);

@@ -109,8 +109,19 @@ int cmd_host_store(cmd_host *host, const cmd_options *o) {
 
 void cmd_host_free(cmd_host *host) {
     bezel_store_close(host->store);
+    bezel_adapter_free(host->adapter);
     bezel_model_free(host->model);
     bezel_engine_free(host->engine);
+}
+
+bezel_status cmd_adapt(cmd_host *host, bezel_session *session, const cmd_options *o, bezel_error *err) {
+    if (!o->adapter) return BEZEL_OK;
+    if (!host->adapter) {
+        bezel_status st = bezel_adapter_open(&host->adapter, host->model, o->adapter, err);
+        if (st != BEZEL_OK) return st;
+    }
+    const bezel_adapter_use use = {host->adapter, (float)o->adapter_scale, 0};
+    return bezel_session_adapt(session, &use, 1, err);
 }
 
 /* Place of a name among some that end with NULL, 0 when it is not given, that of NULL when it is none of them. */

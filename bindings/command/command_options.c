@@ -28,6 +28,8 @@ static const option_row option_rows[] = {
     {"isa", KIND_TEXT, AT(isa), 0, 0, 0, "NAME", "auto, scalar, avx2, avx512, neon, amx; else BEZEL_ISA"},
     {"activations", KIND_TEXT, AT(activations), 0, 0, 0, "NAME", "auto, f32, q8"},
     {"kv", KIND_TEXT, AT(kv), 0, 0, 0, "NAME", "auto, f32, f16, int8: how keys and values are kept"},
+    {"adapter", KIND_TEXT, AT(adapter), 0, 0, 0, "PATH", "low-rank adapter of the model: a folder of peft or a GGUF file"},
+    {"adapter-scale", KIND_NUMBER, AT(adapter_scale), -1000, 1000, 0, "X", "how much of it, 1 = as trained"},
     {"head", KIND_TEXT, AT(head), 0, 0, 0, "NAME", "auto, full, screened: how tokens are found; else BEZEL_HEAD"},
     {"no-cache", KIND_FLAG, AT(no_cache), 0, 0, 0, "", "make and use no files beside the model's in the cache folder"},
     {"raw-weights", KIND_FLAG, AT(raw_weights), 0, 0, 0, "", "read the layers' weights as the model file has them, not packed in the cache folder"},
@@ -163,6 +165,7 @@ static void options_defaults(cmd_options *out, const cmd_options *named) {
     out->top_p = (double)sampling.top_p;
     out->min_p = (double)sampling.min_p;
     out->repetition_penalty = (double)sampling.repetition_penalty;
+    out->adapter_scale = 1.0;
     out->max_tokens = 512;
     out->rounds = 3;
     out->generate = 128;

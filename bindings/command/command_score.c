@@ -61,13 +61,14 @@ int cmd_score(int argc, char **argv) {
     score_output out = {0};
     int32_t *ids = NULL;
     size_t count = 0;
-    int status = cmd_options_read(&o, argc, argv, CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " seed top ids plain");
+    int status = cmd_options_read(&o, argc, argv, CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " seed top ids plain adapter adapter-scale");
     if (status != CMD_OK) return status;
     if ((status = cmd_session_options(&session_options, &o)) != CMD_OK) return status;
     if ((status = cmd_host_model(&host, &o)) != CMD_OK) goto done;
     if ((status = score_ids(&ids, &count, &o, &host)) != CMD_OK) goto done;
     if (!session_options.n_ctx && count > 4096) session_options.n_ctx = (uint32_t)count;
     if (bezel_session_new(&session, host.model, &session_options, &host.error) != BEZEL_OK ||
+        cmd_adapt(&host, session, &o, &host.error) != BEZEL_OK ||
         bezel_tree_new(&out.tree, host.engine, &host.error) != BEZEL_OK) {
         status = cmd_host_fail(&host);
         goto done;

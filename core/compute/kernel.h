@@ -43,6 +43,11 @@ typedef struct bz_kernel {
     void (*matmul_f32)(float *y, size_t y_stride, const void *w, uint32_t dtype, size_t n_begin, size_t n_end,
                        const float *x, size_t x_stride, size_t T, size_t K);
 
+    /* y[t * y_stride + n] += sum over k of x[t * x_row + k * x_column] * w[k * w_stride + n]: all floats, every sum from y on,
+     * a fused step a k, upwards. So it is bit-exact on every level and for any cut of t, k and n. y lies apart from the rest. */
+    void (*product)(float *y, size_t y_stride, const float *x, size_t x_row, size_t x_column, const float *w, size_t w_stride,
+                    size_t T, size_t K, size_t N);
+
     /* One row of K elements to float. Bit-exact on every level. */
     void (*dequantize)(float *out, const void *row, uint32_t dtype, size_t K);
 

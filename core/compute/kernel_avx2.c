@@ -228,18 +228,19 @@ static void avx2_dequantize(float *out, const void *row, uint32_t dtype, size_t 
 
 /* ---- table ------------------------------------------------------------------------------------------------------------ */
 
-#define AVX2_TABLE(product) \
+#define AVX2_TABLE(quantized) \
     { \
         .name = "avx2", \
         .isa = BEZEL_ISA_AVX2, \
         .q8_row_size = bz_activation_row_size, \
         .q8_quantize = avx2_q8_quantize, \
-        .matmul_q8 = product, \
+        .matmul_q8 = quantized, \
         .matmul_q8_listed = bz_avx2_decode_listed, \
         .matmul_packed = bz_avx2_matmul_packed, \
         .packed_most = 2, \
         .matmul_f32 = avx2_matmul_f32, \
         .dequantize = avx2_dequantize, \
+        .product = bz_avx2_product, \
         .rms_norm = bz_avx2_rms_norm, \
         .geglu = bz_avx2_geglu, \
         .add = bz_avx2_add, \

@@ -24,6 +24,8 @@ int bz_avx2_matmul_packed(float *y, size_t y_stride, const uint8_t *panels, uint
 int bz_avx2_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, size_t n_end, const void *x, size_t K);
 int bz_avx2_decode_listed(float *y, const void *w, uint32_t dtype, const int32_t *rows, size_t n_rows, const void *x, size_t K);
 
+void bz_avx2_product(float *y, size_t y_stride, const float *x, size_t x_row, size_t x_column, const float *w, size_t w_stride,
+                     size_t T, size_t K, size_t N);
 void bz_avx2_rms_norm(float *out, const float *x, const float *w, size_t n, float eps);
 void bz_avx2_geglu(float *out, const float *gate, const float *up, size_t n);
 void bz_avx2_add(float *x, const float *y, size_t n);

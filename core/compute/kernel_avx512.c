@@ -205,18 +205,19 @@ static void avx512_q8_quantize_amx(void *out, const float *x, size_t K)
 
 /* ---- table ------------------------------------------------------------------------------------------------------------ */
 
-#define AVX512_TABLE(level, level_name, product, row_size, quantize, most)  \
+#define AVX512_TABLE(level, level_name, quantized, row_size, quantize, most) \
     {                                                                       \
         .name = level_name,                                                 \
         .isa = level,                                                       \
         .q8_row_size = row_size,                                            \
         .q8_quantize = quantize,                                            \
-        .matmul_q8 = product,                                               \
+        .matmul_q8 = quantized,                                             \
         .matmul_q8_listed = bz_avx2_decode_listed,                          \
         .matmul_packed = bz_avx512_matmul_packed,                           \
         .packed_most = most,                                                \
         .matmul_f32 = avx512_matmul_f32,                                    \
         .dequantize = avx512_dequantize,                                    \
+        .product = bz_avx512_product,                                       \
         .rms_norm = bz_avx512_rms_norm,                                     \
         .geglu = bz_avx512_geglu,                                           \
         .add = bz_avx512_add,                                               \

@@ -228,16 +228,17 @@ static void neon_dequantize(float *out, const void *row, uint32_t dtype, size_t 
 
 /* ---- table ------------------------------------------------------------------------------------------------------------ */
 
-#define NEON_TABLE(row_size, quantize, product, listed, scan) \
+#define NEON_TABLE(row_size, quantize, quantized, listed, scan) \
     { \
         .name = "neon", \
         .isa = BEZEL_ISA_NEON, \
         .q8_row_size = row_size, \
         .q8_quantize = quantize, \
-        .matmul_q8 = product, \
+        .matmul_q8 = quantized, \
         .matmul_q8_listed = listed, \
         .matmul_f32 = neon_matmul_f32, \
         .dequantize = neon_dequantize, \
+        .product = bz_neon_product, \
         .rms_norm = bz_neon_rms_norm, \
         .geglu = bz_neon_geglu, \
         .add = bz_neon_add, \

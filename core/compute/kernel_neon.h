@@ -37,6 +37,8 @@ int bz_dotprod_decode(float *y, const void *w, uint32_t dtype, size_t n_begin, s
 int bz_dotprod_decode_listed(float *y, const void *w, uint32_t dtype, const int32_t *rows, size_t n_rows, const void *x,
                              size_t K);
 
+void bz_neon_product(float *y, size_t y_stride, const float *x, size_t x_row, size_t x_column, const float *w, size_t w_stride,
+                     size_t T, size_t K, size_t N);
 void bz_neon_rms_norm(float *out, const float *x, const float *w, size_t n, float eps);
 void bz_neon_geglu(float *out, const float *gate, const float *up, size_t n);
 void bz_neon_add(float *x, const float *y, size_t n);

@@ -103,6 +103,15 @@ static void ref_matmul_f32(float *y, size_t y_stride, const void *w, uint32_t dt
     }
 }
 
+static void ref_product(float *y, size_t y_stride, const float *x, size_t x_row, size_t x_column, const float *w, size_t w_stride,
+                        size_t T, size_t K, size_t N)
+{
+    for (size_t t = 0; t < T; t++)
+        for (size_t k = 0; k < K; k++)
+            for (size_t n = 0; n < N; n++)
+                y[t * y_stride + n] = fmaf(x[t * x_row + k * x_column], w[k * w_stride + n], y[t * y_stride + n]);
+}
+
 static void ref_dequantize(float *out, const void *row, uint32_t dtype, size_t K)
 {
     bz_quant_decode(out, row, dtype, K);
@@ -162,6 +171,7 @@ const bz_kernel bz_kernel_ref = {
     .matmul_q8 = ref_matmul_q8,
     .matmul_f32 = ref_matmul_f32,
     .dequantize = ref_dequantize,
+    .product = ref_product,
     .rms_norm = ref_rms_norm,
     .geglu = ref_geglu,
     .add = ref_add,

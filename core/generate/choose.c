@@ -111,7 +111,8 @@ static bezel_status choose_compute(choose_pass *p, const int32_t *ids, size_t T,
     bezel_status status = BEZEL_OK;
     for (size_t done = 0, n; done < T && status == BEZEL_OK; done += n) {
         n = T - done < s->chunk ? T - done : s->chunk;
-        bz_decoder_begin(s->decoder, &(bz_segment){.cache = s->cache, .ids = ids + done, .T = n, .is_prompt = 1}, 1);
+        const bz_segment segment = {.cache = s->cache, .ids = ids + done, .T = n, .adapters = &s->adapters, .is_prompt = 1};
+        bz_decoder_begin(s->decoder, &segment, 1);
         while (bz_decoder_layer(s->decoder)) {
         }
         for (size_t t = first > done ? first - done : 0, rows; t < n && status == BEZEL_OK; t += rows) {

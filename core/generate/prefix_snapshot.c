@@ -13,6 +13,7 @@ static bz_prefix prefix_of(const bezel_session *s, size_t count)
 {
     return (bz_prefix){.ids = s->ids,
                        .n = count,
+                       .fingerprint = s->fingerprint,
                        .activations = s->activations,
                        .dtype = s->cache->dtype,
                        .row_size = s->cache->row_size};

@@ -55,6 +55,7 @@ static void scheduler_add_segment(bz_scheduler *s, bz_generation *g, size_t T)
 {
     bezel_session *session = g->session;
     s->segments[s->n_segments] = (bz_segment){.cache = session->cache, .ids = session->ids + session->cache->n, .T = T,
+                                              .adapters = &session->adapters,
                                               .is_prompt = session->cache->n < g->n_prompt};
     s->heads[s->n_segments++].g = g;
 }

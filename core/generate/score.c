@@ -84,7 +84,8 @@ static bezel_status score_chunk(score_pass *p, bezel_error *err)
     const size_t V = s->model->config.V;
     const size_t position = s->cache->n, left = s->n_ids - position;
     const size_t T = left < s->chunk ? left : s->chunk;
-    bz_decoder_begin(s->decoder, &(bz_segment){.cache = s->cache, .ids = s->ids + position, .T = T, .is_prompt = 1}, 1);
+    const bz_segment segment = {.cache = s->cache, .ids = s->ids + position, .T = T, .adapters = &s->adapters, .is_prompt = 1};
+    bz_decoder_begin(s->decoder, &segment, 1);
     while (bz_decoder_layer(s->decoder)) {
     }
     const size_t first = p->from > 0 ? p->from - 1 : 0, skipped = first > position ? first - position : 0;

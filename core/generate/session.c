@@ -135,6 +135,7 @@ static bezel_status session_make(bezel_session **out, bezel_model *model, const 
     s->head = o->head;
     s->kv = o->kv;
     s->lookup = o->lookup;
+    bz_session_identify(s);
     const int use_q8 = o->activations == BEZEL_ACTIVATIONS_Q8;
     status = bz_kv_cache_new(&s->cache, w, &model->config, o->n_ctx, session_kv_dtypes[o->kv], err);
     if (status != BEZEL_OK)
@@ -285,6 +286,8 @@ bezel_status bezel_session_fork(bezel_session **out, const bezel_session *sessio
     status = session_make(out, session->model, &o, err);
     if (status != BEZEL_OK)
         return status;
+    (*out)->adapters = session->adapters;
+    bz_session_identify(*out);
     bz_kv_cache_copy((*out)->cache, session->cache);
     memcpy((*out)->ids, session->ids, session->n_ids * sizeof *session->ids);
     (*out)->n_ids = session->n_ids;

@@ -3,7 +3,7 @@
  *
  * Layout, numbers little-endian, rows as in memory (the order mark tells whether that is this machine's order):
  *    0  magic "BZLSESS\n"     8  version u32         12  order mark u32, as in memory
- *   16  fingerprint of the model [16]
+ *   16  fingerprint of the model with its adapters [16]
  *   32  n_ctx u32            36  activations u32     40  n_layers u32   44  Hkv u32   48  Dh u32   52  window u32
  *   56  n_ids u64            64  n_cached u64        72  low u64        80  size of the file u64   88  kv u32   92  zero u32
  *   96  ids i32 [n_ids]; then for each layer, k and v, each head: rows [first, n_cached); then a hash [16] of all before
@@ -55,7 +55,7 @@ static void session_file_header(uint8_t h[SESSION_FILE_HEADER], const bezel_sess
     memcpy(h, session_file_magic, sizeof session_file_magic);
     bz_store_u32(h + 8, SESSION_FILE_VERSION);
     memcpy(h + 12, &order, sizeof order);
-    memcpy(h + 16, s->model->fingerprint, 16);
+    memcpy(h + 16, s->fingerprint, 16);
     bz_store_u32(h + 32, s->n_ctx);
     bz_store_u32(h + 36, s->activations);
     bz_store_u32(h + 40, c->n_layers);
@@ -216,12 +216,12 @@ static bezel_status session_check_identity(session_io *io, const bezel_session *
         return session_refuse(io, BEZEL_ERR_VERSION, "version", bz_load_u32(h + 8), SESSION_FILE_VERSION);
     if (order != SESSION_FILE_ORDER)
         return session_refuse(io, BEZEL_ERR_FORMAT, "byte order mark", order, SESSION_FILE_ORDER);
-    if (memcmp(h + 16, s->model->fingerprint, 16) != 0)
+    if (memcmp(h + 16, s->fingerprint, 16) != 0)
         return bz_error_hint(io->err,
                              bz_fail(io->err, BEZEL_ERR_ARGUMENT, "session",
-                                     "the session was saved with another model than \"%s\"",
+                                     "the session was saved with another model than \"%s\", or with other adapters",
                                      bezel_model_name(s->model)),
-                             "open the model file it was saved with");
+                             "open the model file it was saved with, and set the same adapters and scales");
     const struct {
         const char *what;
         size_t at;

@@ -20,6 +20,8 @@ struct bezel_session {
     uint32_t kv;        /* BEZEL_KV_..., never AUTO */
     size_t prefix_wanted, prefix_done; /* positions that are to be kept in the cache folder, that need not be; 0 = none */
     bz_decoder *decoder;
+    bz_adapter_mix adapters;
+    uint8_t fingerprint[16]; /* of the model and the adapters */
     size_t n_logits;
     float *logits; /* [n_logits], V or more: of the last position that a generation drew from; room for slices and scans */
     int busy;      /* atomic: a generation or scoring holds it, maybe on the worker */
@@ -33,6 +35,8 @@ bezel_status bz_session_acquire(bezel_session *session, bezel_error *err);
 void bz_session_release(bezel_session *session);
 /* BEZEL_ERR_RANGE naming the first id outside the vocabulary. */
 bezel_status bz_session_check_ids(const bezel_session *session, const int32_t *ids, size_t count, bezel_error *err);
+/* Fills the fingerprint. */
+void bz_session_identify(bezel_session *session);
 /* Timeline to exactly ids [count], which were checked and fit; keeps what the cache holds of a common prefix. */
 void bz_session_assign(bezel_session *session, const int32_t *ids, size_t count);
 

@@ -268,11 +268,15 @@ void bz_attention_forward(bz_decoder *d, uint32_t layer)
         {d->q, q_width, &pass.w->q, bz_decoder_panels(d, layer, BZ_PACK_Q)},
         {d->k, kv_width, &pass.w->k, bz_decoder_panels(d, layer, BZ_PACK_K)},
         {d->v, kv_width, &pass.w->v, bz_decoder_panels(d, layer, BZ_PACK_V)}};
+    const bz_adapter_part added[3] = {{d->q, BZ_TARGET_Q}, {d->k, BZ_TARGET_K}, {d->v, BZ_TARGET_V}};
+    const bz_adapter_part added_last = {d->a, BZ_TARGET_O};
     bz_matmul_many(d->engine, parts, 3, &act);
+    bz_adapter_pass(d, layer, added, 3, d->a, c->D);
     bz_thread_pool_run(d->engine->pool, d->T, 1, attention_prepare_rows, &pass);
     attention_over_keys(&pass);
     bz_activations_set(&act, d->att, q_width, d->T, q_width, d->q8);
     act.prompts = d->prompts;
     const bz_matmul_part output = {d->a, c->D, &pass.w->attn_output, bz_decoder_panels(d, layer, BZ_PACK_ATTN_OUTPUT)};
     bz_matmul_many(d->engine, &output, 1, &act);
+    bz_adapter_pass(d, layer, &added_last, 1, d->att, q_width);
 }

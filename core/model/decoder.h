@@ -14,8 +14,8 @@
 #define BZ_DECODER_H
 
 #include "compute/matmul.h"
+#include "model/adapter_impl.h"
 #include "model/kv_cache.h"
-#include "model/model_impl.h"
 #include "model/weight_pack.h"
 
 #define BZ_SCREEN_MOST 8   /* positions that one scan of the coarse output matrix serves */
@@ -32,6 +32,7 @@ typedef struct bz_segment {
     bz_kv_cache *cache;
     const int32_t *ids; /* [T]; read by bz_decoder_begin only */
     size_t T;
+    const bz_adapter_mix *adapters; /* NULL = none */
     uint8_t is_prompt; /* its positions are a prompt's, not tokens that decoding feeds back: see bz_matmul */
     size_t row;      /* first of its T rows in the buffers; filled by bz_decoder_begin */
     size_t position; /* cache->n when the pass began; likewise */
@@ -153,6 +154,13 @@ uint64_t bz_attention_scratch(const bz_config *config);
 uint64_t bz_attention_parts(const bz_config *config);
 /* attention.c: a [T, D] normed -> a [T, D] attention output, K and V stored in the rows' caches. */
 void bz_attention_forward(bz_decoder *d, uint32_t layer);
+/* adapter_pass.c: what the adapters of the rows add to products of x: y [T, N of its matrix] of each part. */
+typedef struct bz_adapter_part {
+    float *y;
+    uint32_t target; /* BZ_TARGET_... */
+} bz_adapter_part;
+void bz_adapter_pass(const bz_decoder *d, uint32_t layer, const bz_adapter_part *parts, size_t n_parts, const float *x,
+                     size_t x_stride);
 /* feed_forward.c: a [T, D] normed -> a [T, D]. */
 void bz_feed_forward(bz_decoder *d, uint32_t layer);
 

@@ -57,7 +57,7 @@ static void prefix_key(uint8_t key[PREFIX_KEY], const bezel_model *m, const bz_p
                             m->config.rope_base_local, m->config.rope_factor_global};
     bz_hash h;
     bz_hash_init(&h);
-    bz_hash_add(&h, m->fingerprint, sizeof m->fingerprint);
+    bz_hash_add(&h, p->fingerprint, sizeof m->fingerprint);
     bz_weight_source_identify(m->source, &h);
     bz_hash_add(&h, BEZEL_VERSION_TEXT, sizeof BEZEL_VERSION_TEXT);
     bz_hash_add(&h, numbers, sizeof numbers);

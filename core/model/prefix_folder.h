@@ -16,6 +16,7 @@ typedef struct bz_prefix_folder bz_prefix_folder;
 typedef struct bz_prefix {
     const int32_t *ids;
     size_t n;
+    const uint8_t *fingerprint; /* [16] of the model with the session's adapters */
     uint32_t activations; /* as the session's */
     uint32_t dtype;       /* of the cache */
     size_t row_size;

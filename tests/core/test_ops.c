@@ -190,6 +190,41 @@ START_TEST(halves_are_made_with_the_same_bits_on_every_level)
 }
 END_TEST
 
+/* y [T, N] apart by y_stride, x by (x_row, x_column), against fused steps in the promised order, bit for bit. */
+static void check_product(const bz_kernel *k, size_t T, size_t K, size_t N, int is_transposed)
+{
+    static float a[40 * 300], b[300 * 150], got[40 * 151], want[40 * 151];
+    const size_t y_stride = N + 1, x_row = is_transposed ? 1 : K, x_column = is_transposed ? T : 1;
+    fill(a, T * K, 2.0f, T);
+    fill(b, K * N, 3.0f, N);
+    fill(got, T * y_stride, 5.0f, K);
+    memcpy(want, got, T * y_stride * sizeof *got);
+    for (size_t t = 0; t < T; t++)
+        for (size_t n = 0; n < N; n++)
+            for (size_t i = 0; i < K; i++)
+                want[t * y_stride + n] = fmaf(a[t * x_row + i * x_column], b[i * N + n], want[t * y_stride + n]);
+    k->product(got, y_stride, a, x_row, x_column, b, N, T, K, N);
+    ck_assert_msg(memcmp(got, want, T * y_stride * sizeof *got) == 0, "%s %zu x %zu x %zu", k->name, T, K, N);
+}
+
+START_TEST(products_add_in_order_with_the_same_bits_on_every_level)
+{
+    static const size_t widths[] = {1, 3, 4, 8, 15, 16, 17, 33, 64, 65, 100, 150};
+    for (int level = 0; level < N_LEVELS; level++) {
+        const bz_kernel *k = bz_kernel_find(levels[level]);
+        if (!k)
+            continue;
+        for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+            for (size_t T = 1; T < 9; T++)
+                check_product(k, T, 19, widths[i], T % 2 == 0);
+            check_product(k, 40, 300, widths[i], 0); /* more than one pass over k */
+            check_product(k, 40, 300, widths[i], 1);
+            check_product(k, 2, 0, widths[i], 0);
+        }
+    }
+}
+END_TEST
+
 Suite *ops_suite(void)
 {
     Suite *s = suite_create("ops");
@@ -200,6 +235,7 @@ Suite *ops_suite(void)
     tcase_add_test(c, geglu_has_the_right_limits);
     tcase_add_loop_test(c, add_adds_and_touches_nothing_else, 0, N_LEVELS * N_SIZES);
     tcase_add_loop_test(c, rope_turns_pairs_half_a_head_apart, 0, N_LEVELS * N_SIZES);
+    tcase_add_test(c, products_add_in_order_with_the_same_bits_on_every_level);
     tcase_add_test(c, halves_are_made_with_the_same_bits_on_every_level);
     suite_add_tcase(s, c);
     return s;

@@ -19,12 +19,14 @@
  * sampling.h   how the next token is picked
  * constraint.h answers that cannot be wrong in form
  * session.h    a timeline, generation and scores
+ * adapter.h    what a session adds to its model
  * http.h       a careful client, where the build has it
  *
  * Tools, agents and store are parts of their own: <bezel/tools.h>, <bezel/agent.h>, <bezel/store.h>. */
 #ifndef BEZEL_BEZEL_H
 #define BEZEL_BEZEL_H
 
+#include <bezel/adapter.h>
 #include <bezel/base.h>
 #include <bezel/batch.h>
 #include <bezel/chat.h>
