@@ -530,12 +530,24 @@ static void run_note_line(bz_constraint_run *run, const uint8_t *bytes, size_t s
     }
 }
 
+/* Letters of a marker count in any case, as for the parser of calls. */
+static int run_is_same(const char *text, const char *marker, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const int a = text[i] >= 'a' && text[i] <= 'z' ? text[i] - 32 : text[i];
+        const int b = marker[i] >= 'a' && marker[i] <= 'z' ? marker[i] - 32 : marker[i];
+        if (a != b)
+            return 0;
+    }
+    return 1;
+}
+
 /* 1 and the bytes behind the trigger when the line with this token holds one. */
 static int run_has_trigger(const bz_constraint_run *run, const uint8_t *bytes, size_t size, size_t *out_rest)
 {
     const bz_call_text *trigger = &run->constraint->form->trigger;
     size_t at = run->line_size;
-    if (!run->line_open || at > trigger->size || (at > 0 && memcmp(run->line, trigger->bytes, at) != 0))
+    if (!run->line_open || at > trigger->size || !run_is_same(run->line, trigger->bytes, at))
         return 0;
     for (size_t i = 0; i < size; i++) {
         if (at == 0 && run_is_space(bytes[i]))
@@ -544,7 +556,7 @@ static int run_has_trigger(const bz_constraint_run *run, const uint8_t *bytes, s
             *out_rest = size - i;
             return 1;
         }
-        if (bytes[i] != (uint8_t)trigger->bytes[at])
+        if (!run_is_same((const char *)bytes + i, trigger->bytes + at, 1))
             return 0;
         at++;
     }

@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "generate/constraint_impl.h"
 #include "model/model_impl.h"
+#include "generate/constraint_run.h"
 #include "support/test_engine.h"
 #include "support/tiny_model.h"
 
@@ -443,6 +444,49 @@ START_TEST(the_bias_of_a_function_chooses_its_name_and_holds_for_one_call)
 }
 END_TEST
 
+/* 1 when every token of text was taken, else 0; text is what a model writes freely first. */
+static int takes(const bezel_constraint *c, uint32_t choice, const char *text)
+{
+    int32_t ids[200];
+    size_t n = 0, i = 0;
+    bz_constraint_run *run = NULL;
+    bezel_generate_options o;
+    bezel_generate_options_init(&o);
+    o.constraint = c;
+    o.calls = choice;
+    ck_assert_int_eq(bezel_tokenize(ids, 200, &n, tiny.model, text, SIZE_MAX, 0, NULL), BEZEL_OK);
+    ck_assert_int_eq(bz_constraint_run_new(&run, c->world, &o, -1, NULL), BEZEL_OK);
+    while (i < n && bz_constraint_run_take(run, ids[i]))
+        i++;
+    bz_constraint_run_free(run);
+    return i == n;
+}
+
+START_TEST(a_call_in_free_text_is_held_to_the_schemas_however_it_begins)
+{
+    static const char *const begins[] = {"FUNCTION_CALL: ", "Function_CALL: ", "Well.\n function_call: ", "", "Well.\n"};
+    static const char *const free_texts[] = {"a get(1)", "get it", "FUNCTION_CALLS get(", "My FUNCTION_CALL: get(1"};
+    bezel_constraint_function function = {"get", NULL};
+    bezel_constraint *c = NULL;
+    bezel_constraint_options co;
+    char text[100];
+    bezel_constraint_options_init(&co);
+    co.functions = &function;
+    co.n_functions = 1;
+    ck_assert_int_eq(bezel_constraint_new(&c, tiny.model, &co, NULL), BEZEL_OK);
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
+        snprintf(text, sizeof text, "%sget()", begins[i]);
+        ck_assert_msg(takes(c, BEZEL_CALLS_AUTO, text), "%s", text);
+        ck_assert_msg(!takes(c, BEZEL_CALLS_NONE, text), "%s", text);
+        snprintf(text, sizeof text, "%sget(1)", begins[i]);
+        ck_assert_msg(!takes(c, BEZEL_CALLS_AUTO, text), "%s", text);
+    }
+    for (size_t i = 0; i < sizeof free_texts / sizeof *free_texts; i++)
+        ck_assert_msg(takes(c, BEZEL_CALLS_AUTO, free_texts[i]), "%s", free_texts[i]);
+    bezel_constraint_free(c);
+}
+END_TEST
+
 START_TEST(a_choice_is_one_of_the_texts)
 {
     static const char *const choices[] = {"yes", "no", "not sure"};
@@ -644,6 +688,7 @@ Suite *constraint_suite(void)
     tcase_add_loop_test(t, a_mask_is_what_trying_every_token_gives, 0, 10);
     tcase_add_loop_test(t, random_logits_still_give_valid_calls, 0, 5);
     tcase_add_test(t, the_bias_of_a_function_chooses_its_name_and_holds_for_one_call);
+    tcase_add_test(t, a_call_in_free_text_is_held_to_the_schemas_however_it_begins);
     tcase_add_test(t, a_choice_is_one_of_the_texts);
     tcase_add_test(t, options_that_make_no_sense_are_named);
     tcase_add_test(t, the_constraint_of_a_set_of_tools_lets_its_calls_through_and_nothing_else);
