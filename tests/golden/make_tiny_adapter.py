@@ -77,4 +77,5 @@ def main(folder, other=None):
     print("without the adapter off by", np.abs(plain - logits).max(), "of", logits.std())
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

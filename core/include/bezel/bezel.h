@@ -20,6 +20,7 @@
  * constraint.h answers that cannot be wrong in form
  * session.h    a timeline, generation and scores
  * adapter.h    what a session adds to its model
+ * train.h      teaching an adapter from examples
  * http.h       a careful client, where the build has it
  *
  * Tools, agents and store are parts of their own: <bezel/tools.h>, <bezel/agent.h>, <bezel/store.h>. */
@@ -38,6 +39,7 @@
 #include <bezel/sampling.h>
 #include <bezel/session.h>
 #include <bezel/tokenizer.h>
+#include <bezel/train.h>
 #include <bezel/value.h>
 
 #endif
