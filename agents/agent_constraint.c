@@ -52,6 +52,23 @@ static bezel_status constraint_compile(bezel_agent *a, bezel_error *err)
     return st;
 }
 
+/* What the set did not say at registration: which keywords are checked only afterwards, which tool is left out. */
+static bezel_status constraint_notes(bezel_agent *a, bezel_error *err)
+{
+    const bezel_constraint *c = a->constraint ? a->constraint : a->first_constraint;
+    const bezel_toolset *tools = bz_agent_tools(a);
+    bezel_status st = BEZEL_OK;
+    for (size_t i = 0; i < bezel_constraint_warning_count(c) && st == BEZEL_OK; i++) {
+        const char *text = bezel_constraint_warning(c, i);
+        size_t k = 0, n = bezel_toolset_warning_count(tools);
+        while (k < n && strcmp(bezel_toolset_warning(tools, k), text) != 0)
+            k++;
+        if (k == n)
+            st = bz_agent_note(a, err, "calls of %s", text);
+    }
+    return st;
+}
+
 bezel_status bz_agent_constraint_make(bezel_agent *a, bezel_error *err)
 {
     const int must = a->step == 0 && bz_agent_must_call(a); /* of a turn that goes on, the first model call is over */
@@ -69,7 +86,7 @@ bezel_status bz_agent_constraint_make(bezel_agent *a, bezel_error *err)
     if (st == BEZEL_OK || (!must && st != BEZEL_ERR_MEMORY))
         a->n_constrained = bezel_toolset_count(bz_agent_tools(a));
     if (st == BEZEL_OK)
-        return st;
+        return constraint_notes(a, err);
     if (!must && st != BEZEL_ERR_MEMORY)
         return bz_agent_note(a, err, "calls are written without a constraint: %s", why.text);
     bz_agent_constraint_free(a);

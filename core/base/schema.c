@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -349,14 +350,19 @@ static bezel_status new_node(bz_schema_compiler *c, uint32_t *out, const bezel_v
     if (s->n_nodes >= BZ_SCHEMA_MAX_NODES)
         return bz_schema_refuse(c, BEZEL_ERR_LIMIT, "properties", "more than 4,096 nodes in one schema");
     if (s->n_nodes == s->nodes_capacity) {
-        uint32_t nodes = s->nodes_capacity, sources = s->nodes_capacity, flats = s->nodes_capacity;
-        if (!bz_schema_grow(s->world, (void *)&s->sources, &sources, s->n_nodes, 1, sizeof *s->sources) ||
+        uint32_t nodes = s->nodes_capacity, sources = nodes, flats = nodes, paths = nodes;
+        if (!bz_schema_grow(s->world, (void *)&s->paths, &paths, s->n_nodes, 1, sizeof *s->paths) ||
+            !bz_schema_grow(s->world, (void *)&s->sources, &sources, s->n_nodes, 1, sizeof *s->sources) ||
             !bz_schema_grow(s->world, (void *)&s->flats, &flats, s->n_nodes, 1, sizeof *s->flats) ||
             !bz_schema_grow(s->world, (void *)&s->nodes, &nodes, s->n_nodes, 1, sizeof *s->nodes))
             return bz_schema_no_memory(c);
         s->nodes_capacity = nodes;
     }
+    const bezel_value *path = bezel_tree_text(s->tree, c->path, c->path_size);
     bz_schema_node *node = &s->nodes[s->n_nodes];
+    if (path == NULL)
+        return bz_schema_no_memory(c);
+    s->paths[s->n_nodes] = bezel_value_text(path, NULL);
     memset(node, 0, sizeof *node);
     node->item = node->pattern = BZ_SCHEMA_NONE;
     node->min_count = node->max_count = -1;
@@ -563,6 +569,66 @@ bezel_status bz_schema_compile_node(bz_schema_compiler *c, uint32_t *out, const 
     return fill_node(c, *out, value, depth);
 }
 
+/* --- How many values there are ------------------------------------------------------------ */
+
+static uint64_t distinct_members(const bz_schema *s, const bz_schema_node *node, uint64_t most)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < node->n_values && n < most; i++) {
+        uint32_t k = 0;
+        while (k < i && !bezel_value_equal(s->members[node->first_value + k], s->members[node->first_value + i]))
+            k++;
+        n += k == i;
+    }
+    return n;
+}
+
+static uint64_t distinct_numbers(const bz_schema_node *node, uint64_t most)
+{
+    const uint32_t limits = BZ_SCHEMA_HAS_MIN | BZ_SCHEMA_HAS_MAX;
+    double low = node->minimum, high = node->maximum, step = node->multiple;
+    if (node->kind == BZ_SCHEMA_INTEGER) {
+        low = (double)node->min_integer;
+        high = (double)node->max_integer;
+        step = step >= 1.0 && step == floor(step) ? step : 1.0;
+    } else if ((node->flags & limits) != limits || step <= 0.0) {
+        return (node->flags & limits) == limits && low >= high ? 1 : most;
+    }
+    const double values = floor(high / step + 1e-9) - ceil(low / step - 1e-9) + 1;
+    return values < (double)most ? (uint64_t)fmax(values, 1.0) : most;
+}
+
+uint64_t bz_schema_distinct(const bz_schema *schema, uint32_t node, uint64_t most)
+{
+    const bz_schema_node *at = bz_schema_at(schema, node);
+    uint64_t n = most;
+    if (at->n_values > 0)
+        n = distinct_members(schema, at, most);
+    else if (at->kind == BZ_SCHEMA_BOOLEAN)
+        n = 2;
+    else if (at->kind == BZ_SCHEMA_NULL || (at->kind == BZ_SCHEMA_STRING && at->max_count == 0))
+        n = 1;
+    else if (at->kind == BZ_SCHEMA_INTEGER || at->kind == BZ_SCHEMA_NUMBER)
+        n = distinct_numbers(at, most);
+    n += (at->flags & BZ_SCHEMA_NULLABLE) != 0;
+    return n < most ? n : most;
+}
+
+/* A list that needs more different items than there are is met by no value. Once all nodes are there: items may be references. */
+static bezel_status check_lists(bz_schema_compiler *c)
+{
+    for (uint32_t i = 0; i < c->schema->n_nodes; i++) {
+        const bz_schema_node *list = &c->schema->nodes[i];
+        if (list->kind != BZ_SCHEMA_ARRAY || !(list->flags & BZ_SCHEMA_UNIQUE) || list->count > 0 || list->min_count <= 1 ||
+            bz_schema_distinct(c->schema, list->item, (uint64_t)list->min_count) >= (uint64_t)list->min_count)
+            continue;
+        c->path_size = strlen(c->schema->paths[i]);
+        memcpy(c->path, c->schema->paths[i], c->path_size + 1); /* it came from there */
+        return bz_schema_refuse(c, BEZEL_ERR_RANGE, "uniqueItems", "there are fewer different items than minItems asks for");
+    }
+    return BEZEL_OK;
+}
+
 /* --- Public ------------------------------------------------------------------------------- */
 
 static bezel_status compile_root(bz_schema_compiler *c)
@@ -581,6 +647,8 @@ static bezel_status compile_root(bz_schema_compiler *c)
         if (status == BEZEL_OK && c->source->closed && s->nodes[0].kind == BZ_SCHEMA_ANY)
             s->nodes[0].kind = BZ_SCHEMA_OBJECT;
     }
+    if (status == BEZEL_OK)
+        status = check_lists(c);
     if (status == BEZEL_OK && c->source->closed && !(s->nodes[0].flags & BZ_SCHEMA_OPEN_ASKED))
         s->nodes[0].flags &= ~(uint32_t)BZ_SCHEMA_OPEN;
     return status;
@@ -626,6 +694,7 @@ void bz_schema_free(bz_schema *schema)
     bz_free(w, schema->nodes);
     bz_free(w, (void *)schema->sources);
     bz_free(w, (void *)schema->flats);
+    bz_free(w, (void *)schema->paths);
     bz_free(w, schema->properties);
     bz_free(w, schema->links);
     bz_free(w, (void *)schema->members);
@@ -658,6 +727,11 @@ uint32_t bz_schema_link(const bz_schema *schema, uint32_t i)
 const bezel_value *bz_schema_member(const bz_schema *schema, uint32_t i)
 {
     return schema->members[i];
+}
+
+const char *bz_schema_path(const bz_schema *schema, uint32_t node)
+{
+    return node < schema->n_nodes ? schema->paths[node] : "parameters";
 }
 
 const char *bz_schema_kind_name(uint32_t kind)

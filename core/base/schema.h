@@ -103,6 +103,9 @@ const bz_schema_property *bz_schema_property_at(const bz_schema *schema, uint32_
 uint32_t bz_schema_link(const bz_schema *schema, uint32_t i);            /* node of an alternative, of one of the first items */
 const bezel_value *bz_schema_member(const bz_schema *schema, uint32_t i); /* enum member */
 const char *bz_schema_kind_name(uint32_t kind); /* "string", ... */
+const char *bz_schema_path(const bz_schema *schema, uint32_t node); /* where it stands: "parameters.days.items" */
+/* How many different values a node takes, at most `most`; `most` where that is not known. */
+uint64_t bz_schema_distinct(const bz_schema *schema, uint32_t node, uint64_t most);
 
 /* --- Values before their type is known ---------------------------------------------------- */
 

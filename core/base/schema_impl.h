@@ -18,6 +18,7 @@ struct bz_schema {
     bz_schema_node *nodes;
     const bezel_value **sources; /* the value each node was made from, for $ref */
     const bezel_value **flats;   /* the same with its allOf in it: what is asserted */
+    const char **paths;          /* where it was found first, of the tree */
     uint32_t n_nodes, nodes_capacity;
     bz_schema_property *properties;
     uint32_t n_properties, properties_capacity;

@@ -25,6 +25,7 @@ typedef struct form_maker {
     const bz_call_source *source;
     const bz_schema *schema; /* in work, its nodes begin at `base` */
     const char *what;
+    uint32_t node; /* of the schema, in work */
     uint32_t base, n_properties, n_links, n_texts;
     uint32_t capacity_nodes, capacity_properties, capacity_links, capacity_texts;
     bz_strbuf scratch;
@@ -46,7 +47,7 @@ static bezel_status form_no_memory(form_maker *m)
 static void form_warn(form_maker *m, const char *keyword, const char *reason)
 {
     if (m->source->warn != NULL)
-        m->source->warn(m->source->ud, m->what, keyword, reason);
+        m->source->warn(m->source->ud, m->what, bz_schema_path(m->schema, m->node), keyword, reason);
 }
 
 /* ---- texts ------------------------------------------------------------------------------------------------------------ */
@@ -350,63 +351,39 @@ static bezel_status form_object(form_maker *m, bz_call_node *node, const bz_sche
     return form_open_keys(m, node, from);
 }
 
-/* How many different values a number with limits has, as far as it matters: at most BZ_CALL_UNIQUE. */
-static uint32_t form_number_values(const bz_schema_node *item)
-{
-    const int is_integer = item->kind == BZ_SCHEMA_INTEGER, limits = (int)(BZ_SCHEMA_HAS_MIN | BZ_SCHEMA_HAS_MAX);
-    double low = item->minimum, high = item->maximum, step = item->multiple;
-    if (is_integer) {
-        low = (double)item->min_integer;
-        high = (double)item->max_integer;
-        step = step >= 1.0 && step == floor(step) ? step : 1.0;
-    } else if (((int)item->flags & limits) != limits) {
-        return BZ_CALL_UNIQUE;
-    }
-    if (step <= 0.0)
-        return low < high ? BZ_CALL_UNIQUE : 1;
-    const double values = floor(high / step + 1e-9) - ceil(low / step - 1e-9) + 1;
-    return values < (double)BZ_CALL_UNIQUE ? (uint32_t)fmax(values, 1.0) : BZ_CALL_UNIQUE;
-}
-
-static bezel_status form_unique(form_maker *m, bz_call_node *node, const bz_schema_node *from)
+static void form_unique(form_maker *m, bz_call_node *node, const bz_schema_node *from)
 {
     const bz_schema_node *item = bz_schema_at(m->schema, from->item);
-    const uint32_t kinds = item->n_values > 0 ? item->n_values : item->kind == BZ_SCHEMA_BOOLEAN ? 2U : 0U;
+    const int is_listed = item->n_values > 0 || item->kind == BZ_SCHEMA_BOOLEAN;
     const int is_plain = item->kind == BZ_SCHEMA_STRING || item->kind == BZ_SCHEMA_INTEGER || item->kind == BZ_SCHEMA_NUMBER;
-    uint32_t most = UINT32_MAX;
-    if (from->count == 0 && kinds > 0 && kinds <= 64 && !(item->flags & BZ_SCHEMA_NULLABLE)) {
-        node->unique = 1;
-        most = kinds;
-    } else if (from->count == 0 && kinds == 0 && is_plain && !(item->flags & BZ_SCHEMA_NULLABLE)) {
-        node->unique = 2;
-        most = item->kind != BZ_SCHEMA_STRING ? form_number_values(item) : item->max_count == 0 ? 1 : BZ_CALL_UNIQUE;
-        if (item->pattern_text != NULL || item->format != NULL)
-            form_warn(m, "uniqueItems", "of texts with a pattern is checked afterwards");
-    } else {
+    const uint32_t most = (uint32_t)bz_schema_distinct(m->schema, from->item, is_listed ? 65 : BZ_CALL_UNIQUE);
+    if (from->count > 0 || (item->flags & BZ_SCHEMA_NULLABLE) || (is_listed ? most > 64 : !is_plain)) {
         form_warn(m, "uniqueItems", "is only checked afterwards");
+        return;
     }
-    if (most < BZ_CALL_UNIQUE && node->min_count > most)
-        return bz_fail(m->err, BEZEL_ERR_RANGE, "constraint", "%s: a list needs %u different items and there are %u", m->what,
-                       node->min_count, most);
+    node->unique = is_listed ? 1 : 2;
+    if (!is_listed && (item->pattern_text != NULL || item->format != NULL))
+        form_warn(m, "uniqueItems", "of texts with a pattern is checked afterwards");
     if (node->max_count > most && node->min_count <= most)
         node->max_count = most;
-    return BEZEL_OK;
 }
 
-static bezel_status form_list(form_maker *m, bz_call_node *node, const bz_schema_node *from)
+static void form_list(form_maker *m, bz_call_node *node, const bz_schema_node *from)
 {
     node->item = from->item == BZ_SCHEMA_NONE ? BZ_CALL_NONE : m->base + from->item;
     node->min_count = form_limit(from->min_count, 0);
     node->max_count =
         form_limit(from->max_count, node->min_count > m->source->max_items ? node->min_count : m->source->max_items);
     form_links(m, node, from);
-    return from->flags & BZ_SCHEMA_UNIQUE ? form_unique(m, node, from) : BEZEL_OK;
+    if (from->flags & BZ_SCHEMA_UNIQUE)
+        form_unique(m, node, from);
 }
 
 static bezel_status form_node(form_maker *m, uint32_t i)
 {
     const bz_schema_node *from = bz_schema_at(m->schema, i);
     bz_call_node *node = &m->form->nodes[m->base + i];
+    m->node = i;
     node->kind = (uint8_t)from->kind;
     node->nullable = (from->flags & BZ_SCHEMA_NULLABLE) != 0;
     node->pattern = BZ_CALL_NONE;
@@ -426,7 +403,8 @@ static bezel_status form_node(form_maker *m, uint32_t i)
         form_number(m, node, from);
         return BEZEL_OK;
     case BZ_SCHEMA_ARRAY:
-        return form_list(m, node, from);
+        form_list(m, node, from);
+        return BEZEL_OK;
     case BZ_SCHEMA_OBJECT:
         return form_object(m, node, from);
     case BZ_SCHEMA_UNION:
@@ -609,22 +587,38 @@ static bezel_status form_choices(form_maker *m)
     return BEZEL_OK;
 }
 
+static const char *form_height_problem(uint32_t height)
+{
+    return height == UINT8_MAX ? "the schema requires itself without end" : "the schema nests deeper than constrained text can";
+}
+
+/* Leaves out the functions that no text can call. */
 static bezel_status form_check_heights(const form_maker *m)
 {
-    const bz_call_form *f = m->form;
-    const size_t roots = f->root == BZ_CALL_ROOT_CALLS ? m->source->n_functions : 1;
-    for (size_t i = 0; i < roots; i++) {
-        const uint32_t height = f->nodes[f->root == BZ_CALL_ROOT_CALLS ? f->function_nodes[i] : f->root_node].height;
-        if (height > BZ_CALL_DEPTH)
-            return bz_error_hint(
-                m->err,
-                bz_fail(m->err, BEZEL_ERR_RANGE, "constraint",
-                        height == UINT8_MAX ? "%s: the schema requires itself without end"
-                                            : "%s: the schema nests deeper than constrained text can (%u)",
-                        f->root == BZ_CALL_ROOT_CALLS ? m->source->functions[i].name : "answer", BZ_CALL_DEPTH),
-                "make a property of the recursion optional");
+    bz_call_form *f = m->form;
+    const bz_call_source *s = m->source;
+    const int is_calls = f->root == BZ_CALL_ROOT_CALLS;
+    uint32_t kept = 0, height = is_calls ? 0 : f->nodes[f->root_node].height;
+    const char *what = "answer";
+    for (uint32_t i = 0; is_calls && i < f->n_names; i++) {
+        const uint32_t needed = f->nodes[f->function_nodes[f->names[i].function]].height;
+        if (needed <= BZ_CALL_DEPTH) {
+            f->names[kept++] = f->names[i];
+            continue;
+        }
+        what = s->functions[f->names[i].function].name;
+        height = needed;
+        if (s->warn != NULL)
+            s->warn(s->ud, what, "parameters", "required", form_height_problem(needed));
     }
-    return BEZEL_OK;
+    if (is_calls)
+        f->n_names = kept;
+    if (is_calls ? kept > 0 : height <= BZ_CALL_DEPTH)
+        return BEZEL_OK;
+    return bz_error_hint(m->err,
+                         bz_fail(m->err, BEZEL_ERR_RANGE, "constraint", "%s: %s (%u levels)", what, form_height_problem(height),
+                                 BZ_CALL_DEPTH),
+                         "make a property of the recursion optional");
 }
 
 static bezel_status form_build(form_maker *m)

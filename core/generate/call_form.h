@@ -83,6 +83,9 @@ typedef struct bz_call_function {
     const bz_schema *schema; /* its root is an object */
 } bz_call_function;
 
+/* A keyword that is only checked afterwards, a function that is left out; what: its name, or "answer". */
+typedef void (*bz_call_warn_fn)(void *ud, const char *what, const char *path, const char *keyword, const char *reason);
+
 typedef struct bz_call_source {
     const bz_call_dialect *dialect;
     bz_call_root root;
@@ -95,7 +98,7 @@ typedef struct bz_call_source {
     uint32_t max_calls;   /* at least 1 */
     uint32_t max_string;  /* code points of a string whose schema has no limit */
     uint32_t max_items;   /* of a list whose schema has no limit */
-    bz_schema_warn_fn warn; /* a keyword that is only checked afterwards; may be NULL */
+    bz_call_warn_fn warn; /* may be NULL */
     void *ud;
 } bz_call_source;
 
@@ -121,9 +124,10 @@ typedef struct bz_call_form {
     uint32_t n_patterns;
 } bz_call_form;
 
-/* The schemas may go afterwards, the texts of the dialect may not.
- * Errors: BEZEL_ERR_LIMIT for too many nodes or required properties, BEZEL_ERR_RANGE for a schema that nests deeper than
- * BZ_CALL_DEPTH whatever is chosen, BEZEL_ERR_MEMORY. */
+/* The schemas may go afterwards, the texts of the dialect may not. A function that no text can call, since its schema nests
+ * deeper than BZ_CALL_DEPTH whatever is chosen, is left out with a warning when there are others.
+ * Errors: BEZEL_ERR_LIMIT for too many nodes or required properties, BEZEL_ERR_RANGE where no function is left or a value's schema
+ * nests that deep, BEZEL_ERR_MEMORY. */
 bezel_status bz_call_form_new(bz_call_form **out, const bezel_world *w, const bz_call_source *source, bezel_error *err);
 void bz_call_form_free(bz_call_form *form);
 

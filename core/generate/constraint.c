@@ -153,10 +153,10 @@ static void constraint_warn(void *ud, const char *path, const char *keyword, con
     bz_notes_add(&w->constraint->notes, "constraint", "%s: %s: %s: %s", w->what, path, keyword, reason);
 }
 
-static void constraint_warn_form(void *ud, const char *what, const char *keyword, const char *reason)
+static void constraint_warn_form(void *ud, const char *what, const char *path, const char *keyword, const char *reason)
 {
     bezel_constraint *c = ud;
-    bz_notes_add(&c->notes, "constraint", "%s: %s: %s", what, keyword, reason);
+    bz_notes_add(&c->notes, "constraint", "%s: %s: %s: %s", what, path, keyword, reason);
 }
 
 static bezel_status constraint_schema(constraint_schemas *s, bezel_constraint *c, const char *name, const bezel_value *value,

@@ -247,6 +247,14 @@ START_TEST(an_impossible_schema_is_refused_with_tool_and_path)
         {"{\"type\":\"string\",\"minLength\":-1}", "tool.parameters.x", BEZEL_ERR_RANGE},
         {"{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":2,\"maximum\":1}}", "tool.parameters.x.items", BEZEL_ERR_RANGE},
         {"{\"enum\":[]}", "tool.parameters.x", BEZEL_ERR_RANGE},
+        {"{\"type\":\"array\",\"items\":{\"enum\":[\"a\",\"b\",\"a\"]},\"uniqueItems\":true,\"minItems\":3}", "tool.parameters.x",
+         BEZEL_ERR_RANGE},
+        {"{\"items\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/few\"},\"uniqueItems\":true,\"minItems\":4}}",
+         "tool.parameters.x.items", BEZEL_ERR_RANGE},
+        {"{\"type\":\"array\",\"items\":{\"type\":\"boolean\"},\"uniqueItems\":true,\"minItems\":3}", "tool.parameters.x",
+         BEZEL_ERR_RANGE},
+        {"{\"type\":\"array\",\"items\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1,\"multipleOf\":0.25},\"uniqueItems\":true,"
+         "\"minItems\":6}", "tool.parameters.x", BEZEL_ERR_RANGE},
         {"{\"enum\":3}", "tool.parameters.x", BEZEL_ERR_FORMAT},
         {"{\"minimum\":\"a\"}", "tool.parameters.x", BEZEL_ERR_FORMAT},
         {"3", "tool.parameters.x", BEZEL_ERR_FORMAT},
@@ -258,11 +266,29 @@ START_TEST(an_impossible_schema_is_refused_with_tool_and_path)
         char text[512];
         bz_schema *schema = NULL;
         bezel_error err = BEZEL_ERROR_INIT;
-        snprintf(text, sizeof text, "{\"type\":\"object\",\"properties\":{\"x\":%s}}", rows[i].schema);
+        snprintf(text, sizeof text, "{\"type\":\"object\",\"properties\":{\"x\":%s},"
+                                      "\"$defs\":{\"few\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":3}}}", rows[i].schema);
         ck_assert_msg(compile(&schema, text, &err) == rows[i].status, "%s: %d %s", text, err.status, err.text);
         ck_assert_str_eq(err.place, rows[i].place);
         ck_assert_ptr_nonnull(strstr(err.text, "tool"));
         ck_assert_ptr_null(schema);
+    }
+}
+END_TEST
+
+START_TEST(a_list_of_as_many_different_items_as_there_are_is_taken)
+{
+    static const char *const schemas[] = {
+        "{\"items\":{\"enum\":[\"a\",\"b\",\"a\"]},\"uniqueItems\":true,\"minItems\":2}",
+        "{\"items\":{\"type\":\"boolean\",\"nullable\":true},\"uniqueItems\":true,\"minItems\":3}",
+        "{\"items\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1,\"multipleOf\":0.25},\"uniqueItems\":true,\"minItems\":5}",
+        "{\"items\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1},\"uniqueItems\":true,\"minItems\":100}",
+        "{\"items\":{\"type\":\"integer\"},\"uniqueItems\":true,\"minItems\":100}",
+        "{\"uniqueItems\":true,\"minItems\":100}"};
+    for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "{\"type\":\"object\",\"properties\":{\"x\":%s}}", schemas[i]);
+        bz_schema_free(made(text));
     }
 }
 END_TEST
@@ -464,6 +490,7 @@ Suite *schema_suite(void)
     tcase_add_test(t, python_names_of_types_are_known);
     tcase_add_test(t, defaults_are_filled_in_and_null_is_absent);
     tcase_add_test(t, an_impossible_schema_is_refused_with_tool_and_path);
+    tcase_add_test(t, a_list_of_as_many_different_items_as_there_are_is_taken);
     tcase_add_test(t, an_unknown_keyword_is_a_warning_with_its_path);
     tcase_add_test(t, a_wrong_value_of_any_characters_is_cut_where_it_is_shown);
     tcase_add_test(t, the_parts_of_an_allof_are_one_object);
