@@ -154,6 +154,23 @@ bezel_status bz_store_row_run(bz_store_row *row, bezel_store *store, const char 
     return st;
 }
 
+bezel_status bz_store_meta(char *out, size_t capacity, bezel_store *store, const char *key, bezel_error *err)
+{
+    sqlite3_stmt *stmt;
+    out[0] = 0;
+    bezel_status st = bz_store_statement(&stmt, store, BZ_SQL_META_READ, err);
+    if (st != BEZEL_OK)
+        return st;
+    bz_store_row row;
+    bz_store_row_init(&row, stmt);
+    bz_store_row_text(&row, key);
+    int rc = row.rc == SQLITE_OK ? sqlite3_step(stmt) : row.rc;
+    if (rc == SQLITE_ROW && sqlite3_column_text(stmt, 0))
+        sqlite3_snprintf((int)capacity, out, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    sqlite3_reset(stmt);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? BEZEL_OK : bz_store_fail(store, rc, "read about the store", err);
+}
+
 /* --- Connection --------------------------------------------------------------------------- */
 
 bezel_status bz_store_file_look(int *out, const bezel_world *world, const char *path, const char *suffix)

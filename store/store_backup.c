@@ -27,9 +27,8 @@ static bezel_status backup_copy(bezel_store *store, const char *path, bezel_erro
     return rc == SQLITE_OK ? BEZEL_OK : bz_store_fail(store, rc, "write the copy", err);
 }
 
-/* Nothing that is at path, or its log, may be lost. A link that leads nowhere reads like an absent file, but cannot be
- * created: so the name is tried, too. */
-static bezel_status backup_check(const bezel_world *w, const char *path, bezel_error *err)
+/* A link that leads nowhere reads like an absent file, but cannot be created: so the name is tried, too. */
+bezel_status bz_store_path_check(const bezel_world *w, const char *path, bezel_error *err)
 {
     bezel_file *file = NULL, *seen = NULL;
     int exists = 0;
@@ -65,7 +64,7 @@ bezel_status bezel_store_backup(bezel_store *store, const char *path, bezel_erro
     const bezel_world *w = store->world;
     if (!store->db)
         return bz_fail(err, BEZEL_ERR_BUSY, "store", "the store cannot be copied now");
-    bezel_status st = backup_check(w, path, err);
+    bezel_status st = bz_store_path_check(w, path, err);
     if (st != BEZEL_OK)
         return st;
     bz_strbuf part;

@@ -129,6 +129,9 @@ int bz_store_connect(sqlite3 **out, const bezel_world *world, const char *path, 
  * told, with *out 0: something is there, but no file that may be read. */
 bezel_status bz_store_file_look(int *out, const bezel_world *world, const char *path, const char *suffix);
 
+/* A text of `meta`, "" when it is not there. */
+bezel_status bz_store_meta(char *out, size_t capacity, bezel_store *store, const char *key, bezel_error *err);
+
 /* Fills a statement's parameters one after the other; the first failure sticks in rc. Texts are borrowed until the
  * statement was stepped. */
 typedef struct bz_store_row {
@@ -184,6 +187,11 @@ void bz_store_tidy_write(bezel_store *store);
 
 /* BEZEL_OK when the conversation is there, else BEZEL_ERR_MISSING. */
 bezel_status bz_store_conversation_find(bezel_store *store, const char *id, bezel_error *err);
+
+/* --- store_backup.c ----------------------------------------------------------------------- */
+
+/* Nothing that is at path, or its log, may be lost: an error when something with content is there. */
+bezel_status bz_store_path_check(const bezel_world *w, const char *path, bezel_error *err);
 
 /* --- store_journal.c ---------------------------------------------------------------------- */
 

@@ -33,31 +33,13 @@ static void name_hash(char out[BZ_STORE_NAME_SIZE], const bezel_store *store, ui
     bz_store_hex(out + strlen(out), hash, sizeof hash);
 }
 
-/* The marks in the file, NUL-terminated; "" when there are none. */
-static bezel_status name_marks(char out[BZ_STORE_MARKS_SIZE], bezel_store *store, bezel_error *err)
-{
-    sqlite3_stmt *stmt;
-    out[0] = 0;
-    bezel_status st = bz_store_statement(&stmt, store, BZ_SQL_META_READ, err);
-    if (st != BEZEL_OK)
-        return st;
-    bz_store_row row;
-    bz_store_row_init(&row, stmt);
-    bz_store_row_text(&row, "user_keys");
-    int rc = row.rc == SQLITE_OK ? sqlite3_step(stmt) : row.rc;
-    if (rc == SQLITE_ROW && sqlite3_column_text(stmt, 0))
-        sqlite3_snprintf(BZ_STORE_MARKS_SIZE, out, "%s", (const char *)sqlite3_column_text(stmt, 0));
-    sqlite3_reset(stmt);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? BEZEL_OK : bz_store_fail(store, rc, "read the marks of the keys", err);
-}
-
 bezel_status bz_store_name_make(bz_store_name *out, bezel_store *store, const char *user, bezel_error *err)
 {
     char there[BZ_STORE_MARKS_SIZE];
     out->text = user;
     if (!user)
         return BEZEL_OK;
-    bezel_status st = name_marks(there, store, err);
+    bezel_status st = bz_store_meta(there, sizeof there, store, "user_keys", err);
     if (st != BEZEL_OK)
         return st;
     if (strcmp(there, store->marks) != 0) {
@@ -104,6 +86,7 @@ static bezel_status name_rename_all(bezel_store *store, bezel_error *err)
         "UPDATE request SET user = bezel_rename(user) WHERE user IS NOT NULL",
         "UPDATE quality SET user = bezel_rename(user) WHERE user IS NOT NULL",
         "UPDATE usage_total SET name = bezel_rename(name) WHERE kind = 'user' AND name <> ''",
+        "UPDATE imported_total SET name = bezel_rename(name) WHERE total = 'usage_total' AND kind = 'user' AND name <> ''",
         "UPDATE rate_window SET key = bezel_rename(key)",
     };
     bezel_status st = BEZEL_OK;
@@ -138,14 +121,14 @@ bezel_status bz_store_name_open(bezel_store *store, bezel_error *err)
     char there[BZ_STORE_MARKS_SIZE];
     if (!store->n_keys)
         return BEZEL_OK;
-    bezel_status st = name_marks(there, store, err);
+    bezel_status st = bz_store_meta(there, sizeof there, store, "user_keys", err);
     if (st != BEZEL_OK || strcmp(there, store->marks) == 0)
         return st;
     if (!store->options.read_only) {
         st = bz_store_exec(store, "BEGIN IMMEDIATE", "lock the store", err);
         if (st != BEZEL_OK)
             return st;
-        st = name_marks(there, store, err); /* another process may have been faster */
+        st = bz_store_meta(there, sizeof there, store, "user_keys", err); /* another process may have been faster */
     }
     if (st == BEZEL_OK && strncmp(there, store->marks, strlen(there)) != 0) {
         st = bz_fail(err, BEZEL_ERR_DENIED, "store", "the users in %s are named with other keys than the %u given", store->path,

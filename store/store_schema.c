@@ -443,6 +443,16 @@
     "CREATE VIEW latency_by_day AS SELECT day, metric, sum(n) AS n," PERCENTILES \
     LATENCY_ROWS("day", "name = '' AND day >= date('now', '-92 days')") " ORDER BY day DESC, metric;" LATENCY_VIEWS OTEL_METRICS
 
+/* --- Version 6: what other stores have counted ---------------------------------------------- */
+
+/* Which store counted: copies of a file are the same one. kind, name, day and step are the keys of a row of `total`, '' and 0
+ * where it has none; counts are its other columns, joined by commas, as far as `source` had come. See store_lines.h. */
+#define IMPORTED \
+    "CREATE TABLE imported_total(" \
+    "  total TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, day TEXT NOT NULL, step INTEGER NOT NULL," \
+    "  source TEXT NOT NULL, counts TEXT NOT NULL, PRIMARY KEY(total, kind, name, day, step, source)) WITHOUT ROWID;" \
+    "INSERT INTO meta(key, value) VALUES ('source', lower(hex(randomblob(16))));"
+
 const char *const bz_store_steps[] = {
     /* 0 to 1: version 0.1.0 */
     TABLES WORDS USAGE_VIEWS TURN_VIEWS OTEL_VIEW
@@ -456,6 +466,8 @@ const char *const bz_store_steps[] = {
         OTEL_VIEWS OTEL_METRICS,
     /* 4 to 5: totals by day first, smaller histograms, requests with content */
     FULL_FILE,
+    /* 5 to 6: which store counted, for files that are exchanged */
+    IMPORTED,
 };
 const int bz_store_version = (int)(sizeof bz_store_steps / sizeof bz_store_steps[0]);
 

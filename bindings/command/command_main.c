@@ -17,6 +17,7 @@ static const subcommand subcommands[] = {
     {"run", cmd_run, "run a Lua script with require \"bezel\" ready"},
     {"stats", cmd_stats, "usage from the store"},
     {"report", cmd_report, "the store as one page for a browser"},
+    {"store", cmd_store, "export, import, backup, vacuum or tidy the store"},
     {"info", cmd_info, "what a model file is"},
     {"get", cmd_get, "fetch the demo model, or any URL, into the cache folder"},
     {"doctor", cmd_doctor, "check machine, model, store"},

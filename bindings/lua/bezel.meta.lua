@@ -408,6 +408,20 @@ function store:delete(id) end
 ---@return bezel.code? code
 function store:backup(path) end
 
+---Writes all rows as lines of JSON to a new file, for other programs and for store:import.
+---@param path string
+---@return integer? rows that were written
+---@return string? message
+---@return bezel.code? code
+function store:export(path) end
+
+---Adds the rows of an exported file that are not here yet; all of them or, when a line is wrong, none.
+---@param path string
+---@return integer? rows that were new
+---@return string? message with the number of the line
+---@return bezel.code? code
+function store:import(path) end
+
 ---Writes the store as one page of HTML for a browser. An older report at path is replaced, another file is not.
 ---@param path string
 ---@param options? {days: integer, conversations: integer} the last days only (0 = all); latest conversations (default 100, 0 = none)

@@ -184,6 +184,19 @@ static int store_backup(lua_State *L) {
     return store_done(L, bezel_store_backup(self->object.handle, lbezel_check_cstring(L, 2), &err), &err);
 }
 
+/* store:export(path) -> rows written; store:import(path) -> rows added */
+static int store_lines(lua_State *L, bezel_status (*run)(uint64_t *, bezel_store *, const char *, bezel_error *)) {
+    store_object *self = store_check(L);
+    bezel_error err = BEZEL_ERROR_INIT;
+    uint64_t n = 0;
+    if (run(&n, self->object.handle, lbezel_check_cstring(L, 2), &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lua_pushinteger(L, (lua_Integer)n);
+    return 1;
+}
+
+static int store_export(lua_State *L) { return store_lines(L, bezel_store_export); }
+static int store_import(lua_State *L) { return store_lines(L, bezel_store_import); }
+
 /* store:report(path, {days=, conversations=}): the store as one page of HTML */
 static int store_report(lua_State *L) {
     static const char *const known[] = {"days", "conversations", NULL};
@@ -224,6 +237,7 @@ void lbezel_store_open(lua_State *L) {
         {"user", store_user},         {"tidy", store_tidy},     {"vacuum", store_vacuum},
         {"conversations", store_conversations},                 {"messages", store_messages},
         {"search", store_search},     {"delete", store_delete}, {"backup", store_backup}, {"report", store_report},
+        {"export", store_export},     {"import", store_import},
         {NULL, NULL}};
     lbezel_object_type(L, LBEZEL_STORE, methods);
     luaL_setfuncs(L, functions, 0);

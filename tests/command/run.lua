@@ -526,6 +526,27 @@ test("report makes a page, and replaces nothing else", function()
   eq(select(2, run { "report", "--store", db }), 2)
 end)
 
+test("store exports, imports, copies and cleans", function()
+  local db, other, file = path "rows.db", path "other.db", path "rows.jsonl"
+  object { "ask", "--json", "--model", P, "--store", db, "--user", "ann", "?" }
+  local _, status, said = run { "store", "export", file, "--store", db }
+  eq(status, 0)
+  local rows = tonumber(said:match "^(%d+) rows")
+  match(select(3, run { "store", "import", file, "--store", other }), "^" .. rows .. " rows were new")
+  match(select(3, run { "store", "import", file, "--store", other }), "^0 rows were new")
+  local day = object({ "stats", "--json", "--store", other }).usage_by_day[1]
+  eq(day.turns, 1)
+  eq(select(2, run { "store", "backup", path "copy.db", "--store", db }), 0)
+  eq(select(2, run { "store", "vacuum", "--store", db }), 0)
+  eq(select(2, run { "store", "tidy", "--store", db }), 0)
+  _, status, said = run { "store", "import", P, "--store", other }
+  eq(status, 1)
+  match(said, "line 1")
+  eq(select(2, run { "store", "explode", "--store", db }), 2)
+  eq(select(2, run { "store", "export", "--store", db }), 2)
+  eq(select(2, run { "store", "--store", db }), 2)
+end)
+
 test("chat reads lines, keeps them, and goes on later", function()
   local db = path "chat.db"
   local out, status = run({ "chat", "--model", P, "--store", db }, "one\n/history\n/nonsense\n/clear\n/history\ntwo\n/quit\nnever\n")

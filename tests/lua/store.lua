@@ -40,6 +40,25 @@ t.test("a turn with a call is in the store, and the conversation goes on after a
   t.code("missing", store:messages(id))
 end)
 
+t.test("a store goes to another one by lines of JSON, once", function()
+  local from <close>, to <close> = open "from.db", open "to.db"
+  local id = assert(from:begin("Trip", "ann"))
+  local rows = assert(from:export(t.path "rows.jsonl"))
+  t.eq(rows, 1)
+  t.eq(to:import(t.path "rows.jsonl"), 1)
+  t.eq(to:import(t.path "rows.jsonl"), 0)
+  t.eq(to:conversations()[1].id, id)
+  t.eq(to:conversations()[1].title, "Trip")
+  t.code("denied", from:export(t.path "rows.jsonl"))
+  t.code("missing", to:import(t.path "nothing.jsonl"))
+  local lines <close> = assert(io.open(t.path "bad.jsonl", "w"))
+  lines:write('{"bezel_store":1,"schema":1,"user_keys":""}\nnonsense\n')
+  lines:flush()
+  local _, message, code = to:import(t.path "bad.jsonl")
+  t.eq(code, "format")
+  t.match(message, "line 2")
+end)
+
 t.test("queries take any parameter and write nothing", function()
   local store <close> = open "queries.db"
   local row = assert(store:query("SELECT ?1 AS a, ?2 AS b, ?3 AS c, ?4 AS d, ?5 AS e", 1, 2.5, "x", nil, true))[1]

@@ -247,6 +247,34 @@ BEZEL_API bezel_status bezel_store_vacuum(bezel_store *store, bezel_error *err);
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_store_backup(bezel_store *store, const char *path, bezel_error *err);
 
+/* Writes all rows as lines of JSON to a new file: for other programs, for another machine, for bezel_store_import. The first line
+ * names the form and the schema ({"bezel_store":1,"schema":6,...}), then each line is a row, {"table":"turn","row":{...}}, columns
+ * as they are in the file; the last counts them. One state of the store, others may write meanwhile; a read-only store will do.
+ * The keys of user names are not in it, but their marks are. The file appears under its name when it is complete.
+ *   Units    *out_rows (may be NULL) in rows
+ *   Thread   that of the store; blocks until the file is there
+ *   Errors   DENIED when path is a file with something in it; LIMIT for a row of more than 16 MiB as JSON; IO and so on: err->place
+ *            is path; those of all calls. What was written is removed
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_store_export(uint64_t *out_rows, bezel_store *store, const char *path, bezel_error *err);
+
+/* Adds the rows of an exported file that are not in the store, in one transaction. An empty store becomes what the exported one
+ * was; of an older file, or one of several that were exchanged, only what is new is taken, so a file can be imported again.
+ *   conversations, turns, windows   are known by their ids; the newer title of a conversation stays. What belongs to a turn comes
+ *                                   with it, or not at all when the turn is here
+ *   requests, scores, alerts, ...   are known by being equal
+ *   totals                          are kept a store that counted: only what is beyond the last import is added. Copies of one
+ *                                   file count as one store: the larger number stays
+ * Texts are left out in a store without keep_content. What is too old or too much goes as ever, see bezel_store_tidy. The lines are
+ * checked, but what they say is believed: import files of stores that you trust.
+ *   Units    *out_added (may be NULL) in rows, changed ones included
+ *   Thread   that of the store; blocks; others cannot write meanwhile
+ *   Errors   FORMAT, TRUNCATED, TYPE, DUPLICATE, RANGE, LIMIT for a line that is wrong: its number is in the text and in
+ *            err->place ("path:7"); VERSION for a file of a newer Bezel; DENIED when its users were named with other keys; MISSING,
+ *            IO; those of all calls. Nothing is imported then
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_store_import(uint64_t *out_added, bezel_store *store, const char *path, bezel_error *err);
+
 /* --- Report ------------------------------------------------------------------------------- */
 
 /* What a report shows. Fill it with bezel_store_report_options_init, then set what you need. */
