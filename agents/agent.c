@@ -90,6 +90,29 @@ static bezel_status agent_profiles(bezel_agent *a, bezel_error *err)
     return BEZEL_OK;
 }
 
+/* Who answers: a script, or the session; a recording listens to it or answers itself. */
+static bezel_status agent_source(bezel_agent *a, const bz_turn_source *source, bezel_error *err)
+{
+    const bezel_agent_options *o = &a->options;
+    bezel_status st = BEZEL_OK;
+    a->is_computed = !source && !o->replay;
+    if (source)
+        a->source = *source;
+    else
+        bz_turn_session_source(&a->source, &a->session_source);
+    if (o->record && o->replay)
+        return bz_fail(err, BEZEL_ERR_ARGUMENT, "agent", "a session is recorded or replayed, not both");
+    if (o->record)
+        st = bz_record_new(&a->record, a->engine, o->record, bezel_model_name(a->model), err);
+    else if (o->replay)
+        st = bz_record_open(&a->record, a->engine, o->replay, err);
+    if (a->record) {
+        a->heard = a->source;
+        bz_record_source(&a->source, a->record, &a->heard);
+    }
+    return st;
+}
+
 static bezel_status agent_fill(bezel_agent *a, const bz_turn_source *source, bezel_error *err)
 {
     const bezel_agent_options *o = &a->options;
@@ -118,10 +141,8 @@ static bezel_status agent_fill(bezel_agent *a, const bz_turn_source *source, bez
         st = bezel_session_new(&a->session, a->model, &o->session, err);
     if (st == BEZEL_OK)
         st = bz_turn_session_init(&a->session_source, a->world, a->session, o->background != 0, err);
-    if (st == BEZEL_OK && source)
-        a->source = *source;
-    else if (st == BEZEL_OK)
-        bz_turn_session_source(&a->source, &a->session_source);
+    if (st == BEZEL_OK)
+        st = agent_source(a, source, err);
     if (st == BEZEL_OK) {
         a->wait_mutex = bz_mutex_new(a->world);
         a->wait_cond = bz_cond_new(a->world);
@@ -136,6 +157,7 @@ static bezel_status agent_fill(bezel_agent *a, const bz_turn_source *source, bez
             bz_os_flag_set(a->ready_fd);
     }
     a->options.system = a->options.context = a->options.conversation = a->options.user = a->options.tool_choice = NULL;
+    a->options.record = a->options.replay = NULL;
     a->options.journal = NULL;
     a->options.tools = NULL;
     a->options.permits = NULL;
@@ -204,6 +226,7 @@ void bezel_agent_free(bezel_agent *agent)
         agent_unit(agent, 0); /* ends it */
     }
     bz_turn_end(&agent->turn);
+    bz_record_free(agent->record);
     bz_turn_session_free(&agent->session_source);
     bz_agent_fit_free(agent);
     bezel_session_free(agent->session);

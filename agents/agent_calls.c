@@ -102,6 +102,62 @@ static bezel_status calls_retries(bezel_agent *a, bz_agent_call *call, bezel_err
     return bz_agent_decide(a, "retry", bezel_status_name(last.status), call, call->name, last.text, err);
 }
 
+/* --- On record ---------------------------------------------------------------------------- */
+
+/* Tools that hand over are the agent's own: they run in a replay, too. */
+static int calls_is_recorded(const bezel_agent *a, const bz_agent_call *call)
+{
+    return a->record && !(a->n_roles > 1 && strncmp(call->name, "transfer_to_", 12) == 0);
+}
+
+static bezel_status calls_late(bezel_agent *a, bz_agent_call *call, bezel_error *err)
+{
+    if (call->status != BEZEL_ERR_TIMEOUT)
+        return BEZEL_OK;
+    return bz_agent_decide(a, "timeout", "late", call, call->name, call->error, err);
+}
+
+static bezel_status calls_record(bezel_agent *a, const bz_agent_call *call, int is_dropped, bezel_error *err)
+{
+    if (!calls_is_recorded(a, call) || bz_record_plays(a->record))
+        return BEZEL_OK;
+    const bz_record_tool tool = {.name = call->name,
+                                 .arguments = call->arguments,
+                                 .result = call->result,
+                                 .summary = call->summary ? bezel_value_text(call->summary, NULL) : NULL,
+                                 .status = call->status,
+                                 .error = call->error,
+                                 .is_undeclared = call->undeclared,
+                                 .is_dropped = is_dropped,
+                                 .us = call->duration_us};
+    return bz_record_tool_add(a->record, &tool, err);
+}
+
+/* The recorded end of the call in place of the tool. */
+static bezel_status calls_play(bezel_agent *a, bz_agent_call *call, bezel_error *err)
+{
+    bz_record_tool tool = {.name = call->name, .arguments = call->arguments};
+    bezel_status st = bz_record_tool_next(a->record, &tool, err);
+    if (st != BEZEL_OK)
+        return st;
+    if (tool.is_dropped)
+        return bz_fail(err, tool.status, "agent", "%s", tool.error ? tool.error : "the turn ended here");
+    call->done = 1;
+    call->undeclared = tool.is_undeclared;
+    call->status = tool.status;
+    call->duration_us = tool.us;
+    if (tool.status < 0) {
+        call->code = bezel_status_name(tool.status);
+        call->error = calls_text(a, tool.error ? tool.error : call->code, SIZE_MAX);
+        return call->error ? calls_late(a, call, err) : bz_fail_memory(err, "agent", "the error of a tool", 0);
+    }
+    call->result = tool.is_undeclared ? NULL : bezel_tree_copy(a->tree, tool.result);
+    call->summary = tool.summary ? bezel_tree_text(a->tree, tool.summary, SIZE_MAX) : NULL;
+    return bezel_tree_status(a->tree) == BEZEL_OK ? BEZEL_OK : bz_fail_memory(err, "agent", "a result", 0);
+}
+
+/* --- Ends --------------------------------------------------------------------------------- */
+
 /* What a tool answered; its failure is a fact for the model, not an error of the turn. */
 static bezel_status calls_settle(bezel_agent *a, bz_agent_call *call, bezel_status st, const bezel_error *why,
                                  bezel_error *err)
@@ -136,9 +192,8 @@ static bezel_status calls_settle(bezel_agent *a, bz_agent_call *call, bezel_stat
     }
     bezel_dispatch_free(call->dispatch);
     call->dispatch = NULL;
-    if (call->status != BEZEL_ERR_TIMEOUT)
-        return BEZEL_OK;
-    return bz_agent_decide(a, "timeout", "late", call, call->name, call->error, err);
+    bezel_status kept = calls_record(a, call, 0, err);
+    return kept == BEZEL_OK ? calls_late(a, call, err) : kept;
 }
 
 static bezel_status calls_refuse(bezel_agent *a, bz_agent_call *call, bezel_error *err)
@@ -160,6 +215,8 @@ static bezel_status calls_run(bezel_agent *a, bz_agent_call *call, bezel_error *
         return st;
     bezel_error why = BEZEL_ERROR_INIT;
     call->state = BZ_CALL_RUNNING;
+    if (bz_record_plays(a->record) && calls_is_recorded(a, call))
+        return calls_play(a, call, err);
     st = bezel_dispatch_start_in(&call->dispatch, bz_agent_tools(a), call->name, call->arguments, a->span, a->depth, &why);
     return st < 0 ? calls_settle(a, call, st, &why, err) : BEZEL_OK; /* else its answer is there to be polled, at once or later */
 }
@@ -252,6 +309,8 @@ void bz_agent_calls_drop(bezel_agent *a, bezel_status st)
             call->error = "the turn ended before it was allowed";
         if (call->dispatch)
             call->duration_us = bezel_dispatch_us(call->dispatch);
+        if (call->dispatch)
+            calls_record(a, call, 1, NULL); /* the turn fails anyway */
         bezel_dispatch_free(call->dispatch);
         call->dispatch = NULL;
     }

@@ -15,7 +15,7 @@ static int fit_is_wanted(const bezel_agent *a)
     const bezel_tool_profile *profile = a->options.tool_profile;
     const int must = bz_agent_must_call(a);
     if (!a->options.fit || a->step > 0 || a->fit_done || a->form || !a->constraint || a->options.generate.constraint || a->answer_only ||
-        a->source.ud != &a->session_source || !bezel_tool_fit_counts(tools, profile)) /* a script has no probabilities */
+        !a->is_computed || !bezel_tool_fit_counts(tools, profile)) /* a script has no probabilities */
         return 0;
     return must ? !a->first_constraint && profile->name_weight > 0 && bezel_toolset_count(tools) > 1 : a->options.constrain != 0;
 }

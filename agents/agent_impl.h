@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "memory.h"
+#include "record.h"
 #include "turn.h"
 
 typedef struct bz_agent_event_node bz_agent_event_node;
@@ -83,6 +84,10 @@ struct bezel_agent {
     bezel_session *session;
     bz_turn_session session_source;
     bz_turn_source source;
+    bz_turn_source heard; /* what source records, when there is a recording */
+    bz_record *record;       /* or NULL */
+    bz_record_say say;       /* of the model call in progress */
+    int is_computed;         /* by the session, not by a script or a recording */
 
     bz_memory_message *history; /* [n_history] */
     size_t n_history, history_capacity;

@@ -88,6 +88,10 @@ static bezel_status loop_start(bezel_agent *a, const bezel_prompt *prompt, bezel
     while (request.n_prefix < a->n_prefix && request.n_prefix < request.n_ids &&
            request.ids[request.n_prefix] == a->prefix[request.n_prefix])
         request.n_prefix++;
+    a->say = (bz_record_say){a->fit_bias, a->name_bias != NULL};
+    if (a->record)
+        bz_record_say_next(a->record, &a->say);
+    a->fit_bias = a->say.fit_bias;
     bezel_status st = loop_stops(stops, STOPS, a, &o, err);
     if (st == BEZEL_OK && a->answer_only && !a->form)
         st = loop_ban_calls(a, &o, bias, BIASES, err);
@@ -134,7 +138,7 @@ static bezel_status loop_usage_add(bezel_agent *a, const char *error, bezel_erro
     if (a->step == 1) {
         a->call_probability = a->constraint || a->options.generate.constraint ? bz_agent_fit_probability(a, g->call_probability)
                                                                               : (double)NAN;
-        a->name_probability = a->name_bias ? g->name_probability : (double)NAN;
+        a->name_probability = a->say.is_named ? g->name_probability : (double)NAN;
     }
     a->stop_reason = g->stop_reason;
     return BEZEL_OK;

@@ -173,6 +173,14 @@ typedef struct bezel_agent_options {
     /* 1 (default): where the profile says so (fit_weight, name_weight), the first model call of a turn weighs calls against text,
      * and the tools against one another, by how well each fits the question (bezel_tool_fit). 0: the model decides alone */
     uint32_t fit;
+    /* file that the session is recorded in, or NULL (default): prompts, options, tokens, results of tools and times, a line of JSON
+     * each. It is made anew, for the owner only, and holds everything that was said. A call that it cannot take fails the turn */
+    const char *record;
+    /* such a file that stands in for the model and the tools, or NULL (default): the same questions get the same answers, byte for
+     * byte, and nothing is computed. The agent does all the rest as ever: prompts, parsing, permissions, limits, journal. The model
+     * is asked for words only, so it may be opened without its weights (bezel_model_options.vocabulary_only). A prompt or call that
+     * differs from the recorded one ends the turn with MISSING; tools that hand over run themselves */
+    const char *replay;
 } bezel_agent_options;
 
 /* Fills the options with the defaults above.
@@ -187,7 +195,8 @@ BEZEL_API void bezel_agent_options_init(bezel_agent_options *out);
  *   Owns     *out is the caller's, free with bezel_agent_free before model, tools and journal
  *   Thread   any
  *   Errors   RANGE for an option; ARGUMENT for a journal of another size or a NULL stop string; RANGE or DUPLICATE
- *            for the name of a role; MISSING when no profile fits; IO when background finds no descriptor; those of bezel_session_new. *out is NULL. Options of the
+ *            for the name of a role; MISSING when no profile fits; DENIED when the file of record is there; FORMAT and so
+ *            on for replay, with the line; IO when background finds no descriptor; those of bezel_session_new. *out is NULL. Options of the
  *            generation are checked by the first model call, tool_choice by bezel_agent_send
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_agent_new(bezel_agent **out, bezel_model *model, const bezel_agent_options *options,
