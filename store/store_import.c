@@ -266,6 +266,8 @@ static bezel_status table_events(import_table *it, importer *x, const bz_line_ta
     for (int i = 1; i < it->n; i++) {
         if (strcmp(it->columns[i].name, "at_ms") == 0)
             bz_strbuf_format(&sql, " AND o.at_ms = ?%d", i + 1);
+        else if (strcmp(it->columns[i].name, "request") == 0) /* one that is gone reads as none, as it is exported */
+            bz_strbuf_format(&sql, " AND (SELECT r.id FROM request r WHERE r.id = t.request) IS ?%d", i + 1);
         else
             bz_strbuf_format(&sql, " AND t.%s IS ?%d", it->columns[i].name, i + 1);
     }

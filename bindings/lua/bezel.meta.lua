@@ -189,6 +189,8 @@ function model:chat(options) end
 ---@field handoffs? bezel.handoff[] at most 8 further roles
 ---@field max_depth? integer chats above one another, default 4
 ---@field background? boolean the model works on the engine's worker
+---@field record? string file that the session is recorded in, made anew: prompts, options, tokens, results of tools, times
+---@field replay? string such a file that stands in for the model and the tools: the same questions get the same answers
 ---@field monitor? bezel.monitor gets a request for each turn, before the store has it
 
 ---@param model bezel.model

@@ -126,7 +126,7 @@ static int chat_new(lua_State *L) {
     static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "system", "context", "tools",
                                         "store", "conversation", "user", "profile", "max_steps", "max_calls",
                                         "max_result_tokens", "overflow", "background", "tool_choice", "constrain",
-                                         "call_bias", "any_order", "fit", "monitor", LBEZEL_POLICY_OPTIONS, NULL};
+                                         "call_bias", "any_order", "fit", "monitor", "record", "replay", LBEZEL_POLICY_OPTIONS, NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     lbezel_object *model = lbezel_object_check(L, 1, LBEZEL_MODEL);
     lua_settop(L, 2);
@@ -141,6 +141,8 @@ static int chat_new(lua_State *L) {
     o.context = lbezel_option_text(L, 2, "context");
     o.conversation = lbezel_option_text(L, 2, "conversation");
     o.user = lbezel_option_text(L, 2, "user");
+    o.record = lbezel_option_text(L, 2, "record");
+    o.replay = lbezel_option_text(L, 2, "replay");
     o.overflow = option_overflow(L, 2);
     o.background = (uint32_t)lbezel_option_bool(L, 2, "background", 0);
     o.max_steps = (uint32_t)lbezel_option_integer(L, 2, "max_steps", o.max_steps, 1, 1000);

@@ -442,3 +442,28 @@ t.test("many chats do not pile up", function()
   collectgarbage()
   t.ok(bezel.machine().bytes < before + 20e6, "bytes held: " .. bezel.machine().bytes - before)
 end)
+
+t.test("a recorded session is replayed byte for byte, and no tool runs", function()
+  local file, asked = t.path "session.jsonl", { "How is it?", "And now?" }
+  local function session(options, run)
+    local events = {}
+    local c <close> = chat(run, options)
+    for _, question in ipairs(asked) do
+      local turn, message = c:ask(question, function(e) events[#events + 1] = bezel.json.encode(e) end)
+      events[#events + 1] = turn and bezel.json.encode { turn.text, turn.calls, turn.usage.prompt_tokens, turn.usage.cached_tokens,
+        turn.usage.tokens_generated } or message
+    end
+    return events
+  end
+  local first = session({ record = file, temperature = 0.7, seed = 5 }, function() return { deg = os.time() } end)
+  local again = session({ replay = file, temperature = 0.7, seed = 5 }, function() error "a tool ran" end)
+  t.ok(#first > 4)
+  t.eq(#again, #first)
+  for i = 1, #first do t.eq(again[i], first[i]) end
+  asked = { "Something else?" }
+  t.match(session({ replay = file }, function() end)[1], "differs from the recorded one")
+  local model = assert(bezel.load(t.model "pretrained"))
+  t.code("denied", model:chat { record = file })
+  t.code("argument", model:chat { record = t.path "x", replay = file })
+  t.code("format", model:chat { replay = t.model "pretrained" })
+end)

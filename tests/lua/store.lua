@@ -41,7 +41,8 @@ t.test("a turn with a call is in the store, and the conversation goes on after a
 end)
 
 t.test("a store goes to another one by lines of JSON, once", function()
-  local from <close>, to <close> = open "from.db", open "to.db"
+  local from <close> = open "from.db"
+  local to <close> = open "to.db"
   local id = assert(from:begin("Trip", "ann"))
   local rows = assert(from:export(t.path "rows.jsonl"))
   t.eq(rows, 1)
