@@ -103,9 +103,9 @@ static bezel_status agent_source(bezel_agent *a, const bz_turn_source *source, b
     if (o->record && o->replay)
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "agent", "a session is recorded or replayed, not both");
     if (o->record)
-        st = bz_record_new(&a->record, a->engine, o->record, bezel_model_name(a->model), err);
+        st = bz_record_new(&a->record, a->engine, o->record, bezel_model_name(a->model), a->n_ctx, err);
     else if (o->replay)
-        st = bz_record_open(&a->record, a->engine, o->replay, err);
+        st = bz_record_open(&a->record, &a->n_ctx, a->engine, o->replay, err);
     if (a->record) {
         a->heard = a->source;
         bz_record_source(&a->source, a->record, &a->heard);
@@ -137,8 +137,9 @@ static bezel_status agent_fill(bezel_agent *a, const bz_turn_source *source, bez
         else
             a->journal = *o->journal;
     }
-    if (st == BEZEL_OK)
+    if (st == BEZEL_OK && !o->replay)
         st = bezel_session_new(&a->session, a->model, &o->session, err);
+    a->n_ctx = bezel_session_n_ctx(a->session);
     if (st == BEZEL_OK)
         st = bz_turn_session_init(&a->session_source, a->world, a->session, o->background != 0, err);
     if (st == BEZEL_OK)

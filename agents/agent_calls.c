@@ -328,7 +328,7 @@ void bz_agent_calls_clear(bezel_agent *a)
 
 static size_t calls_result_limit(const bezel_agent *a)
 {
-    size_t eighth = bezel_session_n_ctx(a->session) / 8, limit = a->options.max_result_tokens;
+    size_t eighth = a->n_ctx / 8, limit = a->options.max_result_tokens;
     if (!limit)
         limit = eighth < 1000 ? eighth : 1000;
     return limit < 16 ? 16 : limit;

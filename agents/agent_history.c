@@ -198,7 +198,7 @@ static bezel_status history_measure(void *ud, const bz_memory_plan *plan, size_t
 
 bezel_status bz_agent_prompt_render(bezel_prompt **out, bezel_agent *a, bz_memory_plan *plan, bezel_error *err)
 {
-    size_t n_ctx = bezel_session_n_ctx(a->session), room = n_ctx / 4;
+    size_t n_ctx = a->n_ctx, room = n_ctx / 4;
     if (a->options.generate.max_tokens < room)
         room = a->options.generate.max_tokens;
     int drop = a->options.overflow == BEZEL_OVERFLOW_DROP_OLDEST;

@@ -81,7 +81,8 @@ struct bezel_agent {
     char *context, *conversation, *user, *tool_choice;
     char **stops; /* [options.generate.n_stops] */
     bezel_logit_bias *bias;
-    bezel_session *session;
+    bezel_session *session; /* NULL in a replay */
+    uint32_t n_ctx;         /* tokens that a prompt and its answer may have */
     bz_turn_session session_source;
     bz_turn_source source;
     bz_turn_source heard; /* what source records, when there is a recording */

@@ -27,6 +27,7 @@ struct bz_record {
     bezel_error why;
     /* playing */
     const bezel_value *lines; /* list of maps */
+    uint32_t n_ctx;
     unsigned char *used;      /* [lines] a tool's line was played */
     size_t at;                /* next line that may be a call */
     const bezel_value *played;
@@ -559,7 +560,7 @@ void bz_record_free(bz_record *r)
     bz_free(r->world, r);
 }
 
-static bezel_status record_begin(bz_record *r, const char *model, bezel_error *err)
+static bezel_status record_begin(bz_record *r, const char *model, uint32_t n_ctx, bezel_error *err)
 {
     bezel_file *there = NULL;
     bezel_tree *t = NULL;
@@ -578,16 +579,18 @@ static bezel_status record_begin(bz_record *r, const char *model, bezel_error *e
     bezel_value *head = bezel_tree_map(t);
     set_integer(t, head, "bezel_record", 1);
     set_text(t, head, "model", model);
+    set_integer(t, head, "n_ctx", n_ctx);
     st = record_line(r, t, head, err);
     bezel_tree_free(t);
     return st;
 }
 
-bezel_status bz_record_new(bz_record **out, bezel_engine *engine, const char *path, const char *model, bezel_error *err)
+bezel_status bz_record_new(bz_record **out, bezel_engine *engine, const char *path, const char *model, uint32_t n_ctx,
+                           bezel_error *err)
 {
     bezel_status st = record_make(out, engine, path, 0, err);
     if (st == BEZEL_OK)
-        st = record_begin(*out, model, err);
+        st = record_begin(*out, model, n_ctx, err);
     if (st != BEZEL_OK) {
         bz_record_free(*out);
         *out = NULL;
@@ -608,11 +611,15 @@ static bezel_status play_line(bz_record *r, bezel_value *list, const char *text,
         st = bz_fail(err, BEZEL_ERR_FORMAT, "record", "line 1: this is no recording: the head has no \"bezel_record\"");
     else if (number == 1 && form != 1)
         st = bz_fail(err, BEZEL_ERR_VERSION, "record", "line 1: the recording has form %lld, this Bezel reads 1", (long long)form);
+    else if (number == 1 && bezel_value_integer(bezel_value_get(line, "n_ctx")) < 2)
+        st = bz_fail(err, BEZEL_ERR_FORMAT, "record", "line 1: n_ctx is missing");
     else if (number > 1 && bezel_value_type(bezel_value_get(line, "call")) != BEZEL_MAP &&
              bezel_value_type(bezel_value_get(line, "tool")) != BEZEL_MAP)
         st = bz_fail(err, BEZEL_ERR_FORMAT, "record", "line %zu: a call or a tool expected", number);
     if (st != BEZEL_OK)
         return bz_error_place(err, st, "%s:%zu", r->path, number);
+    if (number == 1)
+        r->n_ctx = (uint32_t)bezel_value_integer(bezel_value_get(line, "n_ctx"));
     if (number > 1)
         bezel_value_append(r->tree, list, line);
     return bezel_tree_status(r->tree) == BEZEL_OK ? BEZEL_OK : bz_fail_memory(err, "record", "the recording", size);
@@ -651,11 +658,13 @@ static bezel_status play_read(bz_record *r, bezel_error *err)
     return st;
 }
 
-bezel_status bz_record_open(bz_record **out, bezel_engine *engine, const char *path, bezel_error *err)
+bezel_status bz_record_open(bz_record **out, uint32_t *out_n_ctx, bezel_engine *engine, const char *path, bezel_error *err)
 {
     bezel_status st = record_make(out, engine, path, 1, err);
     if (st == BEZEL_OK)
         st = play_read(*out, err);
+    if (st == BEZEL_OK)
+        *out_n_ctx = (*out)->n_ctx;
     if (st != BEZEL_OK) {
         bz_record_free(*out);
         *out = NULL;

@@ -8,7 +8,7 @@
  *
  * The file is lines of JSON in the order in which things ended:
  *
- *     {"bezel_record":1,"model":"…"}
+ *     {"bezel_record":1,"model":"…","n_ctx":4096}
  *     {"tool":{"name":"…","arguments":{…},"result":…,"summary":"…","us":12}}   or "code" (a status) and "error"
  *     {"call":{"prompt":[…],"forced":[…],"options":{…},"pieces":["…"],"ids":[…],"stop_reason":1,…}}
  *
@@ -25,9 +25,10 @@
 typedef struct bz_record bz_record;
 
 /* A new recording; a file of that name must not be there. */
-bezel_status bz_record_new(bz_record **out, bezel_engine *engine, const char *path, const char *model, bezel_error *err);
-/* Reads a recording. */
-bezel_status bz_record_open(bz_record **out, bezel_engine *engine, const char *path, bezel_error *err);
+bezel_status bz_record_new(bz_record **out, bezel_engine *engine, const char *path, const char *model, uint32_t n_ctx,
+                           bezel_error *err);
+/* Reads a recording, and how long the context was. */
+bezel_status bz_record_open(bz_record **out, uint32_t *out_n_ctx, bezel_engine *engine, const char *path, bezel_error *err);
 void bz_record_free(bz_record *r);
 int bz_record_plays(const bz_record *r); /* 0 for NULL */
 

@@ -36,6 +36,7 @@ function bezel.list(t) end
 ---@field kind? "auto"|"pretrained"|"instruct"
 ---@field map? boolean weights mapped (default) or read into memory
 ---@field check? boolean look at every weight
+---@field vocabulary_only? boolean the weights are not read: tokens, prompts and replays only; false unless given
 ---@field raw_weights? boolean read the layers' weights as the model file has them, not packed in that folder; false unless given
 ---@field cache_mb? integer most MiB of kept beginnings of prompts in it, 512 unless given; 0 = keep none
 ---@field cache? string|false folder for files made from the model (default: the cache folder, XDG); false = none

@@ -60,10 +60,10 @@ static bezel_status load_run(lua_State *L, bezel_job *job, int progress, bezel_e
     return st == BEZEL_DONE ? BEZEL_OK : st;
 }
 
-/* bezel.load([path], {progress=, kind=, map=, check=, cache=, cache_mb=, raw_weights=}) -> model | nil, message, code.
+/* bezel.load([path], {progress=, kind=, map=, check=, cache=, cache_mb=, raw_weights=, vocabulary_only=}) -> model | nil, message, code.
  * Without a path: BEZEL_MODEL of the environment. */
 static int model_load(lua_State *L) {
-    static const char *const known[] = {"progress", "kind", "map", "check", "cache", "cache_mb", "raw_weights", NULL};
+    static const char *const known[] = {"progress", "kind", "map", "check", "cache", "cache_mb", "raw_weights", "vocabulary_only", NULL};
     const char *path = lua_isnoneornil(L, 1) ? getenv("BEZEL_MODEL") : lbezel_check_cstring(L, 1);
     bezel_error err = BEZEL_ERROR_INIT;
     lua_settop(L, 2);
@@ -83,6 +83,7 @@ static int model_load(lua_State *L) {
     lua_Integer mb = lbezel_option_integer(L, 2, "cache_mb", 512, 0, 1 << 30);
     options.cache_limit = mb > 0 ? (uint64_t)mb << 20 : 1; /* 1 byte: none is kept */
     options.raw_weights = (uint32_t)lbezel_option_bool(L, 2, "raw_weights", 0);
+    options.vocabulary_only = (uint32_t)lbezel_option_bool(L, 2, "vocabulary_only", 0);
     int progress = 0;
     if (lbezel_option_push(L, 2, "progress") != LUA_TNIL) {
         if (!lua_isfunction(L, -1)) return luaL_error(L, "option progress: function expected, got %s", luaL_typename(L, -1));

@@ -262,7 +262,9 @@ bezel_status bezel_adapter_open(bezel_adapter **out, bezel_model *model, const c
         return bz_fail(err, BEZEL_ERR_ARGUMENT, "adapter", "%s is NULL", out == NULL ? "out" : model == NULL ? "model" : "path");
     bezel_adapter *a = NULL;
     *out = NULL;
-    bezel_status status = bz_adapter_new(&a, model, err);
+    bezel_status status = bz_model_check_weights(model, err);
+    if (status == BEZEL_OK)
+        status = bz_adapter_new(&a, model, err);
     if (status != BEZEL_OK)
         return status;
     status = adapter_is_file(&model->engine->world, path) ? bz_adapter_read_gguf(a, path, err)

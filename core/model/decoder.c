@@ -128,6 +128,9 @@ bezel_status bz_decoder_new(bz_decoder **out, const bezel_model *model, uint32_t
         return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "decoder",
                        "model \"%s\" caps its attention scores (%g), which this build cannot compute", c->arch,
                        (double)c->attn_softcap);
+    const bezel_status whole = bz_model_check_weights(model, err);
+    if (whole != BEZEL_OK)
+        return whole;
     uint64_t sizes[PART_LIMIT];
     const uint64_t total =
         decoder_sizes(sizes, c, model->engine, chunk) ? decoder_total(sizes) : UINT64_MAX;

@@ -109,7 +109,7 @@ bezel_status bezel_model_describe(bezel_value **out, bezel_tree *tree, const bez
     describe_integer(tree, map, "files", bz_weight_source_parts(model->source));
     bezel_value_set(tree, map, "mapped", bezel_tree_bool(tree, (int32_t)model->is_mapped));
     describe_tensors(tree, map, model);
-    bezel_value_set(tree, map, "tied_output", bezel_tree_bool(tree, model->weights.output.data == model->weights.embedding.data));
+    bezel_value_set(tree, map, "tied_output", bezel_tree_bool(tree, model->weights.layers && model->weights.output.data == model->weights.embedding.data));
     describe_tokenizer(tree, map, model);
     describe_text(tree, map, "fingerprint", fingerprint);
     for (uint32_t i = 0; i < model->notes.count; i++)

@@ -45,4 +45,7 @@ struct bezel_model {
  * Thread: any. */
 bezel_status bz_model_trie(const bz_vocab_trie **out, bezel_model *model, bezel_error *err);
 
+/* UNSUPPORTED for a model that was opened with vocabulary_only. */
+bezel_status bz_model_check_weights(const bezel_model *model, bezel_error *err);
+
 #endif

@@ -293,8 +293,13 @@ static bezel_status load_data(bz_model_loader *l, bezel_error *err)
 static bezel_status load_finish(bz_model_loader *l, bezel_error *err)
 {
     bezel_model *m = l->model;
-    load_fingerprint(l);
+    if (l->options.vocabulary_only)
+        bz_hash_finish(&l->hash, m->fingerprint);
+    else
+        load_fingerprint(l);
     bezel_status status = bz_weight_source_verify(m->source, err);
+    if (l->options.vocabulary_only)
+        return status;
     if (status == BEZEL_OK && l->cache_folder && !l->options.read)
         status = bz_head_copy_new(&m->head_copy, m, l->cache_folder, err);
     if (status == BEZEL_OK && l->cache_folder && !l->options.read && !l->options.raw_weights)
@@ -366,6 +371,8 @@ bezel_status bz_model_loader_unit(bz_model_loader *l, bezel_error *err)
     bezel_model *m = l->model;
     const bezel_world *w = &l->engine->world;
     bezel_status status = BEZEL_OK;
+    if (l->options.vocabulary_only && l->stage == LOAD_TABLE)
+        l->stage = LOAD_FINISH; /* nothing in between is needed */
     switch (l->stage) {
     case LOAD_HEADER: status = load_header(l, err); break;
     case LOAD_TOKENS: status = load_tokens(l, err); break;

@@ -156,13 +156,42 @@ START_TEST(what_a_model_computed_is_replayed_with_its_probabilities)
     again();
     session(questions, 2);
     ck_assert_str_eq(first, log_text);
-    size_t size = 1;
-    bezel_session_ids(bezel_agent_session(ta.agent), &size);
-    ck_assert_uint_eq(size, 0); /* nothing was computed */
+    size_t size = 0;
+    ck_assert_ptr_null(bezel_agent_session(ta.agent)); /* nothing could compute */
     lines = temp_folder_read(path, &size);
     ck_assert_ptr_nonnull(strstr(lines, "\"top_logprobs\":[-"));
     ck_assert_ptr_nonnull(strstr(lines, "\"temperature\":1"));
     free(lines);
+    free(first);
+}
+END_TEST
+
+/* The same with words only: a file without weights, a model that cannot compute. */
+START_TEST(a_replay_needs_no_weights)
+{
+    char words[600];
+    bezel_model_options o;
+    bezel_model *whole = ta.tiny.model;
+    bezel_session *none = NULL;
+    record_script();
+    session(questions, 3);
+    char *first = strdup(log_text);
+    snprintf(words, sizeof words, "%s", temp_folder_file(&ta.folder, "words.gguf"));
+    ck_assert_int_eq(bezel_model_save_vocabulary(whole, words, &ta.err), BEZEL_OK);
+    ck_assert_int_eq(bezel_model_save_vocabulary(whole, words, &ta.err), BEZEL_ERR_DENIED);
+    bezel_model_options_init(&o);
+    ck_assert_int_lt(bezel_model_open(&ta.tiny.model, ta.tiny.engine, words, &o, &ta.err), 0); /* no weights */
+    o.vocabulary_only = 1;
+    ck_assert_msg(bezel_model_open(&ta.tiny.model, ta.tiny.engine, words, &o, &ta.err) == BEZEL_OK, "%s", ta.err.text);
+    ck_assert_int_eq(bezel_session_new(&none, ta.tiny.model, NULL, &ta.err), BEZEL_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(ta.err.text, "vocabulary_only"));
+    again();
+    session(questions, 3);
+    ck_assert_str_eq(first, log_text);
+    bezel_agent_free(ta.agent);
+    ta.agent = NULL;
+    bezel_model_free(ta.tiny.model);
+    ta.tiny.model = whole;
     free(first);
 }
 END_TEST
@@ -193,9 +222,10 @@ static const struct {
     {"", BEZEL_ERR_TRUNCATED, "line 1", ":1"},
     {"GGUF\n", BEZEL_ERR_FORMAT, "line 1", ":1"},
     {"{}\n", BEZEL_ERR_FORMAT, "no recording", ":1"},
+    {"{\"bezel_record\":1}\n", BEZEL_ERR_FORMAT, "n_ctx", ":1"},
     {"{\"bezel_record\":2}\n", BEZEL_ERR_VERSION, "form 2", ":1"},
-    {"{\"bezel_record\":1}\n{\"call\":{}}\n{\"call\":[]}\n", BEZEL_ERR_FORMAT, "line 3", ":3"},
-    {"{\"bezel_record\":1}\n{\"tool\":{}}\n{\"call\":{\"prompt\":[1,2", BEZEL_ERR_TRUNCATED, "line 3", ":3"},
+    {"{\"bezel_record\":1,\"n_ctx\":1024}\n{\"call\":{}}\n{\"call\":[]}\n", BEZEL_ERR_FORMAT, "line 3", ":3"},
+    {"{\"bezel_record\":1,\"n_ctx\":1024}\n{\"tool\":{}}\n{\"call\":{\"prompt\":[1,2", BEZEL_ERR_TRUNCATED, "line 3", ":3"},
 };
 
 START_TEST(a_file_that_is_no_recording_is_refused_with_its_line)
@@ -223,7 +253,7 @@ START_TEST(numbers_of_a_hostile_recording_do_no_harm)
         ta.options.tools = NULL;
         ck_assert_int_eq(bezel_agent_new(&ta.agent, ta.tiny.model, &ta.options, &ta.err), BEZEL_OK);
         ck_assert_int_eq(bezel_agent_prompt(&p, ta.agent, "?", 1, &ta.err), BEZEL_OK);
-        size_t n = 0, size = (size_t)snprintf(text, sizeof text, "{\"bezel_record\":1}\n{\"call\":{\"prompt\":[");
+        size_t n = 0, size = (size_t)snprintf(text, sizeof text, "{\"bezel_record\":1,\"n_ctx\":1024}\n{\"call\":{\"prompt\":[");
         const int32_t *ids = bezel_prompt_ids(p, &n);
         for (size_t k = 0; k < n; k++)
             size += (size_t)snprintf(text + size, sizeof text - size, "%s%d", k ? "," : "", (int)ids[k]);
@@ -264,6 +294,7 @@ Suite *record_suite(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_replay_gives_the_same_events_results_and_rows_and_runs_no_tool);
     tcase_add_test(t, what_a_model_computed_is_replayed_with_its_probabilities);
+    tcase_add_test(t, a_replay_needs_no_weights);
     tcase_add_test(t, another_question_and_a_further_one_are_missing_with_their_place);
     tcase_add_loop_test(t, a_file_that_is_no_recording_is_refused_with_its_line, 0, (int)(sizeof hostiles / sizeof hostiles[0]));
     tcase_add_test(t, numbers_of_a_hostile_recording_do_no_harm);

@@ -457,7 +457,7 @@ BEZEL_API void bezel_agent_clear(bezel_agent *agent);
 BEZEL_API bezel_status bezel_agent_prompt(bezel_prompt **out, bezel_agent *agent, const char *text, size_t size,
                                           bezel_error *err);
 
-/* The agent's session, to look at it or to save it between turns; NULL for NULL. What the host changes in its timeline
+/* The agent's session, to look at it or to save it between turns; NULL for NULL and in a replay. What the host changes in its timeline
  * costs only time: each model call sets it to the prompt.
  *   Owns     the agent's
  *   Thread   that of the agent

@@ -78,6 +78,11 @@ typedef struct bezel_model_options {
     /* most bytes of the beginnings of prompts in cache_folder, of all models together: the least recently used go first. 0
      * (default) = 512 MiB; 1 keeps none */
     uint64_t cache_limit;
+    /* 1: the weights are not read and need not be there: the model tokenizes, renders prompts and serves a replay of an agent;
+     * sessions, batches and adapters of it are UNSUPPORTED. The file may be one of bezel_model_save_vocabulary. Default 0 */
+    uint32_t vocabulary_only;
+    /* 0 */
+    uint32_t reserved;
 } bezel_model_options;
 
 /* Fills the options with the defaults above.
@@ -148,6 +153,13 @@ BEZEL_API bezel_engine *bezel_model_engine(const bezel_model *model);
 /* The path as it was given.
  *   Since    0.1 */
 BEZEL_API const char *bezel_model_path(const bezel_model *model);
+
+/* Writes what is before the weights (configuration, vocabulary, template) to a new GGUF file: 6 MB for 262,144 entries, for machines
+ * that replay recorded agents and check prompts, but compute nothing. Open it with vocabulary_only.
+ *   Thread   any
+ *   Errors   DENIED when path is there; UNSUPPORTED for a model of several files; MISSING, IO and so on: err->place is path
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_model_save_vocabulary(const bezel_model *model, const char *path, bezel_error *err);
 
 /* general.name of the file, else the last part of the path. Chosen by whoever made the file: show it, do not trust it.
  *   Since    0.1 */
