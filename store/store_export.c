@@ -4,11 +4,11 @@
 #include "store_lines.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <bezel/engine.h>
 
+#include "base/number.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
 
@@ -72,9 +72,10 @@ void bz_line_keys_bind(bz_store_row *row, const bz_line_table *table, const bz_l
 void bz_line_counts_read(double *values, const char *text)
 {
     for (int i = 0; i < BZ_LINE_VALUES; i++) {
-        char *end = NULL;
-        values[i] = text ? strtod(text, &end) : 0; /* the file is ours; the program's locale is C's */
-        text = end && *end == ',' ? end + 1 : NULL;
+        const size_t n = text ? strcspn(text, ",") : 0;
+        if (!n || !bz_number_parse(&values[i], text, n))
+            values[i] = 0;
+        text = text && text[n] ? text + n + 1 : NULL;
     }
 }
 

@@ -3,12 +3,13 @@
  * every line is checked against the columns of its table, and what is wrong is told with its number. */
 #include "store_lines.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <bezel/engine.h>
 
+#include "base/number.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
 
@@ -176,7 +177,7 @@ static int import_other(importer *x, bz_store_row *row, int slot, char type, con
         return *end == 0;
     }
     if (type == 'R' && strcmp(kind, "real") == 0 && (strcmp(text, "inf") == 0 || strcmp(text, "-inf") == 0)) {
-        bz_store_row_real(row, strtod(text, NULL));
+        bz_store_row_real(row, text[0] == '-' ? -(double)INFINITY : (double)INFINITY);
         return 1;
     }
     if (!(type == 'T' && strcmp(kind, "text") == 0) && !(type == 'B' && strcmp(kind, "blob") == 0))
@@ -510,11 +511,14 @@ static bezel_status total_known(double *known, importer *x, const bz_line_table 
 static bezel_status total_keep(importer *x, const bz_line_table *t, int n, const char *source, const bz_line_keys *keys,
                                const double *values, bezel_error *err)
 {
-    char counts[BZ_LINE_VALUES * 26];
+    char counts[BZ_LINE_VALUES * 33];
     size_t size = 0;
     bz_store_row row;
-    for (int i = 0; i < n; i++)
-        size += (size_t)snprintf(counts + size, sizeof counts - size, "%s%.17g", i ? "," : "", values[i]);
+    for (int i = 0; i < n; i++) {
+        if (i)
+            counts[size++] = ',';
+        size += bz_number_format(counts + size, values[i]);
+    }
     bz_store_row_init(&row, x->counts_add);
     bz_line_keys_bind(&row, t, keys);
     bz_store_row_text(&row, source);

@@ -64,6 +64,13 @@ function bezel.load(path, options) end
 ---@field kv? "auto"|"f32"|"f16"|"int8" how keys and values are kept; int8 halves the memory and costs some accuracy
 ---@field head? "auto"|"full"|"screened" how tokens are found; they are the same
 
+---Writes configuration, vocabulary and template to a new file, without weights: for bezel.load with vocabulary_only.
+---@param path string
+---@return boolean? ok
+---@return string? message
+---@return bezel.code? code
+function model:save_vocabulary(path) end
+
 ---@class bezel.model
 local model = {}
 function model:close() end

@@ -256,6 +256,15 @@ static int model_info(lua_State *L) {
     return st == BEZEL_OK ? 1 : lbezel_fail(L, &err);
 }
 
+/* model:save_vocabulary(path) -> true: a file for bezel.load(path, {vocabulary_only = true}) */
+static int model_save_vocabulary(lua_State *L) {
+    lbezel_object *self = lbezel_object_check(L, 1, LBEZEL_MODEL);
+    bezel_error err = BEZEL_ERROR_INIT;
+    if (bezel_model_save_vocabulary(self->handle, lbezel_check_cstring(L, 2), &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* model:kind() -> "pretrained" | "instruct" */
 static int model_kind(lua_State *L) {
     lua_pushstring(L, bezel_model_kind(model_check(L, 1)) == BEZEL_KIND_INSTRUCT ? "instruct" : "pretrained");
@@ -339,6 +348,7 @@ void lbezel_model_open(lua_State *L) {
     static const luaL_Reg methods[] = {{"tokenize", model_tokenize}, {"detokenize", model_detokenize},
                                        {"complete", model_complete}, {"info", model_info},
                                        {"kind", model_kind},         {"name", model_name},
+                                       {"save_vocabulary", model_save_vocabulary},
                                        {NULL, NULL}};
     lbezel_object_type(L, LBEZEL_MODEL, methods);
     lbezel_object_type(L, LBEZEL_JOB, NULL);

@@ -503,8 +503,17 @@ test("stats for Prometheus are sums of the store", function()
   match(out, 'gen_ai_token_type="output"} ' .. day.generated_tokens .. "\n")
   match(out, 'bezel_turns_total{gen_ai_request_model="Script model"} 2\n')
   match(out, 'bezel_tool_calls_total{gen_ai_tool_name="probe"} 2\n')
-  match(out, 'gen_ai_client_operation_duration_seconds{gen_ai_request_model="Script model",quantile="0.95"} [%d.e-]+\n')
-  match(out, 'gen_ai_client_operation_duration_seconds_count{gen_ai_request_model="Script model"} ' .. day.model_calls .. "\n")
+  local labels = '{gen_ai_request_model="Script model",gen_ai_provider_name="bezel",gen_ai_operation_name="chat"'
+  local below, buckets = 0, 0
+  for le, n in out:gmatch("gen_ai_client_operation_duration_seconds_bucket" .. labels .. ',le="([%d.+Inf]+)"} (%d+)\n') do
+    if tonumber(n) < below then error("a bucket has fewer than the one before: " .. le) end
+    below, buckets = tonumber(n), buckets + 1
+  end
+  eq(buckets, 15)
+  eq(below, day.model_calls)
+  match(out, "gen_ai_client_operation_duration_seconds_sum" .. labels .. "} [%d.e-]+\n")
+  match(out, "gen_ai_client_operation_duration_seconds_count" .. labels .. "} " .. day.model_calls .. "\n")
+  match(out, "# TYPE gen_ai_client_operation_duration_seconds histogram\n")
   local seen = {}
   for line in out:gmatch "[^\n]+" do
     local name = line:match "^# TYPE (%S+)"

@@ -89,3 +89,15 @@ t.test("every example has at most 120 lines", function()
   end
   pipe:close()
 end)
+
+t.test("a session is recorded, and replayed without the model", function()
+  local model = t.model("instruct", 'get_stock(item="lamp")', "There are twelve lamps.")
+  local file = t.path "example.jsonl"
+  local first, ok = run(here .. "replay.lua", { BEZEL_MODEL = model }, "'" .. file .. "'")
+  t.ok(ok, first)
+  t.match(first, "^%(the tool runs%)\nget_stock")
+  t.match(first, "twelve lamps")
+  local again, good = run(here .. "replay.lua", { BEZEL_MODEL = "/nowhere" }, "'" .. file .. "'")
+  t.ok(good, again)
+  t.eq(again, (first:gsub("^%(the tool runs%)\n", "")))
+end)
