@@ -285,6 +285,68 @@ START_TEST(a_recording_is_not_overwritten_nor_played_while_it_is_made)
 }
 END_TEST
 
+/* Of a recording (script answers) or a replay: makes the agent, one turn, and frees it. */
+static bezel_status one_turn(const bz_turn_source *source)
+{
+    bezel_status st = bz_agent_new_with(&ta.agent, ta.tiny.model, &ta.options, source, &ta.err);
+    if (st == BEZEL_OK)
+        st = bezel_agent_send(ta.agent, questions[0], SIZE_MAX, &ta.err);
+    if (st == BEZEL_OK)
+        st = tool_agent_drive(&ta, 1);
+    bezel_agent_free(ta.agent);
+    ta.agent = NULL;
+    return st;
+}
+
+START_TEST(a_failing_allocation_at_any_point_of_a_replay_is_an_error_without_a_leak)
+{
+    record_script();
+    session(questions, 1);
+    bezel_agent_free(ta.agent);
+    ta.agent = NULL;
+    ta.options.record = NULL;
+    ta.options.replay = path;
+    ta.options.journal = NULL;
+    ck_assert_int_eq(one_turn(NULL), BEZEL_DONE); /* what is made once is there */
+    const int64_t blocks = ta.tw.blocks;
+    int failed = 0;
+    for (long n = 1;; n++) {
+        test_world_arm(&ta.tw, n, 0);
+        const bezel_status st = one_turn(NULL);
+        const int hit = ta.tw.n_failed;
+        test_world_arm(&ta.tw, 0, 0);
+        ck_assert_msg(st == BEZEL_DONE || st == BEZEL_ERR_MEMORY, "allocation %ld: %s", n, ta.err.text);
+        ck_assert_int_eq(ta.tw.blocks, blocks);
+        failed += st == BEZEL_ERR_MEMORY;
+        if (!hit)
+            break;
+    }
+    ck_assert_int_gt(failed, 50);
+}
+END_TEST
+
+START_TEST(a_recording_that_cannot_be_written_fails_the_turn)
+{
+    bezel_tool tool = tool_agent_tool("probe", BEZEL_TOOL_PURE, probe, NULL);
+    tool_agent_add(&ta, &tool);
+    ta.options.record = path;
+    ta.options.journal = NULL;
+    int failed = 0;
+    for (long n = 1; n < 60; n++) {
+        script_source_init(&ta.script, ta.tiny.model, replies, sizeof replies / sizeof replies[0]);
+        unlink(path);
+        test_world_arm_file(&ta.tw, n, BEZEL_ERR_IO);
+        const bezel_status st = one_turn(&ta.script.source);
+        test_world_arm_file(&ta.tw, 0, BEZEL_ERR_IO);
+        script_source_free(&ta.script);
+        ck_assert_msg(st == BEZEL_DONE || st == BEZEL_ERR_IO, "file call %ld: %s", n, ta.err.text);
+        failed += st == BEZEL_ERR_IO;
+    }
+    ck_assert_int_gt(failed, 2);
+    memset(&ta.script, 0, sizeof ta.script);
+}
+END_TEST
+
 Suite *record_suite(void);
 Suite *record_suite(void)
 {
@@ -297,6 +359,8 @@ Suite *record_suite(void)
     tcase_add_test(t, a_replay_needs_no_weights);
     tcase_add_test(t, another_question_and_a_further_one_are_missing_with_their_place);
     tcase_add_loop_test(t, a_file_that_is_no_recording_is_refused_with_its_line, 0, (int)(sizeof hostiles / sizeof hostiles[0]));
+    tcase_add_test(t, a_failing_allocation_at_any_point_of_a_replay_is_an_error_without_a_leak);
+    tcase_add_test(t, a_recording_that_cannot_be_written_fails_the_turn);
     tcase_add_test(t, numbers_of_a_hostile_recording_do_no_harm);
     tcase_add_test(t, a_recording_is_not_overwritten_nor_played_while_it_is_made);
     suite_add_tcase(s, t);
