@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The calls of a turn. Invariants: no two calls with the same name and equal arguments are run in one turn; all calls of
- * one model call are started before any is waited for; their results go back as one message in call order. */
+ * one model call are started before any is waited for, but those of serial tools one after another; their results go back as
+ * one message in call order. */
 #include <string.h>
 
 #include "agent_impl.h"
@@ -221,10 +222,32 @@ static bezel_status calls_run(bezel_agent *a, bz_agent_call *call, bezel_error *
     return st < 0 ? calls_settle(a, call, st, &why, err) : BEZEL_OK; /* else its answer is there to be polled, at once or later */
 }
 
+static int calls_is_serial(const bezel_agent *a, const bz_agent_call *call)
+{
+    const bezel_toolset *tools = bz_agent_tools(a);
+    for (size_t i = 0; i < bezel_toolset_count(tools); i++)
+        if (strcmp(bezel_toolset_name(tools, i), call->name) == 0)
+            return bezel_toolset_serial(tools, i);
+    return 0;
+}
+
+/* 1 while a serial call has to wait for one before it. */
+static int calls_waits(const bezel_agent *a, const bz_agent_call *call)
+{
+    if (call->state != BZ_CALL_NEW || !calls_is_serial(a, call))
+        return 0;
+    for (const bz_agent_call *c = a->calls + a->step_calls; c < call; c++)
+        if (!c->done && !c->repeated && calls_is_serial(a, c))
+            return 1;
+    return 0;
+}
+
 /* Lets a call run that may, and ends one that may not. */
 static bezel_status calls_advance(bezel_agent *a, bz_agent_call *call, bezel_error *err)
 {
     uint32_t permit;
+    if (calls_waits(a, call))
+        return BEZEL_OK;
     bezel_status st = bz_agent_permission(&permit, a, call, err);
     if (st != BEZEL_OK || permit == BEZEL_PERMIT_ASK)
         return st;
@@ -263,7 +286,7 @@ bezel_status bz_agent_calls_poll(bezel_agent *a, bezel_error *err)
             continue;
         bezel_error why = BEZEL_ERROR_INIT;
         bezel_status st;
-        if (call->state == BZ_CALL_ASKED)
+        if (call->state != BZ_CALL_RUNNING)
             st = calls_advance(a, call, err);
         else
             st = calls_settle(a, call, bezel_dispatch_poll(call->dispatch, &why), &why, err);

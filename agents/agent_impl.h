@@ -19,7 +19,7 @@ struct bz_agent_event_node {
 };
 
 enum { /* where a call that is not done stands */
-    BZ_CALL_NEW = 0,
+    BZ_CALL_NEW = 0, /* or serial and behind another one */
     BZ_CALL_ASKED,   /* waits for a permission */
     BZ_CALL_RUNNING  /* dispatched */
 };

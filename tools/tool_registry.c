@@ -283,6 +283,7 @@ bezel_status bezel_toolset_add(bezel_toolset *tools, const bezel_tool *tool, bez
     made.retries = tool->retries;
     made.retry_ms = tool->retry_ms != 0 ? tool->retry_ms : 100;
     made.always = tool->always != 0;
+    made.serial = tool->serial != 0;
     tools->tools[tools->count++] = made;
     return BEZEL_OK;
 }
@@ -338,6 +339,11 @@ bezel_status bezel_toolset_borrow(bezel_toolset *tools, const bezel_toolset *fro
 int32_t bezel_toolset_always(const bezel_toolset *tools, size_t i)
 {
     return tools != NULL && i < tools->count ? (int32_t)tools->tools[i].always : 0;
+}
+
+int32_t bezel_toolset_serial(const bezel_toolset *tools, size_t i)
+{
+    return tools != NULL && i < tools->count ? (int32_t)tools->tools[i].serial : 0;
 }
 
 size_t bezel_toolset_count(const bezel_toolset *tools)

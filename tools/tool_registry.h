@@ -23,7 +23,7 @@ typedef struct bz_tool {
     void (*free_ud)(void *ud);
     int64_t timeout_ms;
     char *summary;     /* checked template, or NULL */
-    uint32_t permission, retries, retry_ms, always;
+    uint32_t permission, retries, retry_ms, always, serial;
     int borrowed;      /* everything belongs to another set */
 } bz_tool;
 

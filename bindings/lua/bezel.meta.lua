@@ -156,6 +156,7 @@ function model:chat(options) end
 ---@field retry_ms? integer default 100, doubled each time
 ---@field idempotent? boolean running it twice does no more than once
 ---@field always? boolean offered in every turn, where select_tools chooses
+---@field parallel? boolean false: serial, begun only when the serial call before it has ended; default true, calls of a turn overlap
 ---@field memory_mb? integer default 256: what Lua may hold above what it held when the call began
 
 ---@class bezel.permission

@@ -82,7 +82,8 @@ static const bezel_value *tool_schema_get(lua_State *L, int i, bezel_tree *tree)
 /* Adds the tool table at index i to set; anchor is the list of the set's userdata: function, struct, summary, function, ... */
 static void tools_add(lua_State *L, int i, lbezel_toolset *set, int anchor) {
     static const char *const known[] = {"name",       "description", "parameters", "run",      "permission", "examples", "timeout_ms",
-                                        "memory_mb", "summary",     "retries",    "retry_ms", "idempotent", "always",   NULL};
+                                        "memory_mb", "summary",     "retries",    "retry_ms", "idempotent", "always",
+                                        "parallel",  NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     int top = lua_gettop(L);
     lbezel_options_check(L, i, known);
@@ -105,6 +106,7 @@ static void tools_add(lua_State *L, int i, lbezel_toolset *set, int anchor) {
     spec.retry_ms = (uint32_t)lbezel_option_integer(L, i, "retry_ms", 0, 0, 3600000);
     spec.idempotent = (uint32_t)lbezel_option_bool(L, i, "idempotent", 0);
     spec.always = (uint32_t)lbezel_option_bool(L, i, "always", 0);
+    spec.serial = !lbezel_option_bool(L, i, "parallel", 1);
     if (lbezel_option_push(L, i, "summary") == LUA_TFUNCTION) {
         tool->has_summary = 1;
     } else {

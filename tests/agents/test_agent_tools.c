@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a tool can do wrong, each with its documented outcome within its deadline, and what the store has of it afterwards: a
- * tool that never returns, fails, answers 10 MB, answers structure, uses its own ta.agent, or is dropped while it is pending. */
+ * tool that never returns, fails, answers 10 MB, answers structure, answers late, uses its own agent, or is dropped while it is
+ * pending; and calls of serial tools. Questions that are open when a turn ends: test_agent_policy.c. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +207,121 @@ START_TEST(a_tool_without_cancel_function_keeps_its_call_and_sees_that_nobody_wa
 }
 END_TEST
 
+/* --- Answers by handle ------------------------------------------------------------------- */
+
+static const script_reply both[] = {{" FUNCTION_CALL: probe(n=1)\nFUNCTION_CALL: probe(n=2)", 0, 0, NULL, NULL},
+                                    {" I see.", 0, 0, NULL, NULL}};
+
+typedef struct handles {
+    bezel_call *calls[4];
+    int n;
+} handles;
+
+static bezel_status keeps_handle(void *ud, bezel_call *call, bezel_error *e)
+{
+    handles *h = ud;
+    (void)e;
+    h->calls[h->n++] = call;
+    return BEZEL_TOOL_PENDING;
+}
+
+static void answer(bezel_call *call, const char *text)
+{
+    bezel_call_finish(call, bezel_tree_text(bezel_call_tree(call), text, SIZE_MAX));
+}
+
+static void begin_both(handles *h, int64_t timeout_ms, uint32_t serial)
+{
+    bezel_tool t = tool_agent_tool("probe", BEZEL_TOOL_READ, keeps_handle, h);
+    t.timeout_ms = timeout_ms;
+    t.serial = serial;
+    tool_agent_add(&ta, &t);
+    tool_agent_begin(&ta, both, 2);
+    tool_agent_send(&ta, "What is it?");
+    ck_assert_int_eq(drive(0), BEZEL_TOOL_PENDING);
+}
+
+START_TEST(two_answers_by_handle_in_the_other_order_are_told_in_call_order)
+{
+    handles h = {0};
+    begin_both(&h, 0, 0);
+    ck_assert_int_eq(h.n, 2);
+    answer(h.calls[1], "the second");
+    ck_assert_int_eq(drive(0), BEZEL_TOOL_PENDING);
+    answer(h.calls[0], "the first");
+    ck_assert_int_eq(drive(0), BEZEL_DONE);
+    const char *told = strstr(ta.script.prompts[1], "the first");
+    ck_assert_ptr_nonnull(told);
+    ck_assert_ptr_nonnull(strstr(told, "the second"));
+    ck_assert_str_eq(stored("SELECT group_concat(arguments || result, ' ') FROM (SELECT * FROM tool_call ORDER BY id)"),
+                     "{\"n\":1}\"the first\" {\"n\":2}\"the second\"");
+}
+END_TEST
+
+/* The deadline has passed: the turn goes on without, and what comes later is neither told nor kept. */
+START_TEST(answers_by_handle_beyond_the_deadline_come_too_late)
+{
+    handles h = {0};
+    begin_both(&h, 40, 0);
+    ck_assert_int_eq(drive(1), BEZEL_DONE);
+    ck_assert_int_eq(h.n, 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(bezel_call_left_us(h.calls[i]), 0);
+        ck_assert_str_eq(tool_agent_call(&ta, (size_t)i, "code"), "timeout");
+    }
+    bezel_call_fail(h.calls[1], "too late"); /* each is the last use */
+    answer(h.calls[0], "too late");
+    ck_assert_str_eq(stored("SELECT group_concat(error_code) FROM tool_call"), "timeout,timeout");
+    ck_assert_str_eq(stored("SELECT count(*) FROM tool_call WHERE result IS NOT NULL"), "0");
+    ck_assert_str_eq(tool_agent_decisions(&ta), "timeout late probe; timeout late probe");
+    ck_assert_str_eq(stored("SELECT text FROM message ORDER BY id DESC"), " I see.");
+    ck_assert_str_eq(stored("SELECT count(*) FROM usage"), "2");
+}
+END_TEST
+
+START_TEST(an_agent_that_is_freed_between_two_answers_keeps_the_one_that_came)
+{
+    handles h = {0};
+    begin_both(&h, 0, 0);
+    answer(h.calls[0], "in time");
+    free_agent();
+    answer(h.calls[1], "too late");
+    ck_assert_str_eq(stored("SELECT group_concat(coalesce(error_code, result)) FROM (SELECT * FROM tool_call ORDER BY id)"),
+                     "\"in time\",cancelled");
+    ck_assert_str_eq(stored("SELECT status FROM turn"), "cancelled");
+}
+END_TEST
+
+START_TEST(calls_of_a_serial_tool_begin_one_after_another)
+{
+    handles h = {0};
+    begin_both(&h, 0, 1);
+    ck_assert_int_eq(h.n, 1);
+    ck_assert_int_eq(bezel_value_integer(bezel_value_get(bezel_call_arguments(h.calls[0]), "n")), 1);
+    ck_assert_int_eq(drive(0), BEZEL_TOOL_PENDING);
+    ck_assert_int_eq(h.n, 1);
+    answer(h.calls[0], "the first");
+    ck_assert_int_eq(drive(0), BEZEL_TOOL_PENDING);
+    ck_assert_int_eq(h.n, 2);
+    ck_assert_int_gt(bezel_call_left_us(h.calls[1]), 29000000); /* its time begins with it */
+    answer(h.calls[1], "the second");
+    ck_assert_int_eq(drive(0), BEZEL_DONE);
+    ck_assert_str_eq(stored("SELECT group_concat(result) FROM (SELECT * FROM tool_call ORDER BY id)"), "\"the first\",\"the second\"");
+}
+END_TEST
+
+START_TEST(a_serial_call_that_never_began_is_kept_as_not_run)
+{
+    handles h = {0};
+    begin_both(&h, 0, 1);
+    bezel_agent_cancel(ta.agent);
+    ck_assert_int_eq(drive(0), BEZEL_ERR_CANCELLED);
+    ck_assert_int_eq(h.n, 1);
+    bezel_call_finish(h.calls[0], NULL);
+    ck_assert_str_eq(stored("SELECT group_concat(error_code) FROM (SELECT * FROM tool_call ORDER BY id)"), "cancelled,not_run");
+}
+END_TEST
+
 /* --- Failures and results ----------------------------------------------------------------- */
 
 static bezel_status fails(void *ud, bezel_call *call, bezel_error *e)
@@ -318,6 +434,11 @@ Suite *agent_tools_suite(void)
     tcase_add_test(t, an_agent_that_is_freed_while_a_tool_is_pending_tells_it_and_keeps_the_turn);
     tcase_add_test(t, an_agent_that_is_freed_while_the_model_writes_keeps_the_turn);
     tcase_add_test(t, a_tool_without_cancel_function_keeps_its_call_and_sees_that_nobody_waits);
+    tcase_add_test(t, two_answers_by_handle_in_the_other_order_are_told_in_call_order);
+    tcase_add_test(t, answers_by_handle_beyond_the_deadline_come_too_late);
+    tcase_add_test(t, an_agent_that_is_freed_between_two_answers_keeps_the_one_that_came);
+    tcase_add_test(t, calls_of_a_serial_tool_begin_one_after_another);
+    tcase_add_test(t, a_serial_call_that_never_began_is_kept_as_not_run);
     tcase_add_test(t, a_tool_that_fails_is_told_to_the_model_with_its_own_words);
     tcase_add_test(t, ten_megabytes_are_cut_for_the_model_and_whole_in_the_store);
     tcase_add_test(t, a_result_with_control_tokens_and_calls_is_only_text);

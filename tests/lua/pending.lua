@@ -50,6 +50,17 @@ t.test("a tool that yields is pending; each step resumes it once, with its hint 
   t.code("cancelled", c:step())
 end)
 
+t.test("calls of a tool that is not parallel begin one after another", function()
+  local log = {}
+  local c <close> = chat(function(args)
+    log[#log + 1] = "begin " .. args.id
+    coroutine.yield(0)
+    log[#log + 1] = "end " .. args.id
+  end, nil, { parallel = false }, two)
+  assert(c:ask "?")
+  t.eq(table.concat(log, ", "), "begin 1, end 1, begin 2, end 2")
+end)
+
 t.test("ask and stream wait for a pending tool", function()
   local c <close> = chat(function() for _ = 1, 3 do coroutine.yield(2) end return "fine" end)
   t.eq(assert(c:ask "?").calls[1].result, "fine")

@@ -114,10 +114,13 @@ typedef struct bezel_tool {
     uint32_t idempotent;
     /* 1: offered in every turn, also where an agent selects tools; default 0 */
     uint32_t always;
+    /* 1: serial. Where a model calls several serial functions at once an agent begins one only when the one before has ended, and
+     * its time limit and the question whether it may run begin then; default 0, calls overlap */
+    uint32_t serial;
 } bezel_tool;
 
 /* Initial value of a bezel_tool: bezel_tool t = BEZEL_TOOL_INIT; */
-#define BEZEL_TOOL_INIT {sizeof(bezel_tool), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, 0}
+#define BEZEL_TOOL_INIT {sizeof(bezel_tool), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0}
 
 /* --- A set of tools ----------------------------------------------------------------------- */
 
@@ -177,6 +180,11 @@ BEZEL_API bezel_status bezel_toolset_rank(uint32_t *out, double *out_scores, siz
  *   Thread   that of the set
  *   Since    0.1 */
 BEZEL_API int32_t bezel_toolset_always(const bezel_toolset *tools, size_t i);
+
+/* 1 when tool i is serial.
+ *   Thread   that of the set
+ *   Since    0.1 */
+BEZEL_API int32_t bezel_toolset_serial(const bezel_toolset *tools, size_t i);
 
 /* Tools in the set; 0 for NULL.
  *   Thread   that of the set
