@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A model as judge of a guard: asked whether a text breaks a rule, it is not read but measured, by the exact probabilities of Yes and
- * No. What cannot be decided is not allowed. The form of the question follows that of ShieldGemma; any model can be asked. */
+ * No. What cannot be decided is not allowed. The question has two forms: one that any instruction-tuned model can be asked, and
+ * the one that ShieldGemma was trained on, as its model card gives it. */
 #include <bezel/guard.h>
 #include <bezel/session.h>
 
@@ -19,7 +20,8 @@ struct bezel_judge {
     bezel_model *model;
     bezel_session *session;
     const bezel_profile *profile;
-    char *policy;
+    char *policy; /* NULL in ShieldGemma's form: each of shield_policies */
+    uint32_t form;
     double threshold;
     char reason[96];
 };
@@ -27,6 +29,30 @@ struct bezel_judge {
 static const char default_policy[] =
     "The text must not contain or ask for content that threatens or praises violence, attacks people for what they are, is sexual, "
     "or gives instructions for acts that are dangerous or against the law.";
+
+/* The four harms of ShieldGemma; it is asked for one at a time. %s is what shall not: "The prompt" or "The chatbot". */
+static const char *const shield_policies[] = {
+    "* \"No Dangerous Content\": %s help anyone to harm themselves or others, for example by getting or making weapons and"
+    " explosives, by terrorism, or by instructions for suicide.",
+    "* \"No Hate Speech\": %s attack or belittle people for what they are: race, ethnicity, religion, disability, age,"
+    " nationality, sexual orientation, gender or another protected attribute. Mentioning them in a good sense is allowed.",
+    "* \"No Sexually Explicit Information\": %s describe sexual acts or other lewd things. Terms of medicine and sex education"
+    " are allowed.",
+    "* \"No Harassment\": %s be malicious, intimidating, bullying or abusive towards a person.",
+};
+enum { SHIELD_POLICIES = sizeof shield_policies / sizeof shield_policies[0] };
+
+#define SHIELD(whose, what) \
+    {sizeof(bezel_profile), 0, "shieldgemma", \
+     "<bos>You are a policy expert trying to help determine whether " whose " is in\nviolation of the defined safety" \
+     " policies.\n\n", \
+     "Our safety principle is defined in the below:\n\n", \
+     "\n\n===\n\nDoes the " what " violate the above principle? Your answer must start with\n'Yes' or 'No'. And then walk" \
+     " through step by step to be sure we answer\ncorrectly.\n", \
+     "<start_of_turn>\nHuman Question: ", "\n<end_of_turn>\n\n", "<start_of_turn>\nChatbot Response: ", "\n<end_of_turn>\n\n", \
+     NULL, NULL, 1, 0, NULL, NULL, NULL}
+static const bezel_profile shield_input = SHIELD("a user prompt", "human question"),
+                           shield_output = SHIELD("an AI response to a prompt", "chatbot response");
 
 void bezel_judge_options_init(bezel_judge_options *out)
 {
@@ -48,6 +74,8 @@ bezel_status bezel_judge_new(bezel_judge **out, bezel_model *model, const bezel_
         return st;
     if (!(o.threshold > 0 && o.threshold <= 1))
         return bz_fail(err, BEZEL_ERR_RANGE, "judge", "threshold must be above 0 and at most 1");
+    if (o.form > BEZEL_JUDGE_SHIELDGEMMA)
+        return bz_fail(err, BEZEL_ERR_RANGE, "judge", "form %u is none", (unsigned)o.form);
     const bezel_world *w = bezel_engine_world(bezel_model_engine(model));
     bezel_judge *j = bz_zalloc(w, sizeof *j);
     if (j == NULL)
@@ -56,8 +84,12 @@ bezel_status bezel_judge_new(bezel_judge **out, bezel_model *model, const bezel_
     j->model = model;
     j->threshold = o.threshold;
     j->profile = bezel_profile_of(model);
-    j->policy = bz_text_dup(w, o.policy != NULL ? o.policy : default_policy, SIZE_MAX);
-    st = j->policy != NULL ? bezel_session_new(&j->session, model, &o.session, err) : bz_fail_memory(err, "judge", "a policy", 0);
+    j->form = o.form;
+    const char *policy = o.policy != NULL || o.form == BEZEL_JUDGE_SHIELDGEMMA ? o.policy : default_policy;
+    if (policy != NULL && (j->policy = bz_text_dup(w, policy, SIZE_MAX)) == NULL)
+        st = bz_fail_memory(err, "judge", "a policy", 0);
+    if (st == BEZEL_OK)
+        st = bezel_session_new(&j->session, model, &o.session, err);
     if (st != BEZEL_OK) {
         bezel_judge_free(j);
         return st;
@@ -87,20 +119,15 @@ static void judge_question(bz_strbuf *b, const bezel_judge *j, uint32_t directio
     bz_strbuf_text(b, "\n\nDoes the text break the rule? Answer Yes or No.");
 }
 
-/* Probability of Yes against No for one piece of a text. */
-static bezel_status judge_piece(double *out, bezel_judge *j, uint32_t direction, const char *text, size_t size, bezel_error *err)
+/* Probability of Yes against No behind a prompt. */
+static bezel_status judge_ask(double *out, bezel_judge *j, const bezel_profile *profile, const bezel_message *messages,
+                              size_t count, bezel_error *err)
 {
     static const char *const choices[] = {"Yes", "No"};
     double p[2] = {1, 0};
     bezel_prompt *prompt = NULL;
-    bz_strbuf b;
     size_t n = 0;
-    bz_strbuf_init(&b, j->world, 0);
-    judge_question(&b, j, direction, text, size);
-    const bezel_message question = {sizeof question, BEZEL_ROLE_USER, bz_strbuf_cstr(&b), b.size};
-    bezel_status st = b.status != BEZEL_OK ? bz_fail_memory(err, "judge", "a question", size) : BEZEL_OK;
-    if (st == BEZEL_OK)
-        st = bezel_prompt_render(&prompt, j->model, j->profile, &question, 1, 1, err);
+    bezel_status st = bezel_prompt_render(&prompt, j->model, profile, messages, count, j->form == BEZEL_JUDGE_PLAIN, err);
     if (st == BEZEL_OK) {
         const int32_t *ids = bezel_prompt_ids(prompt, &n);
         st = bezel_session_set(j->session, ids, n, err);
@@ -108,9 +135,53 @@ static bezel_status judge_piece(double *out, bezel_judge *j, uint32_t direction,
     if (st == BEZEL_OK)
         st = bezel_choose(p, NULL, j->session, choices, 2, err);
     bezel_prompt_free(prompt);
-    bz_strbuf_free(&b);
     if (st == BEZEL_OK)
         *out = p[0];
+    return st;
+}
+
+/* In ShieldGemma's form: the text as a question or as an answer whose question is not known, then the policy. */
+static bezel_status judge_shield(double *out, bezel_judge *j, uint32_t direction, const char *policy, const char *text,
+                                 size_t size, bezel_error *err)
+{
+    const int is_input = direction == BEZEL_GUARD_INPUT;
+    const bezel_message messages[] = {
+        {sizeof *messages, BEZEL_ROLE_USER, is_input ? text : "", is_input ? size : 0},
+        {sizeof *messages, is_input ? BEZEL_ROLE_SYSTEM : BEZEL_ROLE_ASSISTANT, is_input ? policy : text,
+         is_input ? SIZE_MAX : size},
+        {sizeof *messages, BEZEL_ROLE_SYSTEM, policy, SIZE_MAX},
+    };
+    return judge_ask(out, j, is_input ? &shield_input : &shield_output, messages, is_input ? 2 : 3, err);
+}
+
+/* The worst of the policies for one piece of a text. */
+static bezel_status judge_piece(double *out, bezel_judge *j, uint32_t direction, const char *text, size_t size, bezel_error *err)
+{
+    bezel_status st = BEZEL_OK;
+    bz_strbuf b;
+    double p = 1;
+    const int n = j->policy == NULL ? SHIELD_POLICIES : 1;
+    bz_strbuf_init(&b, j->world, 0);
+    *out = 0;
+    for (int i = 0; st == BEZEL_OK && i < n; i++) {
+        const char *who = direction == BEZEL_GUARD_INPUT ? "The prompt shall not" : "The chatbot shall not";
+        bz_strbuf_reset(&b);
+        if (j->form == BEZEL_JUDGE_PLAIN)
+            judge_question(&b, j, direction, text, size);
+        else if (j->policy == NULL)
+            bz_strbuf_format(&b, shield_policies[i], who);
+        else
+            bz_strbuf_text(&b, j->policy);
+        const bezel_message question = {sizeof question, BEZEL_ROLE_USER, bz_strbuf_cstr(&b), b.size};
+        if (b.status != BEZEL_OK)
+            st = bz_fail_memory(err, "judge", "a question", size);
+        else if (j->form == BEZEL_JUDGE_PLAIN)
+            st = judge_ask(&p, j, j->profile, &question, 1, err);
+        else
+            st = judge_shield(&p, j, direction, bz_strbuf_cstr(&b), text, size, err);
+        *out = fmax(*out, p);
+    }
+    bz_strbuf_free(&b);
     return st;
 }
 

@@ -200,6 +200,8 @@ bezel_status bz_store_journal_write(void *ud, const bezel_journal_turn *turn, be
 /* --- store_monitor.c, store_windows.c ----------------------------------------------------- */
 
 bezel_status bz_store_monitor_write(void *ud, const bezel_monitor_record *record, bezel_error *err);
+/* Inside a transaction: the n windows that were not used for longest go; *out_done is how many went. */
+bezel_status bz_store_windows_forget(int *out_done, bezel_store *store, int64_t n, bezel_error *err);
 bezel_status bz_store_windows_edit(void *ud, const void *key, size_t capacity, bezel_guard_edit_fn edit, void *edit_ud,
                                    bezel_error *err);
 

@@ -112,7 +112,7 @@ static bezel_status tidy_content(int *out_done, bezel_store *store, bezel_error 
 
 /* --- Rows --------------------------------------------------------------------------------- */
 
-/* Deletes the oldest rows of each kind; what is always small (alerts, totals by day) only when nothing else is left. */
+/* Deletes the oldest rows of each kind; when none is left, windows of users; last what is always small (alerts, totals). */
 static bezel_status tidy_rows(int *out_done, bezel_store *store, bezel_error *err)
 {
     static const int steps[] = {BZ_SQL_TIDY_INDEX,  BZ_SQL_TIDY_MESSAGES,     BZ_SQL_TIDY_DROP_CALLS, BZ_SQL_TIDY_DROP_DECISIONS,
@@ -132,6 +132,8 @@ static bezel_status tidy_rows(int *out_done, bezel_store *store, bezel_error *er
     }
     if (st == BEZEL_OK)
         st = tidy_run(store, BZ_SQL_TIDY_CONVERSATIONS, NULL, store->world->wall_ms(store->world->ud) - DAY_MS, err);
+    if (st == BEZEL_OK && *out_done == 0)
+        st = bz_store_windows_forget(out_done, store, TIDY_ROWS, err);
     for (size_t i = 0; st == BEZEL_OK && *out_done == 0 && i < sizeof last / sizeof last[0]; i++) {
         st = tidy_run(store, last[i], NULL, TIDY_ROWS, err);
         *out_done += st == BEZEL_OK ? sqlite3_changes(store->db) : 0;

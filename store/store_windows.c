@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Windows of a guard's users: each state is read, changed by the guard and written in one transaction, so processes that share
  * the store share the windows. The store does not look into a state; which of its times still count is the guard's matter, so no
- * window goes because a clock says so. Their number is bounded: beyond it the ones that were not used for longest go. */
+ * window goes because a clock says so. Their number is bounded: beyond it, and in a file that is full of them, those go that were
+ * not used for longest. */
 #include "store_impl.h"
 
 #include "base/alloc.h"
@@ -41,6 +42,13 @@ static bezel_status window_run(bezel_store *store, int which, int64_t number, be
     return bz_store_row_run(&row, store, "count the windows", err);
 }
 
+bezel_status bz_store_windows_forget(int *out_done, bezel_store *store, int64_t n, bezel_error *err)
+{
+    bezel_status st = window_run(store, BZ_SQL_WINDOW_FORGET, n, err);
+    *out_done = st == BEZEL_OK ? sqlite3_changes(store->db) : 0;
+    return *out_done ? window_run(store, BZ_SQL_WINDOW_COUNT, -*out_done, err) : st;
+}
+
 /* One more window: when there are too many, some of the oldest go. */
 static bezel_status window_count(bezel_store *store, bezel_error *err)
 {
@@ -50,8 +58,8 @@ static bezel_status window_count(bezel_store *store, bezel_error *err)
         st = bz_store_integer(&n, store, "SELECT value FROM meta WHERE key = 'rate_windows'", "count the windows", err);
     if (st != BEZEL_OK || n <= store->options.max_windows)
         return st;
-    st = window_run(store, BZ_SQL_WINDOW_FORGET, n - store->options.max_windows + WINDOWS_AT_ONCE, err);
-    return st == BEZEL_OK ? window_run(store, BZ_SQL_WINDOW_COUNT, -sqlite3_changes(store->db), err) : st;
+    int done;
+    return bz_store_windows_forget(&done, store, n - store->options.max_windows + WINDOWS_AT_ONCE, err);
 }
 
 static bezel_status window_write(bezel_store *store, const char *key, const void *state, size_t size, int is_new,
@@ -98,6 +106,8 @@ bezel_status bz_store_windows_edit(void *ud, const void *key, size_t capacity, b
     if (st == BEZEL_OK)
         st = window_write(store, name.text, next, next_size, size == 0, err);
     st = bz_store_write_end(store, st, err);
+    if (st == BEZEL_OK)
+        bz_store_tidy_write(store);
 done:
     bz_free(store->world, next);
     return st;

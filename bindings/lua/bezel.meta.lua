@@ -694,7 +694,7 @@ function service:rate(user) end
 ---@field pattern string in PCRE2's syntax, matched without regard to case
 ---A model that is asked whether a text breaks a rule, by the probabilities of Yes and No.
 ---@param model bezel.model
----@param options? {policy?: string, threshold?: number, n_ctx?: integer}
+---@param options? {policy?: string, threshold?: number, form?: "plain"|"shieldgemma", n_ctx?: integer}
 ---@return bezel.judge? judge
 ---@return string? message
 ---@return bezel.code? code

@@ -277,9 +277,9 @@ static int guard_validate(lua_State *L) {
 
 static void judge_release(void *handle) { bezel_judge_free(handle); }
 
-/* bezel.judge(model, {policy=, threshold=}) -> judge | nil, message, code */
+/* bezel.judge(model, {policy=, threshold=, form=}) -> judge | nil, message, code */
 static int judge_open(lua_State *L) {
-    static const char *const known[] = {LBEZEL_SESSION_OPTIONS, "policy", "threshold", NULL};
+    static const char *const known[] = {LBEZEL_SESSION_OPTIONS, "policy", "threshold", "form", NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     lbezel_object *model = lbezel_object_check(L, 1, LBEZEL_MODEL);
     bezel_judge_options o;
@@ -288,6 +288,9 @@ static int judge_open(lua_State *L) {
     bezel_judge_options_init(&o);
     o.policy = lbezel_option_text(L, 2, "policy");
     o.threshold = lbezel_option_number(L, 2, "threshold", o.threshold);
+    const char *form = lbezel_option_text(L, 2, "form");
+    if (form && strcmp(form, "shieldgemma") == 0) o.form = BEZEL_JUDGE_SHIELDGEMMA;
+    else if (form && strcmp(form, "plain") != 0) return luaL_error(L, "option form: plain or shieldgemma expected, got %s", form);
     lbezel_session_options(L, 2, &o.session);
     lbezel_object *self = lbezel_object_push(L, LBEZEL_JUDGE, sizeof *self, 1, 0);
     self->release = judge_release;

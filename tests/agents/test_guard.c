@@ -2,6 +2,8 @@
 /* Cleaning (R20), message checks (R22), filter (R23) and what a guard is made of. */
 #include <bezel/engine.h>
 #include <bezel/guard.h>
+#include <bezel/session.h>
+#include <bezel/tokenizer.h>
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -514,6 +516,54 @@ START_TEST(r23_a_model_judges_by_the_exact_probabilities_of_yes_and_no)
 }
 END_TEST
 
+/* The form is checked by what a session makes of it: the probabilities behind the prompt spelled out. */
+START_TEST(r23_shieldgemma_is_asked_in_the_words_of_its_model_card)
+{
+    static const char *const prompts[] = {
+        "You are a policy expert trying to help determine whether a user prompt is in\nviolation of the defined safety"
+        " policies.\n\n<start_of_turn>\nHuman Question: good <day>\n<end_of_turn>\n\nOur safety principle is defined in the"
+        " below:\n\n* \"No Jokes\": The prompt shall not joke.\n\n===\n\nDoes the human question violate the above principle? Your answer"
+        " must start with\n'Yes' or 'No'. And then walk through step by step to be sure we answer\ncorrectly.\n",
+        "You are a policy expert trying to help determine whether an AI response to a prompt is in\nviolation of the defined"
+        " safety policies.\n\n<start_of_turn>\nHuman Question: \n<end_of_turn>\n\n<start_of_turn>\nChatbot Response: good <day>\n"
+        "<end_of_turn>\n\nOur safety principle is defined in the below:\n\n* \"No Jokes\": The prompt shall not joke.\n\n===\n\n"
+        "Does the chatbot response violate the above principle? Your answer must start with\n'Yes' or 'No'. And then walk through"
+        " step by step to be sure we answer\ncorrectly.\n"};
+    static const char *const choices[] = {"Yes", "No"};
+    tiny_model tiny;
+    bezel_judge *judge = NULL, *four = NULL;
+    bezel_session *session = NULL;
+    bezel_judge_options o;
+    int32_t ids[2000];
+    tiny_model_open(&tiny, BEZEL_ISA_AUTO, 1, &tw.world);
+    bezel_judge_options_init(&o);
+    o.form = BEZEL_JUDGE_SHIELDGEMMA;
+    ck_assert_int_eq(bezel_judge_new(&four, tiny.model, &o, &err), BEZEL_OK);
+    o.policy = "* \"No Jokes\": The prompt shall not joke.";
+    ck_assert_int_eq(bezel_judge_new(&judge, tiny.model, &o, &err), BEZEL_OK);
+    ck_assert_int_eq(bezel_session_new(&session, tiny.model, NULL, &err), BEZEL_OK);
+    for (uint32_t direction = BEZEL_GUARD_INPUT; direction <= BEZEL_GUARD_OUTPUT; direction++) {
+        double p = -1, same[2];
+        size_t n = 0;
+        ids[0] = bezel_token_bos(tiny.model);
+        ck_assert_int_eq(bezel_tokenize(ids + 1, 1999, &n, tiny.model, prompts[direction - BEZEL_GUARD_INPUT], SIZE_MAX,
+                                        BEZEL_TOKENIZE_SPECIAL, &err), BEZEL_OK);
+        ck_assert_int_eq(bezel_session_set(session, ids, n + 1, &err), BEZEL_OK);
+        ck_assert_int_eq(bezel_choose(same, NULL, session, choices, 2, &err), BEZEL_OK);
+        ck_assert_int_eq(bezel_judge_score(&p, judge, direction, " good <day> ", SIZE_MAX, &err), BEZEL_OK);
+        ck_assert_double_eq(p, same[0]);
+        ck_assert_int_eq(bezel_judge_score(&p, four, direction, "good day", SIZE_MAX, &err), BEZEL_OK);
+        ck_assert(p > 0 && p < 1);
+    }
+    o.form = 2;
+    ck_assert_int_eq(bezel_judge_new(&(bezel_judge *){NULL}, tiny.model, &o, &err), BEZEL_ERR_RANGE);
+    bezel_session_free(session);
+    bezel_judge_free(judge);
+    bezel_judge_free(four);
+    tiny_model_close(&tiny);
+}
+END_TEST
+
 Suite *guard_suite(void)
 {
     Suite *s = suite_create("guard");
@@ -539,6 +589,7 @@ Suite *guard_suite(void)
     tcase_add_test(t, a_pattern_decides_the_same_in_pieces_and_a_slow_one_counts_as_found);
     tcase_add_test(t, a_judge_sees_the_whole_text_and_nothing_leaves_before);
     tcase_add_test(t, a_failing_allocation_at_any_point_is_an_error_without_a_leak);
+    tcase_add_test(t, r23_shieldgemma_is_asked_in_the_words_of_its_model_card);
     tcase_add_test(t, r23_a_model_judges_by_the_exact_probabilities_of_yes_and_no);
     suite_add_tcase(s, t);
     return s;

@@ -60,7 +60,7 @@ static int request(bezel_guard *g, const char *user, bezel_rate *rate)
     return st == BEZEL_OK;
 }
 
-START_TEST(r21_a_user_has_100_requests_an_hour_that_slide)
+START_TEST(r21_r26_a_user_has_100_requests_an_hour_that_slide)
 {
     bezel_guard *g = guard_of(0, 0, 0, NULL, NULL);
     bezel_rate rate = {.size = sizeof rate};
@@ -90,7 +90,7 @@ START_TEST(r21_a_user_has_100_requests_an_hour_that_slide)
 }
 END_TEST
 
-START_TEST(the_wall_clock_gives_and_takes_no_quota)
+START_TEST(r21_the_wall_clock_gives_and_takes_no_quota)
 {
     bezel_guard *g = guard_of(2, 60, 0, NULL, NULL);
     ck_assert(request(g, "ann", NULL) && request(g, "ann", NULL));
@@ -166,7 +166,7 @@ START_TEST(times_go_on_beyond_32_bits)
 }
 END_TEST
 
-START_TEST(a_million_users_fit_in_the_default_and_memory_stays_under_its_bound)
+START_TEST(r21_a_million_users_fit_in_the_default_and_memory_stays_under_its_bound)
 {
     bezel_guard *g = guard_of(2, 3600, 0, NULL, NULL);
     bezel_rate rate = {.size = sizeof rate};
@@ -323,11 +323,11 @@ Suite *guard_rate_suite(void)
     TCase *t = tcase_create("windows");
     tcase_add_checked_fixture(t, rate_setup, rate_teardown);
     tcase_set_timeout(t, 60);
-    tcase_add_test(t, r21_a_user_has_100_requests_an_hour_that_slide);
-    tcase_add_test(t, the_wall_clock_gives_and_takes_no_quota);
+    tcase_add_test(t, r21_r26_a_user_has_100_requests_an_hour_that_slide);
+    tcase_add_test(t, r21_the_wall_clock_gives_and_takes_no_quota);
     tcase_add_test(t, decisions_are_those_of_a_slow_reference);
     tcase_add_test(t, times_go_on_beyond_32_bits);
-    tcase_add_test(t, a_million_users_fit_in_the_default_and_memory_stays_under_its_bound);
+    tcase_add_test(t, r21_a_million_users_fit_in_the_default_and_memory_stays_under_its_bound);
     tcase_add_test(t, without_room_the_user_who_asked_longest_ago_is_forgotten);
     tcase_add_test(t, windows_elsewhere_are_shared_and_decide_the_same);
     tcase_add_test(t, a_restart_of_the_machine_keeps_windows_by_the_wall_clock_within_reason);

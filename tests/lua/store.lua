@@ -5,7 +5,7 @@ local bezel = require "bezel"
 
 local function open(name, options) return assert(bezel.store(t.path(name), options)) end
 
-t.test("a turn with a call is in the store, and the conversation goes on after a restart", function()
+t.test("R33, R34: a turn with a call is in the store, and the conversation goes on after a restart", function()
   local model <close> = assert(bezel.load(t.model "pretrained"))
   local store = open "turns.db"
   local id = assert(store:begin("Trip", "ann"))

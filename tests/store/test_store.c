@@ -64,7 +64,7 @@ START_TEST(a_new_store_belongs_to_its_owner_only_and_has_the_name_that_was_given
 }
 END_TEST
 
-START_TEST(a_conversation_is_there_again_after_a_restart)
+START_TEST(r33_a_conversation_is_there_again_after_a_restart)
 {
     bezel_store *store = open_store(NULL);
     char id[32];
@@ -164,7 +164,7 @@ static int folder_holds(const char *word)
     return found;
 }
 
-START_TEST(a_deleted_conversation_leaves_its_numbers_but_no_byte_of_its_texts)
+START_TEST(r33_a_deleted_conversation_leaves_its_numbers_but_no_byte_of_its_texts)
 {
     bezel_store *store = open_store(NULL);
     char id[32], other[32];
@@ -473,11 +473,11 @@ Suite *store_suite(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_new_store_belongs_to_its_owner_only_and_has_the_name_that_was_given);
-    tcase_add_test(t, a_conversation_is_there_again_after_a_restart);
+    tcase_add_test(t, r33_a_conversation_is_there_again_after_a_restart);
     tcase_add_test(t, texts_come_back_with_nul_bytes_and_any_script);
     tcase_add_test(t, ids_sort_in_the_order_they_were_made_even_when_the_clock_goes_back);
     tcase_add_test(t, an_unknown_conversation_is_missing_and_says_so);
-    tcase_add_test(t, a_deleted_conversation_leaves_its_numbers_but_no_byte_of_its_texts);
+    tcase_add_test(t, r33_a_deleted_conversation_leaves_its_numbers_but_no_byte_of_its_texts);
     tcase_add_test(t, without_content_there_are_numbers_and_no_text);
     tcase_add_test(t, a_turn_without_a_conversation_is_kept_as_numbers);
     tcase_add_test(t, a_read_only_store_reads_and_refuses_to_write);

@@ -56,7 +56,7 @@ static const bezel_value *first(const char *sql, const char *name)
     return bezel_value_get(bezel_value_at(rows, 0), name);
 }
 
-START_TEST(a_turn_is_kept_field_by_field)
+START_TEST(r33_r34_a_turn_is_kept_field_by_field)
 {
     store_turn t;
     store_turn_fill(&t, id, "q", "a");
@@ -226,7 +226,7 @@ Suite *store_journal_suite(void)
     TCase *t = tcase_create("journal");
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_test(t, a_turn_is_kept_field_by_field);
+    tcase_add_test(t, r33_r34_a_turn_is_kept_field_by_field);
     tcase_add_test(t, a_withdrawn_turn_is_kept_for_people_and_no_part_of_the_conversation);
     tcase_add_test(t, a_turn_that_is_not_whole_is_refused_wholly);
     tcase_add_test(t, a_text_over_the_limit_is_an_error_and_leaves_nothing);

@@ -171,7 +171,7 @@ START_TEST(every_view_answers)
 }
 END_TEST
 
-START_TEST(the_views_count_what_the_turn_had)
+START_TEST(r34_the_views_count_what_the_turn_had)
 {
     ck_assert_int_eq(query("SELECT * FROM usage_by_day", NULL), BEZEL_OK);
     ck_assert_str_eq(bezel_value_text(cell(0, "day"), NULL), "2023-11-14");
@@ -257,7 +257,7 @@ Suite *store_query_suite(void)
     tcase_add_test(t, wrong_sql_is_an_error_with_the_words_of_sqlite);
     tcase_add_test(t, a_query_without_end_ends_and_the_store_goes_on);
     tcase_add_test(t, every_view_answers);
-    tcase_add_test(t, the_views_count_what_the_turn_had);
+    tcase_add_test(t, r34_the_views_count_what_the_turn_had);
     tcase_add_test(t, a_failed_model_call_is_among_the_recent_errors);
     tcase_add_test(t, a_turn_without_a_model_call_or_content_still_says_why_it_failed);
     suite_add_tcase(s, t);

@@ -58,7 +58,7 @@ static const char *field(size_t row, const char *name)
     return bezel_value_text(bezel_value_get(bezel_value_at(rows, row), name), NULL);
 }
 
-START_TEST(words_are_found_whatever_their_case_and_accents)
+START_TEST(r33_words_are_found_whatever_their_case_and_accents)
 {
     ck_assert_uint_eq(hits("KYOTO"), 2);
     ck_assert_uint_eq(hits("cafe"), 1);
@@ -128,7 +128,7 @@ Suite *store_search_suite(void)
     TCase *t = tcase_create("search");
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_test(t, words_are_found_whatever_their_case_and_accents);
+    tcase_add_test(t, r33_words_are_found_whatever_their_case_and_accents);
     tcase_add_test(t, all_words_must_occur_and_each_may_be_a_beginning);
     tcase_add_test(t, scripts_without_spaces_are_found_in_the_middle_too);
     tcase_add_test(t, any_text_is_a_query);

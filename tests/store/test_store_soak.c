@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A store that is used for long: many rows of usage and requests, every view answers soon. BEZEL_SOAK_ROWS (default 20,000) says
- * how many rows of usage; with BEZEL_SOAK_SHOW set the times are printed, and BEZEL_SOAK_FILE keeps the file there. */
+ * how many rows of usage, BEZEL_SOAK_BYTES the bound of the file (default 1 GiB); with
+ * BEZEL_SOAK_SHOW set the times are printed, and BEZEL_SOAK_FILE keeps the file there. */
 #include <bezel/bezel.h>
 #include <bezel/monitor.h>
 #include <bezel/store.h>
@@ -137,15 +138,21 @@ START_TEST(r34_r35_every_view_of_a_full_store_answers_in_a_tenth_of_a_second)
     const int64_t now = (int64_t)time(NULL) * 1000;
     char id[32];
     struct stat info;
-    ck_assert_int_eq(bezel_store_open(&store, engine, path, NULL, &err), BEZEL_OK);
+    bezel_store_options o;
+    bezel_store_options_init(&o);
+    if (getenv("BEZEL_SOAK_BYTES"))
+        o.max_bytes = strtoull(getenv("BEZEL_SOAK_BYTES"), NULL, 10);
+    ck_assert_int_eq(bezel_store_open(&store, engine, path, &o, &err), BEZEL_OK);
     ck_assert_int_eq(bezel_store_begin(id, store, "long", "user-1", &err), BEZEL_OK);
     const double begin = seconds();
     if (store_turn_count(store, engine, "SELECT count(*) FROM (SELECT 1 FROM turn LIMIT 1)") == 0) {
         for (int i = 0; i < turns; i++)
             turn_write(i % 20 ? NULL : id, now - (int64_t)(turns - i) * (DAYS * INT64_C(86400000) / turns));
     }
+    ck_assert_int_eq(stat(path, &info), 0);
+    ck_assert_uint_le((uint64_t)info.st_size, o.max_bytes);
+    ck_assert_int_eq(store_turn_count(store, engine, "SELECT sum(turns) FROM usage_by_day"), turns);
     if (show) {
-        ck_assert_int_eq(stat(path, &info), 0);
         fprintf(stderr, "%d usage rows in %.1f s, %.1f us a turn with its request; file %.1f MB\n", turns * CALLS, seconds() - begin,
                 (seconds() - begin) * 1e6 / turns, (double)info.st_size / 1e6);
     }

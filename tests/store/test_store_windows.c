@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -214,6 +215,32 @@ START_TEST(the_number_of_windows_is_bounded_and_the_oldest_go)
 }
 END_TEST
 
+START_TEST(r35_windows_alone_do_not_take_a_file_over_its_bound)
+{
+    enum { MAX = 1000000, USERS = 12000 };
+    bezel_store_options o;
+    struct stat info;
+    char name[24];
+    bezel_store_options_init(&o);
+    o.max_bytes = MAX;
+    open_both(1, 3600, 0, &o);
+    for (int i = 0; i < USERS; i++) {
+        pass_ms(60000);
+        snprintf(name, sizeof name, "user-%d", i);
+        ck_assert(request(name));
+        if (i % 100 == 0) {
+            ck_assert_int_eq(stat(path, &info), 0);
+            ck_assert_int_le(info.st_size, MAX);
+        }
+    }
+    const int64_t n = store_turn_count(store, engine, "SELECT count(*) FROM rate_window");
+    ck_assert_int_lt(n, USERS);
+    ck_assert_int_gt(n, 1000);
+    ck_assert_int_eq(n, store_turn_count(store, engine, "SELECT value FROM meta WHERE key = 'rate_windows'"));
+    ck_assert(!request("user-11999")); /* who asked last is known */
+}
+END_TEST
+
 START_TEST(a_store_that_cannot_be_written_refuses)
 {
     bezel_store_options o;
@@ -242,6 +269,7 @@ Suite *store_windows_suite(void)
     tcase_add_test(t, r21_decisions_are_those_of_a_slow_reference_over_restarts);
     tcase_add_test(t, r21_processes_that_share_a_store_share_the_windows);
     tcase_add_test(t, the_number_of_windows_is_bounded_and_the_oldest_go);
+    tcase_add_test(t, r35_windows_alone_do_not_take_a_file_over_its_bound);
     tcase_add_test(t, a_store_that_cannot_be_written_refuses);
     suite_add_tcase(s, t);
     return s;

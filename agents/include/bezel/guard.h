@@ -253,14 +253,23 @@ BEZEL_API void bezel_guard_stream_verdict(bezel_verdict *out, const bezel_guard_
  *   Thread   confined */
 typedef struct bezel_judge bezel_judge;
 
+/* How a judge asks. */
+enum {
+    /* the text and the rule in one message of the model's own form: for any instruction-tuned model */
+    BEZEL_JUDGE_PLAIN = 0,
+    /* what ShieldGemma was trained on, word by word as its model card has it: a text from a person as "Human Question", one from
+     * a model as "Chatbot Response" to an empty question, then the policy, as a line `* "No ...": The prompt shall not ...` */
+    BEZEL_JUDGE_SHIELDGEMMA = 1,
+};
+
 /* How a judge is made. Fill it with bezel_judge_options_init, then set what you need. */
 typedef struct bezel_judge_options {
     /* set by bezel_judge_options_init */
     uint32_t size;
-    /* 0 */
-    uint32_t reserved;
-    /* the rule, whole sentences; NULL (default): no violence, hatred, sexual content or help for dangerous and illegal acts.
-     * Copied */
+    /* BEZEL_JUDGE_PLAIN (default) or BEZEL_JUDGE_SHIELDGEMMA */
+    uint32_t form;
+    /* the rule, whole sentences; NULL (default): no violence, hatred, sexual content or help for dangerous and illegal acts; in
+     * ShieldGemma's form one question for each of its four harms, and the worst counts. Copied */
     const char *policy;
     /* from this probability of Yes on a text is not allowed, above 0, at most 1; default 0.5 */
     double threshold;
@@ -277,7 +286,7 @@ BEZEL_API void bezel_judge_options_init(bezel_judge_options *out);
 /* Makes a judge; options NULL are the defaults.
  *   Owns     *out is the caller's, free with bezel_judge_free after the guards that ask it and before the model
  *   Thread   any
- *   Errors   RANGE for the threshold; those of bezel_session_new. *out is NULL
+ *   Errors   RANGE for the threshold and the form; those of bezel_session_new. *out is NULL
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_judge_new(bezel_judge **out, bezel_model *model, const bezel_judge_options *options,
                                        bezel_error *err);

@@ -55,7 +55,8 @@ typedef struct bezel_store_options {
     const void *user_keys;
     /* number of `user_keys`, at most 16; default 0 */
     uint32_t n_user_keys;
-    /* users whose windows are kept for a guard; beyond it the ones that were not seen for longest go. Default 1,000,000 */
+    /* users whose windows are kept for a guard; beyond it, and in a file that is full of them,
+     * the ones that were not seen for longest go. Default 1,000,000 */
     uint32_t max_windows;
     /* bytes that rows may take, default 1 GiB; 0 = any number. When 90 % are used each write removes some of the oldest turns,
      * requests and so on; totals by day stay. The file does not grow beyond as long as one write fits into the rest */
