@@ -446,10 +446,10 @@ static bezel_status calls_tell(bz_strbuf *b, bezel_agent *a, const bz_agent_call
     st = calls_line(&line, &size, &cut, a, &refused, err);
     if (st != BEZEL_OK)
         return st;
-    if (b->size)
+    if (b->size && !a->options.tool_profile->native)
         bz_strbuf_char(b, '\n');
     bz_strbuf_add(b, line, size);
-    if (from != call && from->seen == 2)
+    if (from != call && from->seen == 2 && !a->options.tool_profile->native)
         bz_strbuf_text(b, " (already called with these arguments)");
     bezel_text_free(a->engine, line);
     if (cut)
@@ -477,7 +477,7 @@ bezel_status bz_agent_calls_reply(bezel_agent *a, bezel_error *err)
     bz_strbuf_init(&b, a->world, (size_t)64 << 20);
     for (size_t i = a->step_calls; st == BEZEL_OK && i < a->n_calls; i++)
         st = calls_tell(&b, a, &a->calls[i], err);
-    if (st == BEZEL_OK && a->answer_only && !a->options.profile->label_guard)
+    if (st == BEZEL_OK && a->answer_only && !a->options.profile->label_guard && !a->options.tool_profile->native)
         bz_strbuf_text(&b, "\nAnswer now with what you have; no more calls.");
     if (st == BEZEL_OK && b.status != BEZEL_OK)
         st = bz_fail(err, b.status, "agent", "no room for the results");

@@ -43,7 +43,7 @@ static bezel_status constraint_compile(bezel_agent *a, bezel_error *err)
                        a->tool_choice);
     bezel_constraint_options_init(&o);
     o.dialect = dialect;
-    o.any_order = a->options.any_order != 0;
+    o.any_order = a->options.any_order != 0 || a->options.tool_profile->native;
     o.max_calls = a->options.max_calls < 16 ? a->options.max_calls : 16;
     if (a->options.constrain || any)
         st = bezel_toolset_constraint(&a->constraint, tools, a->model, NULL, &o, err);

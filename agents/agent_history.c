@@ -142,7 +142,7 @@ bezel_status bz_agent_system_render(bezel_agent *a, bezel_error *err)
         bz_strbuf_text(&b, a->roles[a->role].system);
     if (bz_agent_has_tools(a)) {
         st = bezel_toolset_render(&tools, &tools_size, bz_agent_tools(a), a->options.tool_profile, a->context, err);
-        if (st == BEZEL_OK && b.size)
+        if (st == BEZEL_OK && b.size && tools_size && tools[0] != '<') /* native declarations follow at once */
             bz_strbuf_text(&b, "\n\n");
         if (st == BEZEL_OK)
             bz_strbuf_add(&b, tools, tools_size);

@@ -50,7 +50,7 @@ enum { SHIELD_POLICIES = sizeof shield_policies / sizeof shield_policies[0] };
      "\n\n===\n\nDoes the " what " violate the above principle? Your answer must start with\n'Yes' or 'No'. And then walk" \
      " through step by step to be sure we answer\ncorrectly.\n", \
      "<start_of_turn>\nHuman Question: ", "\n<end_of_turn>\n\n", "<start_of_turn>\nChatbot Response: ", "\n<end_of_turn>\n\n", \
-     NULL, NULL, 1, 0, NULL, NULL, NULL}
+     NULL, NULL, 1, 0, NULL, NULL, NULL, NULL, 0}
 static const bezel_profile shield_input = SHIELD("a user prompt", "human question"),
                            shield_output = SHIELD("an AI response to a prompt", "chatbot response");
 

@@ -11,6 +11,7 @@
 
 #include "base/number.h"
 #include "base/utf8.h"
+#include "tool_native.h"
 #include "tool_schema.h"
 
 #define ORIGIN "tools"
@@ -66,6 +67,17 @@ int bz_tools_have_examples(const bezel_toolset *tools)
     return 0;
 }
 
+static void add_list(bz_strbuf *b, const bezel_toolset *tools, const bezel_tool_profile *profile)
+{
+    begin_part(b);
+    bz_strbuf_text(b, profile->list_label != NULL ? profile->list_label : "Available Functions:");
+    bz_strbuf_char(b, '\n');
+    for (size_t i = 0; i < tools->count; i++)
+        bz_tool_declare(b, &tools->tools[i]);
+    if (tools->count == 0)
+        bz_strbuf_text(b, "none\n");
+}
+
 bezel_status bezel_toolset_render(char **out, size_t *out_size, const bezel_toolset *tools,
                                   const bezel_tool_profile *profile, const char *context, bezel_error *err)
 {
@@ -80,13 +92,10 @@ bezel_status bezel_toolset_render(char **out, size_t *out_size, const bezel_tool
         begin_part(&b);
         bz_strbuf_text(&b, profile->examples[i]);
     }
-    begin_part(&b);
-    bz_strbuf_text(&b, profile->list_label != NULL ? profile->list_label : "Available Functions:");
-    bz_strbuf_char(&b, '\n');
-    for (size_t i = 0; i < tools->count; i++)
-        bz_tool_declare(&b, &tools->tools[i]);
-    if (tools->count == 0)
-        bz_strbuf_text(&b, "none\n");
+    if (!profile->native)
+        add_list(&b, tools, profile);
+    for (size_t i = 0; i < tools->count && profile->native; i++)
+        bz_native_declare(&b, &tools->tools[i], profile); /* right behind the introduction */
     if (profile->rules != NULL && profile->rules[0] != '\0') {
         begin_part(&b);
         bz_strbuf_text(&b, profile->rules);
@@ -96,7 +105,10 @@ bezel_status bezel_toolset_render(char **out, size_t *out_size, const bezel_tool
     if (context != NULL && context[0] != '\0') {
         begin_part(&b);
         bz_strbuf_text(&b, profile->context_label != NULL ? profile->context_label : "Context: ");
-        bz_strbuf_text(&b, context);
+        if (profile->native) /* control texts of the system text are structure */
+            bz_text_harmless(&b, profile, context, strlen(context));
+        else
+            bz_strbuf_text(&b, context);
     }
     while (b.status == BEZEL_OK && b.size > 0 && b.data[b.size - 1] == '\n')
         bz_strbuf_cut(&b, b.size - 1);
@@ -248,7 +260,7 @@ static int is_label(const bezel_tool_profile *profile, const char *s, size_t n)
     return 0;
 }
 
-static void add_harmless(bz_strbuf *b, const bezel_tool_profile *profile, const char *s, size_t n)
+void bz_text_harmless(bz_strbuf *b, const bezel_tool_profile *profile, const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)s[i];
@@ -274,8 +286,7 @@ static void add_harmless(bz_strbuf *b, const bezel_tool_profile *profile, const 
     }
 }
 
-/* At most `limit` bytes of text: two thirds from the front, the rest from the end, and how much is missing. */
-static void cut_middle(bz_strbuf *b, size_t limit)
+void bz_text_cut_middle(bz_strbuf *b, size_t limit)
 {
     bz_strbuf copy;
     if (b->status != BEZEL_OK || b->size <= limit)
@@ -315,8 +326,7 @@ static int add_rows(bz_strbuf *b, const bezel_value *list, size_t limit, int *fi
     return 1;
 }
 
-/* Text plain, everything else as in a call. */
-static void add_result(bz_strbuf *b, const bezel_value *result, size_t limit, int *finite)
+void bz_result_text(bz_strbuf *b, const bezel_value *result, size_t limit, int *finite)
 {
     size_t n;
     if (bezel_value_type(result) == BEZEL_LIST && add_rows(b, result, limit, finite))
@@ -341,11 +351,17 @@ static void fill_format(bz_strbuf *b, const bezel_tool_profile *profile, const c
         f++;
         if (*f == 'n' || *f == 'a' || *f == 'v') {
             const bz_strbuf *part = &parts[*f == 'n' ? 0 : *f == 'a' ? 1 : 2];
-            add_harmless(b, profile, bz_strbuf_cstr(part), part->size);
+            bz_text_harmless(b, profile, bz_strbuf_cstr(part), part->size);
         } else {
             bz_strbuf_char(b, *f);
         }
     }
+}
+
+static bezel_status fail_finite(bz_strbuf *b, const char *name, bezel_error *err)
+{
+    bz_strbuf_free(b);
+    return bz_fail(err, BEZEL_ERR_NUMERIC, ORIGIN, "the result of %s holds NaN or infinity", name);
 }
 
 bezel_status bezel_result_render(char **out, size_t *out_size, bezel_engine *engine, const bezel_tool_profile *profile,
@@ -362,15 +378,19 @@ bezel_status bezel_result_render(char **out, size_t *out_size, bezel_engine *eng
     for (int i = 0; i < 3; i++)
         bz_strbuf_init(&parts[i], w, 0);
     bz_strbuf_init(&b, w, 0);
+    if (profile->native) {
+        bz_native_result(&b, profile, name, result, error, limit, &finite);
+        return finite ? take_text(out, out_size, &b, err) : fail_finite(&b, name, err);
+    }
     bz_strbuf_text(&parts[0], name);
     if (bezel_value_type(arguments) == BEZEL_MAP)
         add_arguments(&parts[1], arguments, &finite);
     if (error != NULL)
         bz_strbuf_text(&parts[2], error);
     else
-        add_result(&parts[2], result, limit, &finite);
-    cut_middle(&parts[1], ARGUMENT_BYTES);
-    cut_middle(&parts[2], limit);
+        bz_result_text(&parts[2], result, limit, &finite);
+    bz_text_cut_middle(&parts[1], ARGUMENT_BYTES);
+    bz_text_cut_middle(&parts[2], limit);
     bezel_status status = BEZEL_OK;
     for (int i = 0; i < 3 && status == BEZEL_OK; i++)
         status = parts[i].status;
@@ -382,9 +402,9 @@ bezel_status bezel_result_render(char **out, size_t *out_size, bezel_engine *eng
         bz_strbuf_free(&parts[i]);
     if (status == BEZEL_OK)
         return take_text(out, out_size, &b, err);
-    bz_strbuf_free(&b);
     if (status == BEZEL_ERR_NUMERIC)
-        return bz_fail(err, status, ORIGIN, "the result of %s holds NaN or infinity", name);
+        return fail_finite(&b, name, err);
+    bz_strbuf_free(&b);
     return status == BEZEL_ERR_MEMORY ? bz_fail_memory(err, ORIGIN, "a result", 0)
                                       : bz_fail(err, status, ORIGIN, "the result of %s is too long", name);
 }

@@ -78,6 +78,13 @@ static const char *const profile_exchanges[][2] = {
         .fit_neutral = 4.0f, .name_weight = 1.0f, .dialect = dialect_name                                                                   \
     }
 
+#define PROFILE_NATIVE(dialect_name, marker, sentence)                                                                  \
+    {                                                                                                                   \
+        .size = sizeof(bezel_tool_profile), .name = "native", .intro = sentence, .call_marker = marker,                 \
+        .result_format = "%n: %v", .error_format = "%n: %v", .context_label = "Context: ", .dialect = dialect_name,     \
+        .native = 1                                                                                                     \
+    }
+
 static const bezel_tool_profile profile_rows[] = {
     PROFILE_INSTRUCT("function_call", "FUNCTION_CALL: ", "FUNCTION_CALL: function_name(param1=\"value1\", param2=\"value2\")",
                      "write each call on a line of its own."),
@@ -97,6 +104,10 @@ static const bezel_tool_profile profile_rows[] = {
     PROFILE_TRANSCRIPT("json", "[{\"name\": \"", 2),
     PROFILE_TRANSCRIPT("functiongemma", "<start_function_call>call:", 3),
     PROFILE_TRANSCRIPT("gemma4", "<|tool_call>call:", 4),
+    /* The sentence is the one that the model was trained on; declarations follow without a blank. */
+    PROFILE_NATIVE("functiongemma", "<start_function_call>call:",
+                   "You are a model that can do function calling with the following functions"),
+    PROFILE_NATIVE("gemma4", "<|tool_call>call:", ""),
 };
 
 const bezel_tool_profile *bezel_tool_profile_find_in(const char *name, const char *dialect)
@@ -114,6 +125,9 @@ const bezel_tool_profile *bezel_tool_profile_find(const char *name)
 
 const bezel_tool_profile *bezel_tool_profile_of(const bezel_profile *profile)
 {
+    const bezel_tool_profile *native = profile != NULL ? bezel_tool_profile_find_in("native", profile->name) : NULL;
+    if (native != NULL)
+        return native;
     /* A transcript is a form in which lines carry labels. */
     return bezel_tool_profile_find(profile != NULL && profile->label_guard ? "transcript" : "instruct");
 }

@@ -311,21 +311,25 @@ static int is_wanted(const char *given, const char *value, const char *standard,
 /* Every combination that the options name; what they leave open is the default, with --all everything. */
 static int variants_run(ladder *l, int only_count) {
     static const char *const dialects[] = {"function_call", "python", "json", "functiongemma", "gemma4"};
-    static const char *const profiles[] = {"instruct", "transcript"}, *const held[] = {"off", "on"},
+    static const char *const profiles[] = {"instruct", "transcript", "native"}, *const held[] = {"off", "on"},
                              *const choices[] = {"auto", "required"};
     const cmd_options *o = &l->o;
     const bezel_profile *chat = l->host.model ? bezel_profile_of(l->host.model) : NULL;
-    const char *standard = chat ? bezel_tool_profile_of(chat)->name : "transcript";
+    const bezel_tool_profile *own = chat ? bezel_tool_profile_of(chat) : bezel_tool_profile_find("transcript");
+    const char *standard = own->name;
     int status = CMD_OK, n = 0;
-    for (size_t k = 0; status == CMD_OK && k < 2 * 5 * 2 * 2; k++) {
+    for (size_t k = 0; status == CMD_OK && k < 3 * 5 * 2 * 2; k++) {
         calls_variant v = {.dialect = dialects[k / 4 % 5], .constraint = k / 2 % 2 == 1, .required = k % 2 == 1};
         const char *profile = profiles[k / 20];
-        if (!is_wanted(o->profile, profile, standard, o->all) || !is_wanted(o->dialect, v.dialect, "function_call", o->all) ||
+        if (!is_wanted(o->profile, profile, standard, o->all) || !is_wanted(o->dialect, v.dialect, own->dialect, o->all) ||
             !is_wanted(o->constrain, held[v.constraint], "on", o->all) ||
             !is_wanted(o->tool_choice, choices[v.required], "auto", o->all) || (v.required && !v.constraint))
             continue;
         v.tool_profile = bezel_tool_profile_find_in(profile, v.dialect);
-        v.profile = k / 20                       ? bezel_profile_find("transcript")
+        if (!v.tool_profile || (v.tool_profile->native && !own->native && !o->profile))
+            continue; /* "native" has two dialects, and is of models that were trained on them */
+        v.profile = v.tool_profile->native       ? bezel_profile_find(v.dialect)
+                    : k / 20                     ? bezel_profile_find("transcript")
                     : chat && !chat->label_guard ? chat
                                                  : bezel_profile_find("gemma3");
         v.call_bias = (float)o->call_bias;
@@ -335,7 +339,7 @@ static int variants_run(ladder *l, int only_count) {
     }
     if (status == CMD_OK && !n)
         return cmd_usage(
-            o, "no such variant: profiles instruct, transcript; dialects function_call, python, json, functiongemma, gemma4; "
+            o, "no such variant: profiles instruct, transcript, native; dialects function_call, python, json, functiongemma, gemma4; "
                "calls are required under a constraint only");
     for (int i = 0; only_count && i < l->n_categories; i++)
         l->all += n * (int64_t)bezel_value_count(l->categories[i].entries);

@@ -180,7 +180,7 @@ function model:chat(options) end
 ---@field store? bezel.store
 ---@field conversation? string id from store:begin
 ---@field user? string
----@field profile? "gemma3"|"gemma2"|"transcript"
+---@field profile? "gemma3"|"gemma2"|"functiongemma"|"gemma4"|"transcript"
 ---@field max_steps? integer
 ---@field max_calls? integer
 ---@field max_result_tokens? integer
@@ -637,7 +637,7 @@ function monitor:export(path) end
 ---@field store? bezel.store gets each request that reached the model, numbers only unless conversation is set
 ---@field conversation? string id from store:begin
 ---@field hash_key? string 32 bytes
----@field profile? "gemma3"|"gemma2"|"transcript"
+---@field profile? "gemma3"|"gemma2"|"functiongemma"|"gemma4"|"transcript"
 ---@class bezel.answer
 ---@field success boolean
 ---@field response? string

@@ -24,6 +24,10 @@ const bezel_profile *bezel_profile_of(const bezel_model *model)
 {
     if (model->kind != BEZEL_KIND_INSTRUCT)
         return bezel_profile_find("transcript");
+    if (bz_vocab_find(model->vocab, "<start_function_call>", 21) >= 0)
+        return bezel_profile_find("functiongemma");
+    if (bz_vocab_find(model->vocab, "<|tool_call>", 12) >= 0 && bz_vocab_find(model->vocab, "<|turn>", 7) >= 0)
+        return bezel_profile_find("gemma4");
     const char *arch = model->config.arch;
     return bezel_profile_find(!strcmp(arch, "gemma") || !strcmp(arch, "gemma2") ? "gemma2" : "gemma3");
 }

@@ -27,9 +27,41 @@ static const char *const chat_transcript_stops[] = {"\nUser:", "\nAssistant:", "
         .tool_open = "<start_of_turn>user\n", .tool_close = "<end_of_turn>\n", .trim = 1                  \
     }
 
+static const char *const chat_functiongemma_inner[] = {
+    "<start_function_declaration>", "<end_function_declaration>", "<start_function_call>", "<end_function_call>",
+    "<start_function_response>",    "<end_function_response>",    "<escape>",              NULL};
+static const char *const chat_gemma4_inner[] = {"<|tool>",          "<tool|>",          "<|tool_call>", "<tool_call|>",
+                                                "<|tool_response>", "<tool_response|>", "<|\"|>",       NULL};
+
 static const bezel_profile chat_profiles[] = {
     CHAT_GEMMA_ROW("gemma3"),
     CHAT_GEMMA_ROW("gemma2"),
+    {.size = sizeof(bezel_profile),
+     .strict = 1,
+     .name = "functiongemma",
+     .begin = "<bos>",
+     .system_open = "<start_of_turn>developer\n",
+     .system_close = "<end_of_turn>\n",
+     .user_open = "<start_of_turn>user\n",
+     .user_close = "<end_of_turn>\n",
+     .assistant_open = "<start_of_turn>model\n",
+     .assistant_close = "<end_of_turn>\n",
+     .trim = 1,
+     .inner = chat_functiongemma_inner,
+     .results_inside = 1},
+    {.size = sizeof(bezel_profile),
+     .strict = 1,
+     .name = "gemma4",
+     .begin = "<bos>",
+     .system_open = "<|turn>system\n",
+     .system_close = "<turn|>\n",
+     .user_open = "<|turn>user\n",
+     .user_close = "<turn|>\n",
+     .assistant_open = "<|turn>model\n",
+     .assistant_close = "<turn|>\n",
+     .trim = 1,
+     .inner = chat_gemma4_inner,
+     .results_inside = 1},
     {.size = sizeof(bezel_profile),
      .name = "transcript",
      .begin = "<bos>",
@@ -183,6 +215,32 @@ static const char *chat_message_text(const bezel_message *m, size_t *out_size)
     return text;
 }
 
+/* Size of the control text that text begins with, 0 for none. */
+static size_t chat_inner(const bezel_profile *p, const char *text, size_t size)
+{
+    for (const char *const *inner = p->inner; *inner; inner++) {
+        const size_t n = strlen(*inner);
+        if (n <= size && !memcmp(text, *inner, n))
+            return n;
+    }
+    return 0;
+}
+
+static void chat_plain(chat_render *r, uint32_t role, const char *text, size_t size)
+{
+    size_t begin = 0;
+    for (size_t i = 0; r->profile->inner && role != BEZEL_ROLE_USER && i < size;) {
+        const size_t n = text[i] == '<' ? chat_inner(r->profile, text + i, size - i) : 0;
+        if (n) {
+            bz_strbuf_add(&r->out->text, text + begin, i - begin);
+            chat_mark(r->out, text + i, n);
+            begin = i + n;
+        }
+        i += n ? n : 1;
+    }
+    bz_strbuf_add(&r->out->text, text + begin, size - begin);
+}
+
 static void chat_content(chat_render *r, const bezel_message *m)
 {
     const bezel_profile *p = r->profile;
@@ -193,7 +251,7 @@ static void chat_content(chat_render *r, const bezel_message *m)
     if (p->trim && !own)
         text = bz_chat_strip(text, size, &size);
     if (!p->label_guard || own) {
-        bz_strbuf_add(out, text, size);
+        chat_plain(r, p->label_guard ? BEZEL_ROLE_USER : m->role, text, size);
         return;
     }
     int at_line = out->size == r->begin_size || (out->size && out->data[out->size - 1] == '\n');
@@ -226,11 +284,18 @@ static bezel_status chat_misplaced(chat_render *r, const char *expected)
                    bezel_role_name(r->messages[r->next].role), expected, r->profile->name ? r->profile->name : "");
 }
 
+static int chat_is_result(const chat_render *r, size_t i)
+{
+    return r->profile->results_inside && i < r->count && r->messages[i].role == BEZEL_ROLE_TOOL;
+}
+
 static void chat_assistant_turn(chat_render *r)
 {
-    chat_mark_text(r->out, r->profile->assistant_open);
+    if (!r->next || !chat_is_result(r, r->next - 1))
+        chat_mark_text(r->out, r->profile->assistant_open);
     chat_content(r, &r->messages[r->next++]);
-    chat_mark_text(r->out, r->profile->assistant_close);
+    if (!chat_is_result(r, r->next))
+        chat_mark_text(r->out, r->profile->assistant_close);
 }
 
 static void chat_user_turn(chat_render *r)
@@ -247,6 +312,17 @@ static void chat_tool_turn(chat_render *r)
     chat_fold(r);
     chat_content(r, &r->messages[r->next++]);
     chat_mark_text(r->out, r->profile->tool_close);
+}
+
+/* Results inside the model's turn, which ends when the user speaks. */
+static void chat_inside_turn(chat_render *r)
+{
+    while (chat_is_result(r, r->next))
+        chat_content(r, &r->messages[r->next++]);
+    if (r->next < r->count && r->messages[r->next].role == BEZEL_ROLE_USER) {
+        chat_mark_text(r->out, r->profile->assistant_close);
+        chat_user_turn(r);
+    }
 }
 
 /* The user's side of a strict profile: results, then perhaps a text, in one turn. */
@@ -288,6 +364,8 @@ static bezel_status chat_strict_turns(chat_render *r)
             chat_assistant_turn(r);
         else if (role == BEZEL_ROLE_USER)
             chat_user_turn(r);
+        else if (r->profile->results_inside)
+            chat_inside_turn(r);
         else
             chat_joined_turn(r);
         users_turn = !users_turn;
@@ -354,7 +432,7 @@ static bezel_status chat_check_folded(chat_render *r)
 static void chat_generation_prompt(chat_render *r)
 {
     const char *open = r->profile->assistant_open ? r->profile->assistant_open : "";
-    size_t n = strlen(open);
+    size_t n = chat_is_result(r, r->count - 1) ? 0 : strlen(open); /* the turn is open behind results */
     while (n && open[n - 1] == ' ')
         n--;
     chat_mark(r->out, open, n);

@@ -12,6 +12,8 @@
 static const char detokenizer_space[3] = {'\xE2', '\x96', '\x81'};       /* U+2581 */
 static const char detokenizer_replacement[3] = {'\xEF', '\xBF', '\xBD'}; /* U+FFFD */
 
+enum { DETOKENIZER_CALLS = 2 }; /* special: the control tokens of calls, which parsers read */
+
 /* Bytes that an entry stands for, as text with U+2581 still in it; NULL for none. */
 static const char *detokenizer_text(const bz_vocab *v, int32_t id, int special, size_t *out_size, char *byte)
 {
@@ -26,7 +28,7 @@ static const char *detokenizer_text(const bz_vocab *v, int32_t id, int special, 
         return text;
     case BZ_TOKEN_CONTROL:
     case BZ_TOKEN_UNKNOWN:
-        return special ? text : NULL;
+        return special == 1 || (special == DETOKENIZER_CALLS && bz_vocab_is_call_mark(v, id)) ? text : NULL;
     case BZ_TOKEN_BYTE:
         if (!bz_vocab_is_byte(v, id, (uint8_t *)byte))
             return NULL;
@@ -110,7 +112,7 @@ void bz_detokenizer_push(bz_detokenizer *d, bz_strbuf *out, int32_t id)
     char byte;
     const char *run;
     size_t size = 0, at = 0, n;
-    const char *text = detokenizer_text(d->vocab, id, 0, &size, &byte);
+    const char *text = detokenizer_text(d->vocab, id, DETOKENIZER_CALLS, &size, &byte);
     if (text == &byte)
         detokenizer_feed(d, out, text, 1);
     else if (text)

@@ -9,7 +9,8 @@
 /* Appends the bytes of one id: U+2581 is a space, <0xXX> the byte, control tokens only with special 1. */
 void bz_detokenize(bz_strbuf *out, const bz_vocab *v, int32_t id, int special);
 
-/* Streaming: holds back a character until it is whole; what can no longer become one is given out as U+FFFD. */
+/* Streaming: holds back a character until it is whole; what can no longer become one is given out as U+FFFD. Control tokens of calls
+ * are spelled. */
 typedef struct bz_detokenizer {
     const bz_vocab *vocab;
     char held[8];

@@ -81,7 +81,7 @@ static const char *const vocab_structure_names[] = {
     "<tool_call|>", "<|tool_response>", "<tool_response|>", "<|channel>", "<channel|>", "<|think|>", "<|\"|>"};
 
 /* `</s>` is not among them: in Gemma's vocabulary it closes struck-through text. */
-static const char *const vocab_end_names[] = {"<eos>", "<end_of_turn>", "<turn|>"};
+static const char *const vocab_end_names[] = {"<eos>", "<end_of_turn>", "<turn|>", "<start_function_response>", "<|tool_response>"};
 
 static int vocab_is_named(const char *const *names, size_t n, const char *text, size_t size)
 {
@@ -554,6 +554,15 @@ int bz_vocab_is_structure(const bz_vocab *v, int32_t id)
 {
     const vocab_entry *e = vocab_at(v, id);
     return e && (e->flags & VOCAB_STRUCTURE);
+}
+
+int bz_vocab_is_call_mark(const bz_vocab *v, int32_t id)
+{
+    static const char *const names[] = {"<start_function_call>", "<end_function_call>", "<escape>",
+                                        "<|tool_call>",          "<tool_call|>",        "<|\"|>"};
+    size_t size;
+    const char *text = bz_vocab_text(v, id, &size);
+    return text != NULL && bz_vocab_is_structure(v, id) && vocab_is_named(names, sizeof names / sizeof *names, text, size);
 }
 
 int bz_vocab_wants_blank(const bz_vocab *v, int32_t id)

@@ -84,6 +84,8 @@ int bz_vocab_add_space_prefix(const bz_vocab *v); /* 1: a text gets a space befo
 /* 1 for what users must not be able to spell: control and unknown tokens and, whatever type the file gives them, the
  * marks of turns, images, audio and tools. */
 int bz_vocab_is_structure(const bz_vocab *v, int32_t id);
+/* 1 for the control tokens that calls of FunctionGemma and Gemma 4 are made of: an answer holds their texts. */
+int bz_vocab_is_call_mark(const bz_vocab *v, int32_t id);
 
 /* 1 when a text that follows this token begins with a blank: the token is ordinary text that does not end in white space. */
 int bz_vocab_wants_blank(const bz_vocab *v, int32_t id);

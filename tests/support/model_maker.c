@@ -348,6 +348,8 @@ void *model_maker_bytes(const model_maker *k, size_t *out_size)
     void *made = NULL, *bytes;
     bezel_world_init(&world);
     maker_vocabulary(&vocab);
+    for (size_t i = 0; k->control && k->control[i]; i++)
+        maker_token(&vocab, k->control[i], strlen(k->control[i]), BZ_TOKEN_CONTROL, -1000.0f);
     f.k = k;
     bz_rng_seed(&f.rng, k->seed);
     maker_config(&f, &vocab);

@@ -38,6 +38,7 @@ typedef struct model_maker {
     uint32_t down_dtype;  /* of ffn_down; as matrix_dtype when 0xFFFFFFFF */
     int untied;           /* with output.weight */
     const char *chat_template; /* NULL = none */
+    const char *const *control; /* further control tokens, NULL-terminated, or NULL */
     const char *skip_key;      /* a metadata key that is left out (tokens and types too) */
     void (*extra)(bz_gguf_writer *g, void *ud); /* adds or replaces keys (leave the old one out with skip_key) */
     void *extra_ud;

@@ -50,7 +50,7 @@ typedef struct bezel_message {
     uint32_t size;
     /* BEZEL_ROLE_... */
     uint32_t role;
-    /* never becomes structure of the prompt, whatever it spells; NULL is "" */
+    /* never becomes structure of the prompt, whatever it spells, but for `inner` of a profile; NULL is "" */
     const char *text;
     /* bytes, or SIZE_MAX for strlen(text) */
     size_t text_size;
@@ -61,6 +61,7 @@ typedef struct bezel_message {
 /* How messages become a prompt: one row for each form. The built-in rows:
  *   "gemma3"      the official template; the system text is folded into the first user turn
  *   "gemma2"      the same (the official one refuses a system message); also for Gemma 1
+ *   "functiongemma", "gemma4"  the forms of these two, with a turn for the system text and results inside the model's turn
  *   "transcript"  `User: `, `Assistant: ` lines for pretrained models, which follow no template
  * For a form of your own copy a row and change it. All texts are borrowed and must outlive what uses the row; NULL is
  * the same as "" but for system_open. The texts of the row ("marks") may spell control tokens, which become their ids;
@@ -106,6 +107,13 @@ typedef struct bezel_profile {
     const char *const *stops;
     /* the label that lines of tool texts carry by right ("Result:"), or NULL */
     const char *tool_label;
+    /* control texts that are structure also inside of system, assistant and tool texts, NULL-terminated list, or NULL: those of
+     * declarations, calls and results. Each begins with "<". Who writes such a text sees to it that nothing foreign in it spells
+     * one; never read in user texts nor with label_guard */
+    const char *const *inner;
+    /* 1: results belong to the turn of the model that called: it stays open behind the call and goes on behind the results.
+     * Of a strict profile; tool_open and tool_close are not read */
+    uint32_t results_inside;
 } bezel_profile;
 
 /* Built-in profile with this name, NULL when there is none.
@@ -114,7 +122,8 @@ typedef struct bezel_profile {
  *   Since    0.1 */
 BEZEL_API const bezel_profile *bezel_profile_find(const char *name);
 
-/* Profile of a model: "transcript" for a pretrained one, else that of its family. model must not be NULL.
+/* Profile of a model: "transcript" for a pretrained one, else that of its family ("functiongemma" and "gemma4" by the control tokens
+ * of the vocabulary). model must not be NULL.
  * The chat template in the file is not run: files carry odd and wrong ones.
  *   Owns     static
  *   Thread   any

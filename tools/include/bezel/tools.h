@@ -343,22 +343,28 @@ typedef struct bezel_tool_profile {
     float fit_neutral;
     /* how much a nat of fit of one tool before another counts where the name of a call is chosen; 0: the model alone chooses */
     float name_weight;
+    /* 1: declarations and results are written in the control texts of the dialect ("functiongemma" or "gemma4"), as models that were
+     * trained on them know them: sorted keys, upper-case types. list_label, result_format and error_format are not read, and agents
+     * let arguments come in any order. What tools, results and the context say cannot become structure */
+    uint32_t native;
 } bezel_tool_profile;
 
-/* Built-in row with this name, "instruct" or "transcript"; NULL when there is none.
+/* Built-in row with this name, "instruct" or "transcript"; NULL when there is none ("native" has dialects of its own only).
  *   Owns     static
  *   Thread   any
  *   Since    0.1 */
 BEZEL_API const bezel_tool_profile *bezel_tool_profile_find(const char *name);
 
 /* The same row with calls in another dialect ("function_call", "python", "json", "functiongemma", "gemma4"): rules, examples
- * and the constraint of agents. Examples that tools bring must be written in it. NULL when there is none.
+ * and the constraint of agents. Examples that tools bring must be written in it. "native" is there for the last two: the form of
+ * the models that were trained on them. NULL when there is none.
  *   Owns     static
  *   Thread   any
  *   Since    0.1 */
 BEZEL_API const bezel_tool_profile *bezel_tool_profile_find_in(const char *name, const char *dialect);
 
-/* The row that goes with a chat profile: "transcript" for one with label_guard, "instruct" for others and for NULL.
+/* The row that goes with a chat profile: "transcript" for one with label_guard, "native" for "functiongemma" and "gemma4",
+ * "instruct" for others and for NULL.
  *   Owns     static
  *   Thread   any
  *   Since    0.1 */
