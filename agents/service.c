@@ -248,14 +248,19 @@ static bezel_status service_monitor(bezel_service *s, bezel_error *err)
     const bezel_journal_message *last = s->n_messages ? &s->messages[s->n_messages - 1] : NULL;
     if (st != BEZEL_OK || !s->answer.is_success || !m->options.score_turns || last == NULL || last->role != BEZEL_ROLE_USER)
         return st;
+    char *question = bz_text_dup(s->world, last->text, last->text_size); /* the messages are one text */
+    if (question == NULL)
+        return bz_fail_memory(err, "service", "a question", last->text_size);
     const bezel_monitor_answer answer = {.size = sizeof answer,
-                                         .question = last->text, /* to the end of the input */
+                                         .question = question,
                                          .answer = s->answer.response,
                                          .satisfaction = (double)NAN,
                                          .model = r->model,
                                          .user = s->user,
                                          .span = s->span};
-    return bezel_monitor_evaluate(NULL, m, &answer, err);
+    const bezel_status scored = bezel_monitor_evaluate(NULL, m, &answer, err);
+    bz_free(s->world, question);
+    return scored;
 }
 
 /* Writes the record; the answer stands whatever comes of it. */

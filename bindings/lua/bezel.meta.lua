@@ -564,8 +564,8 @@ function prompts.names() end
 ---@field thresholds? bezel.thresholds of all models
 ---@field models? table<string, bezel.thresholds> of single ones, by name
 ---@field store? bezel.store where rows go
----@field score? fun(question: string, answer: string, scores: table, reference: string?): table? better scores, 0 to 1; evaluate asks
----it, and turns of chats are then not scored by themselves
+---@field score? fun(question: string, answer: string, scores: table, reference: string?): table? better scores, 0 to 1; asked
+---for answers of evaluate, and of turns of chats and of services that have the monitor
 ---@class bezel.alert
 ---@field type "performance"|"memory"|"reliability"|"error"
 ---@field severity "low"|"medium"|"high"
@@ -611,12 +611,26 @@ function monitor:quality(n, model) end
 function monitor:alerts() end
 ---@return bezel.alert? that began or ended
 function monitor:event() end
----Ten tokens to "Hello"; blocks for them. Without a model the service is unhealthy.
+---Ten tokens to "Hello"; blocks for them, at most for four times max_probe_ms. Without a model the service is unhealthy.
 ---@param model? bezel.model
 ---@return {status: "healthy"|"degraded"|"unhealthy", model_loaded: boolean, multimodal_enabled: boolean, response_time: number, memory_usage: number, errors: string[]}? health
 ---@return string? message
 ---@return bezel.code? code
 function monitor:health(model) end
+---The same in steps, for a program that must not stand still.
+---@param model? bezel.model
+---@return bezel.probe? probe
+---@return string? message
+---@return bezel.code? code
+function monitor:probe(model) end
+---@class bezel.probe
+local probe = {}
+function probe:close() end
+---@param budget_ms? number about how long it may work; default to the end
+---@return "more"|{status: "healthy"|"degraded"|"unhealthy", model_loaded: boolean, multimodal_enabled: boolean, response_time: number, memory_usage: number, errors: string[]}? health
+---@return string? message
+---@return bezel.code? code
+function probe:step(budget_ms) end
 ---@return string? json
 ---@return string? message
 ---@return bezel.code? code

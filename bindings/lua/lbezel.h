@@ -73,6 +73,7 @@ void lbezel_object_type(lua_State *L, const char *type, const luaL_Reg *methods)
 #define LBEZEL_GUARD "bezel.guard"
 #define LBEZEL_GUARD_STREAM "bezel.guard_stream"
 #define LBEZEL_MONITOR "bezel.monitor"
+#define LBEZEL_PROBE "bezel.probe"
 #define LBEZEL_SERVICE "bezel.service"
 #define LBEZEL_JUDGE "bezel.judge"
 
@@ -180,6 +181,17 @@ void lbezel_guard_enter(lua_State *L, int i);
 void lbezel_guard_leave(lua_State *L, int i);
 /* Returns where the user at index i of the stack stands, as guard:rate does. */
 int lbezel_guard_rate_push(lua_State *L, bezel_guard *guard, int i);
+
+/* --- lbezel_monitor.c --------------------------------------------------------------------- */
+
+/* Around calls that may score answers by the monitor at index i: its function runs on this stack. enter pushes the function (or
+ * nil) and keeps who was inside, for a call inside of a call. */
+typedef struct lbezel_monitor_use {
+    lua_State *L;
+    int index;
+} lbezel_monitor_use;
+void lbezel_monitor_enter(lua_State *L, int i, lbezel_monitor_use *outer);
+void lbezel_monitor_leave(lua_State *L, int i, const lbezel_monitor_use *outer);
 
 /* --- topics ------------------------------------------------------------------------------- */
 

@@ -212,10 +212,15 @@ static bezel_status chat_advance(lua_State *L, int chat, int64_t budget_us, beze
     const lbezel_confirm asked = self->confirm;
     for (int k = 0; k < MAX_ROLES; k++) outer[k + 1] = self->roles[k] ? self->roles[k]->L : NULL;
     chat_enter(self, L, lua_absindex(L, chat));
+    const int top = lua_gettop(L), is_monitored = lua_getiuservalue(L, chat, CHAT_MONITOR) == LUA_TUSERDATA;
+    lbezel_monitor_use scored;
+    if (is_monitored) lbezel_monitor_enter(L, top + 1, &scored);
     self->object.holds++;
     self->stepping++;
     bezel_status st = bezel_agent_step(self->object.handle, budget_us, err);
     self->stepping--;
+    if (is_monitored) lbezel_monitor_leave(L, top + 1, &scored);
+    lua_settop(L, top);
     if (self->tools) self->tools->L = outer[0]; /* before the toolset may go */
     for (int k = 0; k < MAX_ROLES; k++)
         if (self->roles[k]) self->roles[k]->L = outer[k + 1];

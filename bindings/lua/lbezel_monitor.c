@@ -7,7 +7,7 @@
 
 typedef struct monitor_object { /* object LBEZEL_MONITOR; user value 2: the store, 3: the function that scores */
     lbezel_object object;
-    lua_State *L;    /* who is inside evaluate right now */
+    lua_State *L;    /* who is inside a call that may score right now */
     int score_index; /* of the function on its stack */
 } monitor_object;
 
@@ -16,6 +16,22 @@ static void monitor_release(void *handle) { bezel_monitor_free(handle); }
 static void monitor_score(void *ud, const bezel_monitor_answer *answer, bezel_monitor_quality *scores) {
     monitor_object *o = ud;
     if (o->L) lbezel_callback_score(o->L, o->score_index, answer, scores);
+}
+
+void lbezel_monitor_enter(lua_State *L, int i, lbezel_monitor_use *outer) {
+    monitor_object *o = lua_touserdata(L, i);
+    *outer = (lbezel_monitor_use){o->L, o->score_index};
+    o->object.holds++;
+    const int scores = lua_getiuservalue(L, i, 3) == LUA_TFUNCTION;
+    o->score_index = lua_gettop(L);
+    o->L = scores ? L : NULL;
+}
+
+void lbezel_monitor_leave(lua_State *L, int i, const lbezel_monitor_use *outer) {
+    monitor_object *o = lua_touserdata(L, i);
+    o->L = outer->L;
+    o->score_index = outer->index;
+    lbezel_object_let_go(&o->object);
 }
 
 static void number_set(lua_State *L, const char *name, lua_Number value) {
@@ -97,7 +113,6 @@ static int monitor_open(lua_State *L) {
     if (type == LUA_TFUNCTION) {
         o.score = monitor_score;
         o.score_ud = self;
-        o.score_turns = 0; /* nobody is in Lua then */
     }
     lua_setiuservalue(L, at, 3);
     bezel_monitor *monitor = NULL;
@@ -163,12 +178,10 @@ static int monitor_evaluate(lua_State *L) {
     a.span = lbezel_option_text(L, 2, "span");
     a.satisfaction = lbezel_option_number(L, 2, "satisfaction", (lua_Number)NAN);
     luaL_argcheck(L, a.question && a.answer, 2, "question and answer expected");
-    if (lua_getiuservalue(L, 1, 3) == LUA_TFUNCTION) {
-        self->score_index = lua_gettop(L);
-        self->L = L;
-    }
+    lbezel_monitor_use outer;
+    lbezel_monitor_enter(L, 1, &outer);
     const bezel_status st = bezel_monitor_evaluate(&q, self->object.handle, &a, &err);
-    self->L = NULL;
+    lbezel_monitor_leave(L, 1, &outer);
     if (st != BEZEL_OK) return lbezel_fail(L, &err);
     lua_createtable(L, 0, 5);
     number_set(L, "relevance", q.relevance);
@@ -259,6 +272,24 @@ static int monitor_event(lua_State *L) {
     return 1;
 }
 
+static int health_push(lua_State *L, const bezel_monitor_health *h) {
+    lua_createtable(L, 0, 6);
+    text_set(L, "status", bezel_health_name(h->status));
+    lua_pushboolean(L, h->is_model_loaded);
+    lua_setfield(L, -2, "model_loaded");
+    lua_pushboolean(L, h->is_multimodal);
+    lua_setfield(L, -2, "multimodal_enabled");
+    number_set(L, "response_time", (lua_Number)h->response_us / 1e6);
+    number_set(L, "memory_usage", (lua_Number)h->memory_bytes / 1048576);
+    lua_newtable(L);
+    for (lua_Integer i = 0; h->errors[i]; i++) {
+        lua_pushstring(L, h->errors[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "errors");
+    return 1;
+}
+
 /* monitor:health(model) -> table | nil, message, code */
 static int monitor_health(lua_State *L) {
     lbezel_object *self = lbezel_object_check(L, 1, LBEZEL_MONITOR);
@@ -266,20 +297,40 @@ static int monitor_health(lua_State *L) {
     bezel_monitor_health h;
     lbezel_object *model = lua_isnoneornil(L, 2) ? NULL : lbezel_object_check(L, 2, LBEZEL_MODEL);
     if (bezel_monitor_check(&h, self->handle, model ? model->handle : NULL, &err) != BEZEL_OK) return lbezel_fail(L, &err);
-    lua_createtable(L, 0, 6);
-    text_set(L, "status", bezel_health_name(h.status));
-    lua_pushboolean(L, h.is_model_loaded);
-    lua_setfield(L, -2, "model_loaded");
-    lua_pushboolean(L, h.is_multimodal);
-    lua_setfield(L, -2, "multimodal_enabled");
-    number_set(L, "response_time", (lua_Number)h.response_us / 1e6);
-    number_set(L, "memory_usage", (lua_Number)h.memory_bytes / 1048576);
-    lua_newtable(L);
-    for (lua_Integer i = 0; h.errors[i]; i++) {
-        lua_pushstring(L, h.errors[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
-    lua_setfield(L, -2, "errors");
+    return health_push(L, &h);
+}
+
+static void probe_release(void *handle) { bezel_monitor_probe_free(handle); }
+
+/* monitor:probe(model) -> probe | nil, message, code */
+static int monitor_probe(lua_State *L) {
+    lbezel_object *self = lbezel_object_check(L, 1, LBEZEL_MONITOR);
+    bezel_error err = BEZEL_ERROR_INIT;
+    lua_settop(L, 2);
+    lbezel_object *model = lua_isnil(L, 2) ? NULL : lbezel_object_check(L, 2, LBEZEL_MODEL);
+    lbezel_object *o = lbezel_object_push(L, LBEZEL_PROBE, sizeof *o, 1, 1);
+    o->release = probe_release;
+    o->also[0] = model;
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, -2, 2);
+    bezel_monitor_probe *probe = NULL;
+    const bezel_status st = bezel_monitor_probe_new(&probe, self->handle, model ? model->handle : NULL, &err);
+    if (st != BEZEL_OK) return lbezel_fail(L, &err);
+    lbezel_object_set(o, probe);
+    return 1;
+}
+
+/* probe:step(budget_ms) -> "more" | table | nil, message, code */
+static int probe_step(lua_State *L) {
+    lbezel_object *self = lbezel_object_check(L, 1, LBEZEL_PROBE);
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_monitor_health h;
+    const lua_Number budget_ms = luaL_optnumber(L, 2, -1);
+    luaL_argcheck(L, budget_ms <= 1e9, 2, "at most 1e9 milliseconds expected");
+    const bezel_status st = bezel_monitor_probe_step(&h, self->handle, budget_ms < 0 ? -1 : (int64_t)(budget_ms * 1000), &err);
+    if (st < 0) return lbezel_fail(L, &err);
+    if (st == BEZEL_DONE) return health_push(L, &h);
+    lua_pushliteral(L, "more");
     return 1;
 }
 
@@ -314,8 +365,10 @@ void lbezel_monitor_open(lua_State *L) {
     static const luaL_Reg methods[] = {{"add", monitor_add},         {"evaluate", monitor_evaluate}, {"summary", monitor_summary},
                                        {"quality", monitor_quality}, {"alerts", monitor_alerts},     {"event", monitor_event},
                                        {"health", monitor_health},   {"json", monitor_json},         {"prometheus", monitor_prometheus},
-                                       {"export", monitor_export},   {NULL, NULL}};
+                                       {"export", monitor_export},   {"probe", monitor_probe},       {NULL, NULL}};
+    static const luaL_Reg probe_methods[] = {{"step", probe_step}, {NULL, NULL}};
     lbezel_object_type(L, LBEZEL_MONITOR, methods);
+    lbezel_object_type(L, LBEZEL_PROBE, probe_methods);
     lua_pushcfunction(L, monitor_open);
     lua_setfield(L, -2, "monitor");
 }

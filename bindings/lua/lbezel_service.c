@@ -102,16 +102,24 @@ static int answer_push(lua_State *L, const lbezel_object *self) {
     return 1;
 }
 
-/* The guard of the service at index 1 may ask its judge now. Pushes. */
-static int service_enter(lua_State *L) {
-    const int top = lua_gettop(L);
-    if (lua_getiuservalue(L, 1, SERVICE_GUARD) == LUA_TUSERDATA) lbezel_guard_enter(L, top + 1);
-    return top;
+typedef struct service_use {
+    int top; /* then guard, monitor, and what their functions are */
+    lbezel_monitor_use scored;
+} service_use;
+
+/* The guard of the service at index 1 may ask its judge now, and its monitor the function that scores. Pushes. */
+static void service_enter(lua_State *L, service_use *use) {
+    use->top = lua_gettop(L);
+    lua_getiuservalue(L, 1, SERVICE_GUARD);
+    lua_getiuservalue(L, 1, SERVICE_MONITOR);
+    if (lua_type(L, use->top + 1) == LUA_TUSERDATA) lbezel_guard_enter(L, use->top + 1);
+    if (lua_type(L, use->top + 2) == LUA_TUSERDATA) lbezel_monitor_enter(L, use->top + 2, &use->scored);
 }
 
-static void service_leave(lua_State *L, int top) {
-    if (lua_type(L, top + 1) == LUA_TUSERDATA) lbezel_guard_leave(L, top + 1);
-    lua_settop(L, top);
+static void service_leave(lua_State *L, const service_use *use) {
+    if (lua_type(L, use->top + 1) == LUA_TUSERDATA) lbezel_guard_leave(L, use->top + 1);
+    if (lua_type(L, use->top + 2) == LUA_TUSERDATA) lbezel_monitor_leave(L, use->top + 2, &use->scored);
+    lua_settop(L, use->top);
 }
 
 /* Begins the request of user at 2, messages at 3. */
@@ -119,19 +127,21 @@ static bezel_status service_begin(lua_State *L, lbezel_object *self, bezel_error
     const char *user = lua_isnil(L, 2) ? NULL : lbezel_check_cstring(L, 2);
     lbezel_object *tree = lbezel_tree_push(L);
     const bezel_value *messages = lbezel_value_get(L, 3, tree->handle);
-    const int top = service_enter(L);
+    service_use use;
+    service_enter(L, &use);
     const bezel_status st = bezel_service_ask(self->handle, user, messages, err);
-    service_leave(L, top);
+    service_leave(L, &use);
     lbezel_object_end(tree);
     return st;
 }
 
 static bezel_status service_advance(lua_State *L, lbezel_object *self, int64_t budget_us, bezel_error *err) {
-    const int top = service_enter(L);
+    service_use use;
+    service_enter(L, &use);
     self->holds++;
     const bezel_status st = bezel_service_step(self->handle, budget_us, err);
     lbezel_object_let_go(self);
-    service_leave(L, top);
+    service_leave(L, &use);
     return st;
 }
 

@@ -25,7 +25,7 @@ local function provided()
   for name in pairs(bezel.http) do found["http." .. name] = true end
   local types = { model = "bezel.model", chat = "bezel.chat", tools = "bezel.tools", store = "bezel.store",
     mcp = "bezel.mcp", guard = "bezel.guard", monitor = "bezel.monitor", service = "bezel.service",
-    judge = "bezel.judge" }
+    judge = "bezel.judge", probe = "bezel.probe" }
   for owner, type_name in pairs(types) do
     for name in pairs(debug.getregistry()[type_name].__index) do found[owner .. "." .. name] = true end
   end

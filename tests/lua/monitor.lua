@@ -77,6 +77,14 @@ t.test("R14: health", function()
   t.eq(h.multimodal_enabled, false)
   t.ok(h.response_time > 0 and h.memory_usage > 1)
   t.eq(#h.errors, 0)
+  local probe <close> = assert(m:probe(model))
+  local steps = 0
+  repeat h = probe:step(0) steps = steps + 1 until h ~= "more"
+  t.ok(steps > 10, steps)
+  t.eq(h.status, "healthy")
+  local left <close> = assert(m:probe(model)) -- closed in the middle
+  t.eq(left:step(0), "more")
+  t.eq(assert(m:probe()):step().status, "unhealthy")
 end)
 
 t.test("R32: one file with everything, and Prometheus text", function()
@@ -93,6 +101,34 @@ t.test("R32: one file with everything, and Prometheus text", function()
   t.eq(all.performance_summary.total_requests, 1)
   t.match(m:prometheus(), 'gen_ai_client_operation_duration_seconds_count{[^}]*gen_ai_request_model="a"[^}]*} 1\n')
   t.code("missing", m:export "/no/such/folder/x.json")
+end)
+
+t.test("R28: a function scores turns of chats and of services", function()
+  local asked, inner = {}, nil
+  local m = assert(bezel.monitor { score = function(question, answer)
+    asked[#asked + 1] = question .. "|" .. answer:match "^%s*(.-)%s*$"
+    if inner then inner() end
+    return { relevance = 0.25 }
+  end })
+  local model <close> = assert(bezel.load(t.model("instruct", "-", "Hello to you.")))
+  local chat <close> = assert(model:chat { monitor = m, max_tokens = 8 })
+  assert(chat:ask "hi there")
+  t.eq(asked[1], "hi there|Hello to you.")
+  near(m:quality(1).relevance, 0.25)
+  local service <close> = assert(bezel.service(model, { monitor = m, max_tokens = 8, temperature = 0 }))
+  t.eq(service:generate("ann", { { role = "user", content = "good day" } }).success, true)
+  t.eq(asked[2], "good day|Hello to you.")
+  t.eq(m:quality().evaluations, 2)
+  inner = function() -- a chat inside of the function of a chat; then the monitor goes while it is asked
+    inner = nil
+    local other <close> = assert(model:chat { monitor = m, max_tokens = 8 })
+    assert(other:ask "inside")
+    m:close()
+  end
+  assert(chat:ask "again")
+  t.eq(#asked, 4)
+  t.eq(asked[4], "inside|Hello to you.")
+  t.raises("closed", m.summary, m)
 end)
 
 t.test("turns of a chat are requests, and reach the store", function()

@@ -486,13 +486,40 @@ BEZEL_API int32_t bezel_monitor_alert_next(bezel_monitor_alert *out, bezel_monit
 /* --- Health ------------------------------------------------------------------------------- */
 
 /* Checks whether a model (NULL = there is none) answers: ten tokens, greedy, to "Hello", in a session of its own. Blocks for
- * them. A service that is not healthy is a finding, no error.
+ * them, at most for four times max_probe_ms: a model that is not done by then does not answer. A service that is not healthy is
+ * a finding, no error.
  *   Owns     texts in *out are the monitor's and live until its next check
  *   Thread   that of the monitor
  *   Errors   the sink's: *out is filled all the same
  *   Since    0.1 */
 BEZEL_API bezel_status bezel_monitor_check(bezel_monitor_health *out, bezel_monitor *monitor, bezel_model *model,
                                            bezel_error *err);
+
+/* The same in steps, for a host that must not stand still.
+ *   Thread   that of the monitor */
+typedef struct bezel_monitor_probe bezel_monitor_probe;
+
+/* Begins a check; nothing is computed yet.
+ *   Owns     *out is the caller's, free with bezel_monitor_probe_free before the monitor and the model
+ *   Thread   that of the monitor
+ *   Errors   MEMORY. *out is NULL
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_probe_new(bezel_monitor_probe **out, bezel_monitor *monitor, bezel_model *model,
+                                               bezel_error *err);
+
+/* Frees a check, also one that is not over; NULL is fine.
+ *   Thread   that of the monitor
+ *   Since    0.1 */
+BEZEL_API void bezel_monitor_probe_free(bezel_monitor_probe *probe);
+
+/* Works for about budget_us microseconds, as bezel_job_step does (the first step also makes the session, some milliseconds); -1 =
+ * to the end. BEZEL_MORE, or BEZEL_DONE with *out filled. The response time is that of the steps together.
+ *   Owns     as above
+ *   Thread   that of the monitor
+ *   Errors   the sink's: *out is filled all the same, the check is over
+ *   Since    0.1 */
+BEZEL_API bezel_status bezel_monitor_probe_step(bezel_monitor_health *out, bezel_monitor_probe *probe, int64_t budget_us,
+                                                bezel_error *err);
 
 /* --- Export ------------------------------------------------------------------------------- */
 
