@@ -6,6 +6,7 @@
 #include <bezel/agent.h>
 #include <bezel/bezel.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int failed(const bezel_error *err) {
@@ -38,6 +39,8 @@ static int talk(bezel_model *model, const char *system) {
     bezel_agent_options_init(&options);
     options.system = system;
     options.generate.max_tokens = 64;
+    options.record = getenv("BEZEL_RECORD");
+    options.replay = getenv("BEZEL_REPLAY");
     if (bezel_agent_new(&agent, model, &options, &err) != BEZEL_OK) return failed(&err);
     while (fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\r\n")] = 0;
@@ -51,12 +54,16 @@ int main(int argc, char **argv) {
     bezel_error err = BEZEL_ERROR_INIT;
     bezel_engine *engine = NULL;
     bezel_model *model = NULL;
+    bezel_model_options model_options;
     int status;
     if (argc < 2) {
         fprintf(stderr, "usage: chat MODEL.gguf [system text]\n");
         return 2;
     }
-    if (bezel_engine_new(&engine, NULL, &err) != BEZEL_OK || bezel_model_open(&model, engine, argv[1], NULL, &err) != BEZEL_OK)
+    bezel_model_options_init(&model_options);
+    model_options.vocabulary_only = getenv("BEZEL_REPLAY") != NULL; /* a replay asks the model for its words only */
+    if (bezel_engine_new(&engine, NULL, &err) != BEZEL_OK ||
+        bezel_model_open(&model, engine, argv[1], &model_options, &err) != BEZEL_OK)
         status = failed(&err);
     else
         status = talk(model, argc > 2 ? argv[2] : NULL);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* A C function as a tool: its schema, its body, and a turn in which the model may call it.
  *
- *     tool_call MODEL.gguf ["question"] */
+ *     tool_call MODEL.gguf ["question"]
+ *
+ * BEZEL_RECORD=FILE records the turn; BEZEL_REPLAY=FILE plays it again without weights and without the tool. */
 #include <bezel/agent.h>
 #include <bezel/bezel.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Arguments are checked against the schema before this runs. */
 static bezel_status get_stock(void *ud, bezel_call *call, bezel_error *err) {
@@ -63,6 +66,7 @@ int main(int argc, char **argv) {
     bezel_toolset *tools = NULL;
     bezel_agent *agent = NULL;
     bezel_agent_options options;
+    bezel_model_options model_options;
     int status = 0;
     if (argc < 2) {
         fprintf(stderr, "usage: tool_call MODEL.gguf [question]\n");
@@ -70,8 +74,12 @@ int main(int argc, char **argv) {
     }
     bezel_agent_options_init(&options);
     options.generate.max_tokens = 96;
-    if (bezel_engine_new(&engine, NULL, &err) != BEZEL_OK || bezel_model_open(&model, engine, argv[1], NULL, &err) != BEZEL_OK ||
-        tools_make(&tools, engine, &err) != BEZEL_OK)
+    options.record = getenv("BEZEL_RECORD");
+    options.replay = getenv("BEZEL_REPLAY");
+    bezel_model_options_init(&model_options);
+    model_options.vocabulary_only = options.replay != NULL;
+    if (bezel_engine_new(&engine, NULL, &err) != BEZEL_OK ||
+        bezel_model_open(&model, engine, argv[1], &model_options, &err) != BEZEL_OK || tools_make(&tools, engine, &err) != BEZEL_OK)
         status = failed(&err);
     options.tools = tools;
     if (!status && (bezel_agent_new(&agent, model, &options, &err) != BEZEL_OK || ask(agent, question, &err) != BEZEL_OK))

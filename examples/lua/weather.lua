@@ -3,6 +3,8 @@
 -- row in the store.
 --
 --     bezel run examples/lua/weather.lua ["question"]
+--
+-- BEZEL_RECORD=FILE records the session, and the model's words beside it; BEZEL_REPLAY=FILE plays it again without model and tools.
 local bezel = require "bezel"
 package.path = (arg and arg[0] or ""):gsub("[^/\\]*$", "") .. "?.lua;" .. package.path
 local weather = require "weather_tools"
@@ -11,10 +13,12 @@ local question = arg and arg[1]
   or "I'm traveling to Tokyo next week. What's the 5-day forecast, and are there any severe weather warnings?"
 
 local is_shown = false
-local model = assert(bezel.load(nil, { progress = function(done)
+local record, replay = os.getenv "BEZEL_RECORD", os.getenv "BEZEL_REPLAY"
+local model = assert(bezel.load(replay and replay .. ".vocabulary", { vocabulary_only = replay ~= nil, progress = function(done)
   if done < 1 then io.stderr:write(("\rloading %3d %%"):format(done * 100)) elseif is_shown then io.stderr:write "\r\27[K" end
   is_shown = true
 end }))
+if record then assert(model:save_vocabulary(record .. ".vocabulary")) end
 local store = assert(bezel.store(os.getenv "BEZEL_STORE" or "bezel.db"))
 local agent = assert(model:chat {
   tools = weather.tools,
@@ -22,6 +26,8 @@ local agent = assert(model:chat {
   conversation = assert(store:begin("Weather", os.getenv "USER")),
   user = os.getenv "USER",
   max_tokens = 120,
+  record = record,
+  replay = replay,
 })
 
 print("Question: " .. question .. "\n")

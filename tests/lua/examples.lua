@@ -62,6 +62,26 @@ t.test("the weather agent runs from the question to the usage row", function()
   end
 end)
 
+t.test("the weather agent is replayed from a recording, without model, network and tools", function()
+  local file = t.path "weather.jsonl"
+  local model = t.model("instruct", 'get_weather_forecast(location="Oslo", days=5)', "Clear on Monday.")
+  local function agent(environment)
+    environment.BEZEL_STORE = t.new_path "played.db"
+    local text, ok = run(here .. "weather.lua", environment, "'Any rain in Oslo?'")
+    t.ok(ok, text)
+    return text:match "^(.-)\nUsage row", text:match "  generated_tokens +(%d+)"
+  end
+  local said, tokens = agent { BEZEL_MODEL = model, BEZEL_GEOCODING_URL = t.server(), BEZEL_FORECAST_URL = t.server(),
+    BEZEL_RECORD = file }
+  t.match(said, "Monday c%l+, %d+ to %d+ degrees")
+  local again, same = agent { BEZEL_MODEL = "/nowhere", BEZEL_GEOCODING_URL = "http://127.0.0.1:1", BEZEL_REPLAY = file }
+  t.eq(again, said)
+  t.eq(same, tokens)
+  local text, ok = run(here .. "weather.lua", { BEZEL_STORE = t.path "played.db", BEZEL_REPLAY = file }, "'Any snow in Oslo?'")
+  t.ok(not ok, text)
+  t.match(text, "the prompt differs from the recorded one")
+end)
+
 t.test("the usage report reads that store", function()
   local text, ok = run(here .. "usage.lua", {}, t.path "weather.db" .. " rain")
   t.ok(ok, text)

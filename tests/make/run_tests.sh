@@ -38,6 +38,9 @@ for program in "$out"/examples/*; do
     case $program in
     */tool_call)
         try "example tool_call" "$program" "$scripted"
+        BEZEL_RECORD="$scratch/stock.jsonl" "$program" "$scripted" >"$scratch/recorded" || :
+        BEZEL_REPLAY="$scratch/stock.jsonl" try "example tool_call from its recording" "$program" "$scripted"
+        cmp -s "$scratch/recorded" "$scratch/out" || { echo "FAILED: the replay of tool_call differs"; failed=$((failed + 1)); }
         grep -q '^\[get_stock answered 12\]' "$scratch/out" || { echo "FAILED: tool_call did not call its tool"; failed=$((failed + 1)); }
         ;;
     *) try "example ${program##*/}" "$program" "$tiny" ;;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls of the real model under the constraint of a set of tools: the demo's question. */
+/* Calls of the real model under the constraint of a set of tools: the demo's question, also from a recording. */
 #include <bezel/agent.h>
 
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/real_model.h"
+#include "support/temp_folder.h"
 
 Suite *real_calls_suite(void);
 
@@ -38,30 +40,75 @@ static void teardown(void)
     real_model_close(&real);
 }
 
+static const char tokyo[] =
+    "I'm traveling to Tokyo next week. What's the 5-day forecast, and are there any severe weather warnings?";
+
+static void ask_tokyo(bezel_agent **agent, bezel_agent_turn *turn, const bezel_agent_options *o)
+{
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_status st;
+    ck_assert_msg(bezel_agent_new(agent, real.model, o, &err) == BEZEL_OK, "%s", err.text);
+    ck_assert_int_eq(bezel_agent_send(*agent, tokyo, SIZE_MAX, &err), BEZEL_OK);
+    while ((st = bezel_agent_step(*agent, -1, &err)) > 0 && st != BEZEL_DONE)
+        continue;
+    ck_assert_msg(st == BEZEL_DONE, "%s", err.text);
+    *turn = (bezel_agent_turn){.size = sizeof *turn};
+    ck_assert_int_eq(bezel_agent_result(*agent, turn, &err), BEZEL_OK);
+}
+
+/* What the real model said is said again by a model without weights. */
+START_TEST(a_recorded_question_is_replayed_without_the_weights)
+{
+    bezel_agent_options o;
+    bezel_agent *agents[2];
+    bezel_agent_turn turns[2];
+    char *calls[2];
+    size_t size;
+    bezel_model_options words;
+    temp_folder folder;
+    temp_folder_make(&folder);
+    bezel_agent_options_init(&o);
+    o.tools = tools;
+    o.tool_choice = "required";
+    o.generate.max_tokens = 80;
+    o.record = temp_folder_file(&folder, "tokyo.jsonl");
+    ask_tokyo(&agents[0], &turns[0], &o);
+    ck_assert_int_eq(bezel_json_write(&calls[0], &size, real.engine, turns[0].calls, 0, NULL), BEZEL_OK);
+    char *text = strdup(turns[0].text);
+    bezel_agent_free(agents[0]);
+    bezel_model_free(real.model);
+    bezel_model_options_init(&words);
+    words.vocabulary_only = 1;
+    real_model_open_again(&real, &words);
+    o.replay = o.record;
+    o.record = NULL;
+    ask_tokyo(&agents[1], &turns[1], &o);
+    ck_assert_int_eq(bezel_json_write(&calls[1], &size, real.engine, turns[1].calls, 0, NULL), BEZEL_OK);
+    ck_assert_str_eq(turns[1].text, text);
+    ck_assert_str_eq(calls[1], calls[0]);
+    ck_assert_ptr_nonnull(strstr(calls[1], "Tokyo"));
+    ck_assert_uint_eq(turns[1].n_generated, turns[0].n_generated);
+    bezel_agent_free(agents[1]);
+    bezel_text_free(real.engine, calls[0]);
+    bezel_text_free(real.engine, calls[1]);
+    free(text);
+    temp_folder_remove(&folder);
+}
+END_TEST
+
 START_TEST(the_question_about_tokyo_gets_the_call_that_was_chosen_with_its_arguments)
 {
     static const char *const choices[] = {"required", "get_weather_forecast", "get_weather_alerts"};
     for (size_t i = 0; i < 3; i++) {
-        bezel_error err = BEZEL_ERROR_INIT;
         bezel_agent_options o;
         bezel_agent *agent = NULL;
-        bezel_agent_turn turn = {.size = sizeof turn};
-        bezel_status st;
+        bezel_agent_turn turn;
         size_t size = 0;
         bezel_agent_options_init(&o);
         o.tools = tools;
         o.tool_choice = choices[i];
         o.generate.max_tokens = 80;
-        ck_assert_msg(bezel_agent_new(&agent, real.model, &o, &err) == BEZEL_OK, "%s", err.text);
-        ck_assert_int_eq(bezel_agent_send(agent,
-                                          "I'm traveling to Tokyo next week. What's the 5-day forecast, and are there any severe "
-                                          "weather warnings?",
-                                          SIZE_MAX, &err),
-                         BEZEL_OK);
-        while ((st = bezel_agent_step(agent, -1, &err)) > 0 && st != BEZEL_DONE)
-            continue;
-        ck_assert_msg(st == BEZEL_DONE, "%s", err.text);
-        ck_assert_int_eq(bezel_agent_result(agent, &turn, &err), BEZEL_OK);
+        ask_tokyo(&agent, &turn, &o);
         const bezel_value *call = bezel_value_at(turn.calls, 0), *arguments = bezel_value_get(call, "arguments");
         ck_assert_str_eq(bezel_value_text(bezel_value_get(call, "name"), &size), i == 2 ? choices[2] : "get_weather_forecast");
         ck_assert_str_eq(bezel_value_text(bezel_value_get(arguments, "location"), &size), "Tokyo");
@@ -111,6 +158,7 @@ Suite *real_calls_suite(void)
         return s; /* not downloaded: nothing to test */
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, a_recorded_question_is_replayed_without_the_weights);
     tcase_add_test(t, the_question_about_tokyo_gets_the_call_that_was_chosen_with_its_arguments);
     tcase_add_test(t, a_question_for_the_tools_is_called_and_small_talk_is_answered);
     suite_add_tcase(s, t);
