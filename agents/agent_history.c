@@ -131,28 +131,35 @@ static bezel_status history_prefix(bezel_agent *a, bezel_error *err)
     return st;
 }
 
+bezel_status bz_agent_system_text(bz_strbuf *out, bezel_engine *engine, const char *system, const bezel_toolset *tools,
+                                  const bezel_tool_profile *profile, const char *context, bezel_error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    if (system)
+        bz_strbuf_text(out, system);
+    if (tools) {
+        const bezel_status st = bezel_toolset_render(&text, &size, tools, profile, context, err);
+        if (st != BEZEL_OK)
+            return st;
+        if (out->size && size && text[0] != '<') /* native declarations follow at once */
+            bz_strbuf_text(out, "\n\n");
+        bz_strbuf_add(out, text, size);
+        bezel_text_free(engine, text);
+    } else if (context) {
+        bz_strbuf_text(out, out->size ? "\n\nContext: " : "Context: ");
+        bz_strbuf_text(out, context);
+    }
+    return out->status == BEZEL_OK ? BEZEL_OK : bz_fail(err, out->status, "agent", "no room for the system text");
+}
+
 bezel_status bz_agent_system_render(bezel_agent *a, bezel_error *err)
 {
     bz_strbuf b;
-    char *tools = NULL;
-    size_t tools_size = 0;
-    bezel_status st = BEZEL_OK;
     bz_strbuf_init(&b, a->world, 0);
-    if (a->roles[a->role].system)
-        bz_strbuf_text(&b, a->roles[a->role].system);
-    if (bz_agent_has_tools(a)) {
-        st = bezel_toolset_render(&tools, &tools_size, bz_agent_tools(a), a->options.tool_profile, a->context, err);
-        if (st == BEZEL_OK && b.size && tools_size && tools[0] != '<') /* native declarations follow at once */
-            bz_strbuf_text(&b, "\n\n");
-        if (st == BEZEL_OK)
-            bz_strbuf_add(&b, tools, tools_size);
-    } else if (a->context) {
-        bz_strbuf_text(&b, b.size ? "\n\nContext: " : "Context: ");
-        bz_strbuf_text(&b, a->context);
-    }
-    bezel_text_free(a->engine, tools);
-    if (st == BEZEL_OK && b.status != BEZEL_OK)
-        st = bz_fail(err, b.status, "agent", "no room for the system text");
+    bezel_status st = bz_agent_system_text(&b, a->engine, a->roles[a->role].system,
+                                           bz_agent_has_tools(a) ? bz_agent_tools(a) : NULL, a->options.tool_profile,
+                                           a->context, err);
     const int is_new = b.size != a->system_size || (b.size && memcmp(bz_strbuf_cstr(&b), a->system_text, b.size) != 0);
     if (st == BEZEL_OK && is_new) {
         bz_free(a->world, a->system_text);

@@ -181,6 +181,9 @@ bezel_status bz_agent_history_add(bezel_agent *a, uint32_t role, uint32_t step, 
 void bz_agent_history_cut(bezel_agent *a, size_t count);
 /* Renders system and tools anew (tools may have been added) into system_text. */
 bezel_status bz_agent_system_render(bezel_agent *a, bezel_error *err);
+/* The system text of an agent and of examples to teach: its own, its tools (or NULL), its context. */
+bezel_status bz_agent_system_text(bz_strbuf *out, bezel_engine *engine, const char *system, const bezel_toolset *tools,
+                                  const bezel_tool_profile *profile, const char *context, bezel_error *err);
 /* Chooses the part of the history that fits and renders it; *plan in and out as bz_memory_choose. */
 bezel_status bz_agent_prompt_render(bezel_prompt **out, bezel_agent *a, bz_memory_plan *plan, bezel_error *err);
 

@@ -23,18 +23,21 @@ typedef struct cmd_options {
     const char *usage; /* first line of its help */
     const char *model, *store, *isa, *affinity, *activations, *kv, *head, *kind, *profile, *system, *context, *user, *conversation;
     const char *tools, *results, *ids, *sha256, *output, *stopped, *title, *overflow, *tool_choice, *constrain, *allow, *deny, *schema, *prompts, *sessions, *tests;
-    const char *data, *category, *dialect, *answers, *html, *adapter;
+    const char *data, *category, *dialect, *answers, *html, *adapter, *examples;
     const char *stops[CMD_MAX_STOPS]; /* of choose: the choices */
     int n_stops;
     int64_t threads, chunk, n_ctx, seed, max_tokens, top, top_k, max_steps, rounds, generate, limit, together, cache_mb, days, conversations;
+    int64_t count, rank, epochs, batch_size, accumulation, max_length, warm_up, patience, evaluate_every, save_every, log_every;
+    double minutes, rate, dropout, validation;
     double temperature, top_p, min_p, repetition_penalty, call_bias, adapter_scale;
     int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, no_fit, raw_weights, lookup, batch, all, prometheus;
+    int vary, resume, dry_run;
     uint32_t given; /* bits of CMD_GIVEN_... for options whose absence means something else than their default */
     const char *positional[CMD_MAX_POSITIONAL];
     int n_positional;
 } cmd_options;
 
-enum { CMD_GIVEN_TEMPERATURE = 1, CMD_GIVEN_MAX_TOKENS = 2, CMD_GIVEN_TOP = 4, CMD_GIVEN_LIMIT = 8 };
+enum { CMD_GIVEN_TEMPERATURE = 1, CMD_GIVEN_MAX_TOKENS = 2, CMD_GIVEN_TOP = 4, CMD_GIVEN_LIMIT = 8, CMD_GIVEN_COUNT = 16 };
 
 /* Reads argv after the subcommand. `allowed` lists its options ("model threads json"); anything else prints the usage.
  * Returns CMD_OK or CMD_USAGE. Texts are borrowed from argv. */
@@ -153,6 +156,7 @@ int cmd_store(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_score(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
+int cmd_teach(int argc, char **argv);
 int cmd_tokenize(int argc, char **argv);
 
 #endif

@@ -83,7 +83,7 @@ int cmd_ask(int argc, char **argv) {
     char *text = NULL;
     size_t size = 0;
     int status = cmd_options_read(&o, argc, argv,
-                                  CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS
+                                  CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " adapter adapter-scale " CMD_SAMPLING_OPTIONS
                                                      " store no-store user conversation system context profile tools "
                                                      "results allow deny json show-prompt max-steps overflow tool-choice "
                                                      "constrain call-bias no-fit");

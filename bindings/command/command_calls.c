@@ -316,7 +316,7 @@ static int variants_run(ladder *l, int only_count) {
     const cmd_options *o = &l->o;
     const bezel_profile *chat = l->host.model ? bezel_profile_of(l->host.model) : NULL;
     const bezel_tool_profile *own = chat ? bezel_tool_profile_of(chat) : bezel_tool_profile_find("transcript");
-    const char *standard = own->name;
+    const char *standard = o->adapter ? "instruct" : own->name;
     int status = CMD_OK, n = 0;
     for (size_t k = 0; status == CMD_OK && k < 3 * 5 * 2 * 2; k++) {
         calls_variant v = {.dialect = dialects[k / 4 % 5], .constraint = k / 2 % 2 == 1, .required = k % 2 == 1};
@@ -372,6 +372,7 @@ static int ladder_open(ladder *l) {
     if (status == CMD_OK && !l->o.no_cache) bezel_model_prepare(l->host.model, &l->host.error);
     if (status == CMD_OK && bezel_session_new(&l->session, l->host.model, &options, &l->host.error) != BEZEL_OK)
         status = cmd_host_fail(&l->host);
+    if (status == CMD_OK && cmd_adapt(&l->host, l->session, &l->o, &l->host.error) != BEZEL_OK) status = cmd_host_fail(&l->host);
     return status;
 }
 
@@ -394,7 +395,7 @@ int cmd_bench_calls(int argc, char **argv) {
         &l->o, argc - 1, argv + 1,
         CMD_ENGINE_OPTIONS
         " " CMD_SESSION_OPTIONS
-        " data category limit seed constraint tool-choice profile dialect all call-bias no-fit max-tokens answers output json");
+        " adapter adapter-scale data category limit seed constraint tool-choice profile dialect all call-bias no-fit max-tokens answers output json");
     if (status == CMD_OK) status = ladder_check(&l->o);
     if (status == CMD_OK) cmd_interrupt_watch();
     if (status == CMD_OK) status = ladder_open(l);

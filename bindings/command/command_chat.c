@@ -128,7 +128,7 @@ static void chat_loop(chat_state *chat) {
 int cmd_chat(int argc, char **argv) {
     chat_state chat = {.options = {.subcommand = "chat", .usage = "chat [--system TEXT] [--tools FILE] [--conversation ID]"}};
     int status = cmd_options_read(&chat.options, argc, argv,
-                                  CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " " CMD_SAMPLING_OPTIONS
+                                  CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " adapter adapter-scale " CMD_SAMPLING_OPTIONS
                                                      " store no-store user conversation system context profile "
                                                      "overflow tools results allow deny max-steps");
     if (status != CMD_OK) return status;

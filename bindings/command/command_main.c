@@ -28,6 +28,7 @@ static const subcommand subcommands[] = {
     {"detokenize", cmd_detokenize, "token ids to text"},
     {"parse", cmd_parse, "calls in a model's output, JSON"},
     {"render", cmd_render, "messages and tools to the exact prompt"},
+    {"teach", cmd_teach, "an adapter from tools and examples, trained here"},
     {"bench", cmd_bench, "speed on this machine"},
 };
 #define N_SUBCOMMANDS (sizeof subcommands / sizeof *subcommands)

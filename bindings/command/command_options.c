@@ -87,6 +87,25 @@ static const option_row option_rows[] = {
     {"repetition-penalty", KIND_NUMBER, AT(repetition_penalty), 0.01, 100, 0, "X", "1 = off"},
     {"batch", KIND_FLAG, AT(batch), 0, 0, 0, "", "each line is a prompt: a text, or JSON; a line of JSON for each, in order"},
     {"lookup", KIND_FLAG, AT(lookup), 0, 0, 0, "", "guess greedy tokens from repetitions; the same answer"},
+    {"examples", KIND_TEXT, AT(examples), 0, 0, 0, "FILE", "lines of JSON: {question, calls, answer}, {messages} or {instruction, output}"},
+    {"count", KIND_INTEGER, AT(count), 0, 10000000, CMD_GIVEN_COUNT, "N", "examples to make from the tools; 600"},
+    {"minutes", KIND_NUMBER, AT(minutes), 0, 100000, 0, "X", "as many examples as can be trained on in that time, unless --count; 0 = off"},
+    {"vary", KIND_FLAG, AT(vary), 0, 0, 0, "", "many tools, names and subsets: learns to read declarations, not these tools"},
+    {"rank", KIND_INTEGER, AT(rank), 1, 256, 0, "N", "rank of the adapter; 16"},
+    {"rate", KIND_NUMBER, AT(rate), 1e-9, 1, 0, "X", "learning rate at its highest; 5e-4"},
+    {"epochs", KIND_INTEGER, AT(epochs), 1, 10000, 0, "N", "times that every example is used; 1"},
+    {"batch-size", KIND_INTEGER, AT(batch_size), 1, 1024, 0, "N", "packs a batch; 1"},
+    {"accumulation", KIND_INTEGER, AT(accumulation), 1, 1024, 0, "N", "batches a step; 1"},
+    {"max-length", KIND_INTEGER, AT(max_length), 16, 1 << 20, 0, "N", "tokens of a pack; longer examples are left out; 1024"},
+    {"warm-up", KIND_INTEGER, AT(warm_up), 0, 1000000, 0, "N", "steps over which the rate rises; 10"},
+    {"dropout", KIND_NUMBER, AT(dropout), 0, 0.99, 0, "X", "0"},
+    {"validation", KIND_NUMBER, AT(validation), 0, 0.9, 0, "X", "part of the examples that is kept aside to measure with; 0.03"},
+    {"patience", KIND_INTEGER, AT(patience), 0, 1000000, 0, "N", "ends after so many measurements without a better one; 0 = never"},
+    {"evaluate-every", KIND_INTEGER, AT(evaluate_every), 1, 100000000, 0, "N", "steps between measurements; 100"},
+    {"save-every", KIND_INTEGER, AT(save_every), 1, 100000000, 0, "N", "steps between checkpoints; 50"},
+    {"log-every", KIND_INTEGER, AT(log_every), 1, 100000000, 0, "N", "steps between lines; 5"},
+    {"resume", KIND_FLAG, AT(resume), 0, 0, 0, "", "go on with a run that was stopped"},
+    {"dry-run", KIND_FLAG, AT(dry_run), 0, 0, 0, "", "print examples and what is learned of them; with --json as data"},
     {"json", KIND_FLAG, AT(json), 0, 0, 0, "", "JSON on standard output"},
     {"prometheus", KIND_FLAG, AT(prometheus), 0, 0, 0, "", "sums of the store in Prometheus' text format"},
     {"special", KIND_FLAG, AT(special), 0, 0, 0, "", "the text may spell control tokens"},
@@ -166,6 +185,16 @@ static void options_defaults(cmd_options *out, const cmd_options *named) {
     out->min_p = (double)sampling.min_p;
     out->repetition_penalty = (double)sampling.repetition_penalty;
     out->adapter_scale = 1.0;
+    out->count = 600;
+    out->rank = 16;
+    out->rate = 5e-4;
+    out->epochs = out->batch_size = out->accumulation = 1;
+    out->max_length = 1024;
+    out->warm_up = 10;
+    out->validation = 0.03;
+    out->evaluate_every = 100;
+    out->save_every = 50;
+    out->log_every = 5;
     out->max_tokens = 512;
     out->rounds = 3;
     out->generate = 128;

@@ -40,8 +40,10 @@ int cmd_talk_agent(bezel_agent **out, cmd_host *host, const cmd_options *o, cons
     cmd_generate_options(&a.generate, o);
     a.fit = !o->no_fit;
     a.generate.call_bias = (float)o->call_bias;
+    if (!a.profile && o->adapter && bezel_profile_of(host->model)->label_guard)
+        a.profile = bezel_profile_find("gemma3"); /* what `bezel teach` teaches a pretrained model */
     if (bezel_agent_new(out, host->model, &a, &host->error) != BEZEL_OK) return cmd_host_fail(host);
-    return CMD_OK;
+    return cmd_adapt(host, bezel_agent_session(*out), o, &host->error) == BEZEL_OK ? CMD_OK : cmd_host_fail(host);
 }
 
 int cmd_talk_resume(bezel_agent *agent, cmd_host *host, const char *conversation) {
