@@ -69,6 +69,14 @@ static const report_section sections[] = {
      " SELECT g * ?3 AS at, count(*) AS turns, sum(" FAILED ") AS failed, count(DISTINCT user) AS users,"
      "   " RANK(50, "duration_us") " AS p50_ms, " RANK(95, "duration_us") " AS p95_ms, max(duration_us) / 1e3 AS max_ms"
      " FROM t GROUP BY g ORDER BY g"},
+    {"before", 0, /* of the days without rows what is left: totals, in columns of whole days */
+     "WITH d AS (SELECT *, CAST(julianday(day) - 2440587.5 AS INTEGER) AS n FROM usage_total WHERE kind = 'all'"
+     "   AND day < coalesce((SELECT date(min(started_ms) / 1000, 'unixepoch') FROM turn), '9')"
+     "   AND day >= coalesce(date(?1 / 1000, 'unixepoch'), '')),"
+     " w AS (SELECT (max(n) - min(n)) / 100 + 1 AS days FROM d)"
+     " SELECT n / days * days * 86400000 AS at, sum(turns) AS turns, sum(model_calls) AS model_calls,"
+     "   sum(prompt_tokens) AS prompt_tokens, sum(generated_tokens) AS generated_tokens, sum(errors) AS errors"
+     " FROM d, w GROUP BY 1 ORDER BY 1"},
     {"tokens", 0,
      "SELECT started_ms / ?3 * ?3 AS at, count(*) AS model_calls, sum(prompt_tokens - cached_tokens) AS fresh,"
      " sum(cached_tokens) AS cached, sum(generated_tokens) AS generated,"

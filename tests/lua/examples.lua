@@ -69,7 +69,7 @@ t.test("the weather agent is replayed from a recording, without model, network a
     environment.BEZEL_STORE = t.new_path "played.db"
     local text, ok = run(here .. "weather.lua", environment, "'Any rain in Oslo?'")
     t.ok(ok, text)
-    return text:match "^(.-)\nUsage row", text:match "  generated_tokens +(%d+)"
+    return text:match "(Question: .-)\nUsage row", text:match "  generated_tokens +(%d+)"
   end
   local said, tokens = agent { BEZEL_MODEL = model, BEZEL_GEOCODING_URL = t.server(), BEZEL_FORECAST_URL = t.server(),
     BEZEL_RECORD = file }

@@ -29,6 +29,44 @@ t.test("R21, R26: requests of a user in a window", function()
   t.eq(guard:rate("bob").remaining, 1)
 end)
 
+t.test("R21, R26: 100 requests an hour unless told", function()
+  local guard <close> = assert(bezel.guard())
+  t.eq(guard:rate("ann").remaining, 100)
+  for _ = 1, 100 do t.eq(guard:request "ann", true) end
+  local allowed, rate = guard:request "ann"
+  t.eq(allowed, false)
+  t.eq(rate.used, 100)
+  t.ok(rate.reset_s > 3590 and rate.reset_s <= 3600)
+end)
+
+t.test("R20: the six patterns, in any case and across lines", function()
+  local guard <close> = assert(bezel.guard())
+  for _, text in ipairs { "<SCRIPT a='b'>x\n</script >", "JavaScript:", "data:TEXT/html", "<iframe>\n</IFRAME>", "<object>x</object>",
+    "<embed>x</embed>" } do
+    t.eq(guard:clean("a" .. text .. "b"), "ab", text)
+  end
+end)
+
+t.test("R22: at most 50 messages of system, user and assistant", function()
+  local guard <close> = assert(bezel.guard())
+  local list = {}
+  for i = 1, 50 do list[i] = { role = i == 1 and "system" or i % 2 == 0 and "user" or "assistant", content = "x" } end
+  t.ok(guard:validate(list))
+  list[51] = { role = "user", content = "x" }
+  t.code("limit", guard:validate(list))
+  t.eq(guard:validate { { role = "tool", content = "x" } }, nil)
+  t.eq(guard:validate { { role = "user" } }, nil)
+end)
+
+t.test("R23: violence, hate, illegal and harmful unless told", function()
+  local guard <close> = assert(bezel.guard())
+  for _, word in ipairs { "violence", "hate", "illegal", "harmful" } do
+    t.eq(guard:check("so " .. word:upper() .. " it is"), false, word)
+    t.eq(guard:check("so " .. word .. " it is", "output"), false, word)
+  end
+  t.eq(guard:check "peace", true)
+end)
+
 t.test("R22: messages are checked", function()
   local guard <close> = assert(bezel.guard { max_messages = 2 })
   t.ok(guard:validate { { role = "user", content = "x" } })

@@ -65,6 +65,44 @@ t.test("R31: alerts, with thresholds by model", function()
   t.raises("max_response", bezel.monitor, { thresholds = { max_response_s = "x" } })
 end)
 
+t.test("R31: more than 10 s and 8192 MB, less than 5 tokens a second and 95 of 100 are told", function()
+  local function kinds(request, n, error)
+    local m <close> = assert(bezel.monitor())
+    for i = 1, 10 do
+      local r = { model = "a", response_time = request.response_time or 1, tokens = request.tokens or 100, memory_mb = request.memory_mb or 10 }
+      if error and i <= n then r.error, r.code = "it broke", "full" end
+      m:add(r)
+    end
+    local list = {}
+    for _, a in ipairs(m:alerts()) do list[#list + 1] = a.type .. "/" .. a.severity end
+    table.sort(list)
+    return table.concat(list, " ")
+  end
+  t.eq(kinds { response_time = 10, tokens = 50, memory_mb = 8192 }, "")
+  t.eq(kinds { response_time = 10.1, tokens = 1000 }, "performance/medium")
+  t.eq(kinds { memory_mb = 8193 }, "memory/medium")
+  t.eq(kinds { tokens = 4 }, "performance/low")
+  t.eq(kinds({}, 1, true), "reliability/high")
+  t.eq(kinds({}, 10, true), "error/high")
+end)
+
+t.test("R28: the words that count", function()
+  local m <close> = assert(bezel.monitor())
+  local function scores(answer, question) return m:evaluate { question = question or "x", answer = answer } end
+  near(scores("anything", "").relevance, 0)
+  near(scores("blue", "blue or red or green").relevance, 0.5) -- four different words
+  near(scores("One sentence.").coherence, 0.8)
+  near(scores("This is a sentence of seven words. And here is one of seven words.").coherence, 0.9)
+  near(scores("No no no no. No no no no.").coherence, 0.7)
+  near(scores("No. No.").coherence, 0.5)
+  near(scores("peace").safety, 1)
+  near(scores("dangerous").safety, 0.7)
+  near(scores("dangerous, harmful and illegal").safety, 0.3)
+  near(scores("according to them").accuracy, 0.6)
+  near(scores("according to them research shows that studies indicate what data suggests").accuracy, 0.8)
+  near(m:evaluate({ question = "x", answer = "y", reference = "" }).accuracy, 0.5)
+end)
+
 t.test("R14: health", function()
   local m <close> = assert(bezel.monitor())
   local h = m:health()

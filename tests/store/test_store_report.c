@@ -5,6 +5,7 @@
 #include <bezel/store.h>
 
 #include <check.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,26 @@ START_TEST(numbers_of_the_store_are_in_the_page)
     has(text, "conversations", "\"title\":\"Trip\"");
     has(text, "messages", "Will it rain?");
     has(text, "calls", "{\\\"city\\\":\\\"Tokyo\\\"}");
+    free(text);
+}
+END_TEST
+
+START_TEST(of_rows_that_have_gone_the_totals_by_day_are_in_the_page)
+{
+    sqlite3 *db;
+    keep("Trip", "Will it rain?", "Yes.");
+    char *text = report(0, 100);
+    has(text, "before", "[]");
+    free(text);
+    ck_assert_int_eq(sqlite3_open(temp_folder_file(&folder, "r.db"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "DELETE FROM turn; DELETE FROM usage", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    text = report(0, 100);
+    has(text, "totals", "\"turns\":0");
+    has(text, "before", "{\"at\":1699920000000,\"turns\":1,\"model_calls\":2,\"prompt_tokens\":230,\"generated_tokens\":31,");
+    free(text);
+    text = report(30, 100); /* another period */
+    has(text, "before", "[]");
     free(text);
 }
 END_TEST
@@ -226,6 +247,7 @@ Suite *store_report_suite(void)
     TCase *t = tcase_create("report");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, numbers_of_the_store_are_in_the_page);
+    tcase_add_test(t, of_rows_that_have_gone_the_totals_by_day_are_in_the_page);
     tcase_add_test(t, an_empty_store_and_a_read_only_one_have_a_page);
     tcase_add_test(t, days_and_conversations_limit_what_is_shown);
     tcase_add_test(t, texts_cannot_leave_the_data);
