@@ -62,26 +62,25 @@ static int doctor_model(const cmd_options *o) {
 
 /* What was made from models and is mapped by later loads; all of it may be deleted. */
 static void doctor_side_files(void) {
-    static const char *const kinds[] = {".vocab", ".head", ".prefix", ".trie", NULL}; /* the last: half-written */
-    long long count[5] = {0}, bytes[5] = {0};
+    static const char *const kinds[] = {".vocab", ".trie", ".head", ".packed", ".prefix"};
+    enum { KINDS = sizeof kinds / sizeof kinds[0] };
+    long long count[KINDS + 1] = {0}, bytes[KINDS + 1] = {0}; /* the last: half-written */
     char *folder = cmd_cache_folder(), text[768];
     DIR *dir = folder ? opendir(folder) : NULL;
     for (const struct dirent *e; dir && (e = readdir(dir)) != NULL;) {
         struct stat info;
         const char *dot = strchr(e->d_name, '.');
         size_t kind = 0;
-        while (dot && kinds[kind] && strcmp(dot, kinds[kind]) != 0) kind++;
-        if (!dot || (!kinds[kind] && !strstr(dot, ".new-")) || fstatat(dirfd(dir), e->d_name, &info, 0) != 0) continue;
+        while (dot && kind < KINDS && strcmp(dot, kinds[kind]) != 0) kind++;
+        if (!dot || (kind == KINDS && !strstr(dot, ".new-")) || fstatat(dirfd(dir), e->d_name, &info, 0) != 0) continue;
         count[kind]++;
         bytes[kind] += (long long)info.st_size;
     }
     if (dir) closedir(dir);
-    snprintf(text, sizeof text,
-             "%lld .vocab (%.1f MB), %lld .head (%.1f MB), %lld .prefix (%.1f MB), %lld .trie (%.1f MB), %lld half-written in %s; may "
-             "be deleted",
-             count[0], (double)bytes[0] / 1e6, count[1], (double)bytes[1] / 1e6, count[2], (double)bytes[2] / 1e6, count[3],
-             (double)bytes[3] / 1e6, count[4],
-             folder ? folder : "no folder");
+    size_t n = 0;
+    for (size_t i = 0; i < KINDS; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%lld %s (%.1f MB), ", count[i], kinds[i], (double)bytes[i] / 1e6);
+    snprintf(text + n, sizeof text - n, "%lld half-written in %s; may be deleted", count[KINDS], folder ? folder : "no folder");
     report(1, "side files", text);
     free(folder);
 }
