@@ -22,36 +22,39 @@ def number(x):
     return f"{x:.1f}" if x >= 10 else f"{x:.2f}"
 
 
-def legend(series, y):
+def legend(series, colours, y):
     """Names with their colour, in lines that fit. Returns the parts and the height taken."""
     parts, x, top = [], LEFT, y
-    for i, name in enumerate(series):
+    for name, colour in zip(series, colours):
         need = 24 + 7.4 * len(name)
         if x > LEFT and x + need > WIDTH - RIGHT:
             x, y = LEFT, y + 20
-        parts.append(f'<rect class="c{i % COLOURS}" x="{x:.0f}" y="{y - 11}" width="12" height="12" rx="2"/>')
+        parts.append(f'<rect class="c{colour % COLOURS}" x="{x:.0f}" y="{y - 11}" width="12" height="12" rx="2"/>')
         parts.append(f'<text class="soft" x="{x + 17:.0f}" y="{y}">{escape(name)}</text>')
         x += need
     return parts, y - top + 20
 
 
-def bar_chart(title, unit, series, groups):
-    """groups: [(label, [spread or None for each of series])], a spread being {"median", "low", "high"}."""
+def bar_chart(title, unit, series, groups, colours=None):
+    """groups: [(label, [spread or None for each of series])], a spread being {"median", "low", "high"}. colours: a number for
+    each of series, so that it looks alike in every chart; else in order."""
+    colours = colours or range(len(series))
     largest = max((s["high"] for _, row in groups for s in row if s), default=1) or 1
     room = WIDTH - LEFT - RIGHT - 78  # for the figure behind the longest bar
     parts, y = [], 58
-    keys, height = legend(series, y)
+    keys, height = legend(series, colours, y)
     parts += keys
     y += height
     for label, row in groups:
         parts.append(f'<text class="text" x="{LEFT}" y="{y + 12}">{escape(label)}</text>')
         y += 20
-        for i, s in enumerate(row):
+        for colour, s in zip(colours, row):
             if not s:
                 continue
             wide, low, high = (room * s[k] / largest for k in ("median", "low", "high"))
             middle = y + BAR / 2
-            parts.append(f'<rect class="c{i % COLOURS}" x="{LEFT}" y="{y}" width="{max(wide, 1):.1f}" height="{BAR}" rx="3"/>')
+            size = f'x="{LEFT}" y="{y}" width="{max(wide, 1):.1f}" height="{BAR}" rx="3"'
+            parts.append(f'<rect class="c{colour % COLOURS}" {size}/>')
             parts.append(f'<path class="line" d="M{LEFT + low:.1f} {middle}H{LEFT + high:.1f}"/>')
             parts.append(f'<text class="text" x="{LEFT + max(wide, high) + 6:.1f}" y="{y + 16}">{number(s["median"])}</text>')
             y += BAR + GAP

@@ -107,13 +107,14 @@ def chart(results, rows, kind, title, caption, variants):
     variants = [v for v in variants if any(key[1] == v[0] for key in found)]
     peers = [p for p in results["peers"] if any(p in r["peers"] for r in found.values())]
     series = [name for _, name in variants] + peers
+    colours = list(range(len(variants))) + [2 + results["peers"].index(p) for p in peers]
     groups = []
     for size in sorted({key[0] for key in found}):
         row = [found[size, v]["own"] if (size, v) in found else None for v, _ in variants]
         plain = found.get((size, ""))
         row += [plain["peers"][p]["value"] if plain and p in plain["peers"] else None for p in peers]
         groups.append((f"{size:,} tokens" if kind != "sessions" and size else f"{size} sessions" if size else "", row))
-    return title, caption, series, groups
+    return title, caption, series, groups, colours
 
 
 def charts_of(results, rows):

@@ -181,6 +181,7 @@ class Report(unittest.TestCase):
         found = report.charts_of(RESULTS, rows)
         self.assertEqual(sorted(found), ["performance-decode.svg", "performance-start.svg"])
         self.assertEqual(found["performance-decode.svg"][2], ["own", "own, full output layer", "peer"])
+        self.assertEqual({what[4][what[2].index("peer")] for what in found.values()}, {2}, "a peer has one colour everywhere")
         for what in found.values():
             xml.dom.minidom.parseString(charts.bar_chart(*what))
 
