@@ -360,6 +360,52 @@ START_TEST(a_turn_that_is_free_to_call_tells_how_probable_a_call_was)
 }
 END_TEST
 
+/* Call probability of a turn that may call, and its name's. */
+static bezel_agent_turn fitted(uint32_t fit, const char *choice)
+{
+    options.fit = fit;
+    options.tool_choice = choice;
+    begin();
+    ask("On, please.", -1);
+    return turn_result();
+}
+
+START_TEST(the_fit_weighs_calls_and_names_and_only_where_it_is_wanted)
+{
+    bezel_toolset *set = switches();
+    options.generate.max_tokens = 8;
+    double p = fitted(0, NULL).call_probability;
+    ck_assert_ptr_null(agent->fit);
+    ck_assert(p > 0 && p < 1);
+    bezel_agent_free(agent);
+    bezel_agent_turn turn = fitted(1, NULL);
+    ck_assert_uint_eq(agent->n_fits, 3); /* of each tool, of both */
+    const double bias = (double)bezel_tool_fit_bias(&small_profile, agent->fits[2]);
+    ck_assert_double_eq_tol(turn.call_probability, p / (p + (1 - p) * exp(-bias)), 1e-6);
+    const bezel_tool_fit *made = agent->fit;
+    ask("And off?", -1); /* the declarations are not computed again */
+    ck_assert_ptr_eq(agent->fit, made);
+    ck_assert_uint_eq(agent->n_fits, 3);
+    bezel_agent_free(agent);
+
+    options.generate.max_tokens = 200;
+    small_profile.name_weight = 1e6f; /* the model has no say */
+    turn = fitted(1, "required");
+    const int best = agent->fits[1] > agent->fits[0];
+    ck_assert_str_eq(first_call(), best ? "turn_off" : "turn_on");
+    ck_assert(turn.name_probability > 0 && turn.name_probability <= 1);
+    ck_assert_uint_eq(agent->n_fits, 2); /* there is no choice whether to call */
+    bezel_agent_free(agent);
+    ck_assert(isnan(fitted(0, "required").name_probability));
+    bezel_agent_free(agent);
+    ck_assert(isnan(fitted(1, "turn_on").name_probability)); /* nothing to choose */
+    ck_assert_ptr_null(agent->fit);
+    bezel_agent_free(agent);
+    agent = NULL;
+    bezel_toolset_free(set);
+}
+END_TEST
+
 START_TEST(a_set_that_no_constraint_can_be_made_of_is_used_freely_and_said)
 {
     bezel_toolset *set = switches();
@@ -400,6 +446,7 @@ Suite *turn_suite(void)
     tcase_add_test(t, a_tool_that_is_chosen_by_name_is_called_even_when_it_was_added_later);
     tcase_add_test(t, no_call_is_made_where_none_may_be);
     tcase_add_test(t, a_turn_that_is_free_to_call_tells_how_probable_a_call_was);
+    tcase_add_test(t, the_fit_weighs_calls_and_names_and_only_where_it_is_wanted);
     tcase_add_test(t, a_set_that_no_constraint_can_be_made_of_is_used_freely_and_said);
     suite_add_tcase(s, t);
     return s;
