@@ -85,6 +85,16 @@ int bz_cpu_has_avx_vnni(void)
 #endif
 }
 
+int bz_cpu_has_bf16(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    uint32_t a, b, c, d;
+    return bz_cpu_can(BEZEL_ISA_AVX512) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5)) != 0;
+#else
+    return 0;
+#endif
+}
+
 int bz_cpu_has_dotprod(void)
 {
 #if defined(__aarch64__) && defined(__linux__)

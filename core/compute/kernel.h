@@ -9,6 +9,7 @@
 #include "base/dtype.h"
 #include "compute/key_block.h"
 #include "compute/screen.h"
+#include "compute/train_kernel.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -47,6 +48,8 @@ typedef struct bz_kernel {
      * a fused step a k, upwards. So it is bit-exact on every level and for any cut of t, k and n. y lies apart from the rest. */
     void (*product)(float *y, size_t y_stride, const float *x, size_t x_row, size_t x_column, const float *w, size_t w_stride,
                     size_t T, size_t K, size_t N);
+
+    const bz_train_kernel *train; /* of training */
 
     /* One row of K elements to float. Bit-exact on every level. */
     void (*dequantize)(float *out, const void *row, uint32_t dtype, size_t K);

@@ -241,6 +241,7 @@ static void avx2_dequantize(float *out, const void *row, uint32_t dtype, size_t 
         .matmul_f32 = avx2_matmul_f32, \
         .dequantize = avx2_dequantize, \
         .product = bz_avx2_product, \
+        .train = &bz_train_kernel_avx2, \
         .rms_norm = bz_avx2_rms_norm, \
         .geglu = bz_avx2_geglu, \
         .add = bz_avx2_add, \

@@ -218,6 +218,7 @@ static void avx512_q8_quantize_amx(void *out, const float *x, size_t K)
         .matmul_f32 = avx512_matmul_f32,                                    \
         .dequantize = avx512_dequantize,                                    \
         .product = bz_avx512_product,                                       \
+        .train = &bz_train_kernel_avx512,                                   \
         .rms_norm = bz_avx512_rms_norm,                                     \
         .geglu = bz_avx512_geglu,                                           \
         .add = bz_avx512_add,                                               \

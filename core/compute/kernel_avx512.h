@@ -28,6 +28,9 @@ void bz_amx_split(void *row, size_t K);
 
 void bz_avx512_product(float *y, size_t y_stride, const float *x, size_t x_row, size_t x_column, const float *w, size_t w_stride,
                      size_t T, size_t K, size_t N);
+/* Where bz_cpu_has_bf16; see train_kernel.h. */
+void bz_avx512_product_pairs(float *y, size_t y_stride, const uint32_t *x, size_t x_stride, const uint32_t *w, size_t w_stride,
+                             size_t T, size_t K, size_t N);
 void bz_avx512_rms_norm(float *out, const float *x, const float *w, size_t n, float eps);
 void bz_avx512_geglu(float *out, const float *gate, const float *up, size_t n);
 void bz_avx512_add(float *x, const float *y, size_t n);

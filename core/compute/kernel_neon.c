@@ -239,6 +239,7 @@ static void neon_dequantize(float *out, const void *row, uint32_t dtype, size_t 
         .matmul_f32 = neon_matmul_f32, \
         .dequantize = neon_dequantize, \
         .product = bz_neon_product, \
+        .train = &bz_train_kernel_neon, \
         .rms_norm = bz_neon_rms_norm, \
         .geglu = bz_neon_geglu, \
         .add = bz_neon_add, \

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* The frame of bz_kernel.product that the levels share: they define vectors of PRODUCT_LANES floats and include it. Every sum
  * starts from y and takes one fused step a k, upwards, so all levels and all cuts make the same bits.
- * Of the includer: product_vector, PRODUCT_LANES, PRODUCT_VECTORS (of a tile), and load, store, step (sum + x * w). */
+ * Of the includer: product_vector, PRODUCT_LANES, PRODUCT_VECTORS (of a tile), and load, store, step (sum + x * w); if it is
+ * not a fused multiplication, product_one (a step of one lane), and PRODUCT_TARGET (attribute of all functions). */
 #ifndef BZ_KERNEL_PRODUCT_H
 #define BZ_KERNEL_PRODUCT_H
 
 #include <math.h>
 #include <stddef.h>
 
-#define PRODUCT_INLINE static inline __attribute__((always_inline))
+#ifndef PRODUCT_TARGET
+#define PRODUCT_TARGET
+#endif
+#ifndef product_one
+#define product_one(sum, x, w) fmaf(x, w, sum)
+#endif
+#define PRODUCT_INLINE static inline PRODUCT_TARGET __attribute__((always_inline))
 #if defined(__clang__)
 #define PRODUCT_UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -66,30 +73,30 @@ PRODUCT_INLINE void product_tile(product_at p, const int rows, const int vectors
     default: product_tile(p, PRODUCT_ROWS, vectors); break; \
     }
 
-static void product_wide(product_at p, size_t rows)
+static PRODUCT_TARGET void product_wide(product_at p, size_t rows)
 {
     PRODUCT_CASES(PRODUCT_VECTORS)
 }
 
-static void product_narrow(product_at p, size_t rows)
+static PRODUCT_TARGET void product_narrow(product_at p, size_t rows)
 {
     PRODUCT_CASES(1)
 }
 
 /* Columns behind the last whole vector. */
-static void product_rest(product_at p, size_t rows, size_t columns)
+static PRODUCT_TARGET void product_rest(product_at p, size_t rows, size_t columns)
 {
     for (size_t r = 0; r < rows; r++) {
         for (size_t n = 0; n < columns; n++) {
             float sum = p.y[r * p.y_stride + n];
             for (size_t k = 0; k < p.K; k++)
-                sum = fmaf(p.x[r * p.x_row + k * p.x_column], p.w[k * p.w_stride + n], sum);
+                sum = product_one(sum, p.x[r * p.x_row + k * p.x_column], p.w[k * p.w_stride + n]);
             p.y[r * p.y_stride + n] = sum;
         }
     }
 }
 
-static void product_columns(product_at p, size_t T, size_t columns)
+static PRODUCT_TARGET void product_columns(product_at p, size_t T, size_t columns)
 {
     for (size_t t = 0; t < T; t += PRODUCT_ROWS) {
         const size_t rows = T - t < PRODUCT_ROWS ? T - t : PRODUCT_ROWS;
@@ -104,7 +111,7 @@ static void product_columns(product_at p, size_t T, size_t columns)
     }
 }
 
-static void product_run(float *y, size_t y_stride, const float *x, size_t x_row, size_t x_column, const float *w,
+static PRODUCT_TARGET void product_run(float *y, size_t y_stride, const float *x, size_t x_row, size_t x_column, const float *w,
                         size_t w_stride, size_t T, size_t K, size_t N)
 {
     for (size_t k = 0; k < K; k += PRODUCT_DEPTH) {

@@ -172,6 +172,7 @@ const bz_kernel bz_kernel_ref = {
     .matmul_f32 = ref_matmul_f32,
     .dequantize = ref_dequantize,
     .product = ref_product,
+    .train = &bz_train_kernel_ref,
     .rms_norm = ref_rms_norm,
     .geglu = ref_geglu,
     .add = ref_add,

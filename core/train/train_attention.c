@@ -70,16 +70,13 @@ static void attention_weights(const attention_head *p, size_t t, size_t rows, si
         memset(p->p + r * p->n + low, 0, keys * sizeof *p->p);
     p->kernel->product(p->p + low, p->n, p->q + t * p->q_stride, p->q_stride, 1, p->k_turned + low, p->n, rows, p->Dh, keys);
     for (size_t r = 0; r < rows; ++r) {
-        float *s = p->p + r * p->n, most = -INFINITY, sum = 0.0f;
+        float *s = p->p + r * p->n, most = -INFINITY;
         const size_t begin = attention_low(p, t + r), end = t + r + 1;
         for (size_t j = begin; j < end; ++j) {
             s[j] *= p->scale;
             most = s[j] > most ? s[j] : most;
         }
-        for (size_t j = begin; j < end; ++j) {
-            s[j] = expf(s[j] - most);
-            sum += s[j];
-        }
+        const float sum = p->kernel->train->exp_less(s + begin, end - begin, most);
         for (size_t j = begin; j < end; ++j)
             s[j] /= sum;
         memset(s + low, 0, (begin - low) * sizeof *s);

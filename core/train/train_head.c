@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { HEAD_APART = 16 }; /* numbers between rows that are read by columns */
+
 typedef struct head_scan {
     bz_trainer *t;
     const bz_tensor *w;
@@ -17,7 +19,9 @@ typedef struct head_scan {
 
 size_t bz_train_head_scratch(const bz_config *c)
 {
-    return (size_t)BZ_TRAIN_PANEL * (2 * (size_t)c->D + BZ_TRAIN_HEAD_ROWS);
+    const size_t floats = (size_t)BZ_TRAIN_PANEL * (2 * (size_t)c->D + BZ_TRAIN_HEAD_ROWS);
+    const size_t halves = bz_train_panel_scratch(c->D) + (size_t)BZ_TRAIN_PANEL * (c->D / 2 + BZ_TRAIN_HEAD_ROWS * 3 / 2);
+    return floats > halves ? floats : halves;
 }
 
 static int32_t head_target(const head_scan *s, size_t i)
@@ -48,12 +52,7 @@ static void head_take(const head_scan *s, float *logits, size_t n, size_t first,
         h->most[at] = most;
         h->best[at] = best;
     }
-    double sum = 0.0;
-    for (size_t r = 0; r < n; ++r) {
-        logits[r] = expf(logits[r] - most);
-        sum += (double)logits[r];
-    }
-    h->sum[at] += sum;
+    h->sum[at] += (double)s->t->kernel->train->exp_less(logits, n, most);
 }
 
 /* Rows [begin, end) of W for all positions of the scan. */
@@ -80,6 +79,43 @@ static void head_part(const head_scan *s, size_t begin, size_t end, size_t part,
     }
 }
 
+/* The same with all products of bf16; n is even but in the last tile of a vocabulary of odd size. */
+static void head_part_bf16(const head_scan *s, size_t begin, size_t end, size_t part, float *scratch)
+{
+    const bz_trainer *t = s->t;
+    const bz_train_head *h = &t->head;
+    const bz_train_kernel *train = t->kernel->train;
+    const size_t D = s->w->K, row_size = bz_tensor_row_size(s->w), stride = D / 2 + HEAD_APART;
+    float *low = scratch, *high = low + D, *acc = h->acc + part * BZ_TRAIN_HEAD_ROWS * D;
+    uint32_t *rows = (uint32_t *)(void *)(high + D), *panel = rows + BZ_TRAIN_PANEL * stride;
+    uint32_t *pairs = panel + BZ_TRAIN_PANEL * (D / 2); /* [n / 2, D] of two rows */
+    float *logits = (float *)(void *)(pairs + BZ_TRAIN_PANEL / 2 * D);
+    uint32_t *weights = (uint32_t *)(void *)(logits + BZ_TRAIN_PANEL * BZ_TRAIN_HEAD_ROWS);
+    for (size_t first = begin, n; first < end; first += n) {
+        n = end - first < BZ_TRAIN_PANEL ? end - first : BZ_TRAIN_PANEL;
+        const size_t even = (n + 1) / 2 * 2;
+        for (size_t r = 0; r < n; r += 2) {
+            const char *row = (const char *)s->w->data + (first + r) * row_size;
+            t->kernel->dequantize(low, row, s->w->dtype, D);
+            memset(high, 0, D * sizeof *high);
+            if (r + 1 < n)
+                t->kernel->dequantize(high, row + row_size, s->w->dtype, D);
+            train->to_bf16((uint16_t *)(void *)(rows + r * stride), low, D);
+            train->to_bf16((uint16_t *)(void *)(rows + (r + 1) * stride), high, D);
+            train->to_pairs(pairs + r / 2 * D, low, high, D);
+        }
+        train->turn(panel, even, rows, stride, even, D / 2);
+        memset(logits, 0, s->n * even * sizeof *logits);
+        t->product_pairs(logits, even, h->x_pairs, D / 2, panel, even, s->n, D / 2, n);
+        for (size_t i = 0; i < s->n; ++i)
+            head_take(s, logits + i * even, n, first, part, i);
+        if (t->only_loss)
+            continue;
+        train->to_bf16((uint16_t *)(void *)weights, logits, s->n * even);
+        t->product_pairs(acc, D, weights, even / 2, pairs, D, s->n, even / 2, D);
+    }
+}
+
 static void head_parts(void *ctx, size_t begin, size_t end, unsigned worker)
 {
     const head_scan *s = ctx;
@@ -87,7 +123,8 @@ static void head_parts(void *ctx, size_t begin, size_t end, unsigned worker)
     for (size_t part = begin; part < end; ++part) {
         const size_t from = panels * part / BZ_TRAIN_HEAD_PARTS * BZ_TRAIN_PANEL;
         const size_t to = panels * (part + 1) / BZ_TRAIN_HEAD_PARTS * BZ_TRAIN_PANEL;
-        head_part(s, from, to < s->w->N ? to : s->w->N, part, bz_train_scratch(s->t, worker));
+        (s->t->options.bf16 ? head_part_bf16 : head_part)(s, from, to < s->w->N ? to : s->w->N, part,
+                                                          bz_train_scratch(s->t, worker));
     }
 }
 
@@ -152,7 +189,7 @@ static void head_end_rows(void *ctx, size_t begin, size_t end, unsigned worker)
         t->kernel->dequantize(wanted, (const char *)s->w->data + (size_t)head_target(s, i) * row_size, s->w->dtype, D);
         for (size_t k = 0; k < D; ++k)
             dh[k] = (dh[k] - wanted[k]) * weight;
-        bz_train_norm_back(t->back.x + row * D, dh, t->x[t->config->n_layers] + row * D, t->model->weights.output_norm, D,
+        t->kernel->train->norm_back(t->back.x + row * D, dh, t->x[t->config->n_layers] + row * D, t->model->weights.output_norm, D,
                            t->config->eps, 0);
     }
 }
@@ -174,6 +211,8 @@ int bz_train_head_scan(bz_trainer *t)
     const size_t left = h->n - h->at;
     head_scan s = {t, &t->model->weights.output, h->at, left < BZ_TRAIN_HEAD_ROWS ? left : BZ_TRAIN_HEAD_ROWS};
     bz_thread_pool_run(t->engine->pool, s.n, 1, head_start_rows, &s);
+    if (t->options.bf16)
+        bz_train_to_pairs(t, h->x_pairs, h->x, s.n, s.w->K);
     bz_thread_pool_run(t->engine->pool, BZ_TRAIN_HEAD_PARTS, 1, head_parts, &s);
     bz_thread_pool_run(t->engine->pool, s.n, 1, head_end_rows, &s);
     for (size_t i = 0; i < s.n; ++i) {

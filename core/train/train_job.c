@@ -58,6 +58,7 @@ static bezel_status job_check(const bezel_train_options *o, const bezel_model *m
         {"dropout", (double)o->dropout, 0, 0.999},
         {"targets", o->targets, 1, BEZEL_TRAIN_ALL},
         {"course", o->course, BEZEL_TRAIN_CONSTANT, BEZEL_TRAIN_COSINE},
+        {"compute", o->compute, BEZEL_TRAIN_AUTO, BEZEL_TRAIN_BF16},
         {"rate", o->rate, 0, 1e3},
         {"batch", o->batch, 1, 1 << 20},
         {"accumulation", o->accumulation, 1, 1 << 20},
@@ -289,7 +290,7 @@ static bezel_status job_make(bz_train_run *r, const bezel_train_example *example
 {
     const bezel_train_options *o = &r->options;
     const bezel_world *w = &r->model->engine->world;
-    const bz_train_options pass = {o->max_length, o->checkpointing != 0, o->dropout, o->seed};
+    const bz_train_options pass = {o->max_length, o->checkpointing != 0, o->compute == BEZEL_TRAIN_BF16, o->dropout, o->seed};
     bezel_status status = bz_train_data_init(&r->data, r->model, examples, count, o, err);
     if (status == BEZEL_OK)
         status = bz_train_adapter_new(&r->adapter, r->model, o->targets, o->rank, o->alpha / (float)o->rank, o->seed, err);
@@ -332,6 +333,8 @@ bezel_status bezel_train(bezel_job **out, bezel_model *model, const bezel_train_
         return bz_fail_memory(err, "train", "the job", sizeof *r);
     r->model = model;
     r->options = o;
+    if (o.compute == BEZEL_TRAIN_AUTO)
+        r->options.compute = bz_train_has_bf16(model->engine->kernel) ? BEZEL_TRAIN_BF16 : BEZEL_TRAIN_F32;
     status = job_make(r, examples, count, err);
     if (status != BEZEL_OK) {
         job_destroy(&r->job);

@@ -3,7 +3,6 @@
  * core/model/decoder.c, attention.c and feed_forward.c. Norms and weights of the model get no gradient. */
 #include "train/trainer.h"
 
-#include <math.h>
 #include <string.h>
 
 typedef struct layer_pass {
@@ -126,22 +125,6 @@ void bz_train_layer_forward(bz_trainer *t, uint32_t layer)
 
 /* --- Backward ----------------------------------------------------------------------------- */
 
-/* y = x s w, s = 1 / sqrt(mean x^2 + eps): dx = s (w dy) - x s^3 mean(x w dy). */
-void bz_train_norm_back(float *dx, const float *dy, const float *x, const float *w, size_t n, float eps, int add)
-{
-    double square = 0.0, along = 0.0;
-    for (size_t i = 0; i < n; ++i) {
-        square += (double)x[i] * (double)x[i];
-        along += (double)x[i] * (double)w[i] * (double)dy[i];
-    }
-    const double s = 1.0 / sqrt(square / (double)n + (double)eps);
-    const float scale = (float)s, back = (float)(s * s * s * along / (double)n);
-    for (size_t i = 0; i < n; ++i) {
-        const float d = scale * w[i] * dy[i] - x[i] * back;
-        dx[i] = add ? dx[i] + d : d;
-    }
-}
-
 /* Gradient of y in x + norm(y), for all rows: dy itself where the family has no such norm. */
 typedef struct layer_branch {
     const layer_pass *p;
@@ -156,7 +139,7 @@ static void layer_branch_rows(void *ctx, size_t begin, size_t end, unsigned work
     const size_t D = t->config->D;
     (void)worker;
     for (size_t i = begin * D; i < end * D; i += D)
-        bz_train_norm_back(b->to + i, t->back.x + i, b->y + i, b->norm, D, t->config->eps, 0);
+        t->kernel->train->norm_back(b->to + i, t->back.x + i, b->y + i, b->norm, D, t->config->eps, 0);
 }
 
 static const float *layer_branch_back(const layer_pass *p, const float *y, const float *norm)
@@ -168,20 +151,13 @@ static const float *layer_branch_back(const layer_pass *p, const float *y, const
     return b.to;
 }
 
-/* h = g(z) u, g(z) = z c(z), c = 1 / (1 + exp(-2 r (z + 0.044715 z^3))), r = sqrt(2 / pi). */
 static void layer_gate_rows_back(void *ctx, size_t begin, size_t end, unsigned worker)
 {
     const layer_pass *p = ctx;
-    const size_t F = p->t->config->F;
+    const size_t F = p->t->config->F, at = begin * F;
     const bz_train_back *b = &p->t->back;
     (void)worker;
-    for (size_t i = begin * F; i < end * F; ++i) {
-        const float z = p->a->gate[i], zz = z * z;
-        const float c = 1.0f / (1.0f + expf(-1.5957691216f * z * (1.0f + 0.044715f * zz)));
-        const float slope = c + z * c * (1.0f - c) * 1.5957691216f * (1.0f + 0.134145f * zz);
-        b->gate[i] = b->hidden[i] * p->a->up[i] * slope;
-        b->up[i] = b->hidden[i] * z * c;
-    }
+    p->t->kernel->train->geglu_back(b->gate + at, b->up + at, b->hidden + at, p->a->gate + at, p->a->up + at, end * F - at);
 }
 
 static void layer_middle_rows_back(void *ctx, size_t begin, size_t end, unsigned worker)
@@ -191,7 +167,7 @@ static void layer_middle_rows_back(void *ctx, size_t begin, size_t end, unsigned
     const size_t D = t->config->D;
     (void)worker;
     for (size_t i = begin * D; i < end * D; i += D)
-        bz_train_norm_back(t->back.x + i, t->back.b + i, p->a->mid + i, p->w->ffn_norm, D, t->config->eps, 1);
+        t->kernel->train->norm_back(t->back.x + i, t->back.b + i, p->a->mid + i, p->w->ffn_norm, D, t->config->eps, 1);
 }
 
 /* The rotation the other way, then the norm; in place. */
@@ -206,7 +182,7 @@ static void layer_rotate_back(const layer_pass *p, float *d, const float *x, con
             d[i + half] = b * cosine[i] - a * sine[i];
         }
         if (norm != NULL)
-            bz_train_norm_back(d, d, x, norm, Dh, p->t->config->eps, 0);
+            p->t->kernel->train->norm_back(d, d, x, norm, Dh, p->t->config->eps, 0);
     }
 }
 
@@ -229,7 +205,7 @@ static void layer_first_rows_back(void *ctx, size_t begin, size_t end, unsigned 
     const size_t D = t->config->D;
     (void)worker;
     for (size_t i = begin * D; i < end * D; i += D)
-        bz_train_norm_back(t->back.x + i, t->back.b + i, p->x + i, p->w->attn_norm, D, t->config->eps, 1);
+        t->kernel->train->norm_back(t->back.x + i, t->back.b + i, p->x + i, p->w->attn_norm, D, t->config->eps, 1);
 }
 
 void bz_train_layer_back(bz_trainer *t, uint32_t layer)

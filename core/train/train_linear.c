@@ -8,7 +8,11 @@
 
 #include <string.h>
 
-enum { LINEAR_ROWS = 24, LINEAR_COLUMNS = 64 }; /* of a task over positions, or over columns */
+enum {
+    LINEAR_ROWS = 24,    /* of a task over positions */
+    LINEAR_COLUMNS = 64, /* of a task over columns */
+    LINEAR_APART = 16    /* between rows of a panel that is read by columns, for else they would share places of the cache */
+};
 
 typedef struct linear {
     bz_trainer *t;
@@ -19,18 +23,26 @@ typedef struct linear {
     float *y, *dx;
     float *a_sum;     /* [rank, K] gradient of A turned around */
     size_t T;
-    uint64_t key;     /* of dropout */
+    uint32_t key;     /* of dropout */
     uint32_t limit;   /* a hash below it drops */
     float keep;       /* what the others are multiplied by */
 } linear;
+
+size_t bz_train_panel_scratch(size_t K)
+{
+    return BZ_TRAIN_PANEL * (K / 2 + LINEAR_APART) + BZ_TRAIN_PANEL * (K / 2) + 2 * K;
+}
 
 size_t bz_train_linear_scratch(const bz_config *c)
 {
     const size_t q = (size_t)c->H * c->Dh;
     size_t widest = c->D > c->F ? c->D : c->F;
     widest = widest > q ? widest : q;
-    const size_t forward = widest * (BZ_TRAIN_PANEL + 1), back = (size_t)BZ_TRAIN_DEPTH * 256;
-    return forward > back ? forward : back;
+    const size_t sizes[3] = {widest * (BZ_TRAIN_PANEL + 1), (size_t)(BZ_TRAIN_DEPTH + 2) * 256, bz_train_panel_scratch(widest)};
+    size_t most = sizes[0];
+    for (int i = 1; i < 3; ++i)
+        most = sizes[i] > most ? sizes[i] : most;
+    return most;
 }
 
 static size_t linear_cuts(size_t n, size_t width)
@@ -57,6 +69,28 @@ static void linear_panels(void *ctx, size_t begin, size_t end, unsigned worker)
         for (size_t t = 0; t < p->T; ++t)
             memset(p->y + t * N + first, 0, n * sizeof *p->y);
         p->t->kernel->product(p->y + first, N, p->x, K, 1, panel, n, p->T, K, n);
+    }
+}
+
+/* The same with both sides as bf16. */
+static void linear_panels_bf16(void *ctx, size_t begin, size_t end, unsigned worker)
+{
+    const linear *p = ctx;
+    const bz_tensor *w = p->w;
+    const bz_train_kernel *train = p->t->kernel->train;
+    const size_t row_size = bz_tensor_row_size(w), K = w->K, N = w->N, stride = K / 2 + LINEAR_APART;
+    float *row = bz_train_scratch(p->t, worker);
+    uint32_t *rows = (uint32_t *)(void *)(row + K), *panel = rows + BZ_TRAIN_PANEL * stride;
+    for (size_t i = begin; i < end; ++i) {
+        const size_t first = i * BZ_TRAIN_PANEL, n = N - first < BZ_TRAIN_PANEL ? N - first : BZ_TRAIN_PANEL;
+        for (size_t r = 0; r < n; ++r) {
+            p->t->kernel->dequantize(row, (const char *)w->data + (first + r) * row_size, w->dtype, K);
+            train->to_bf16((uint16_t *)(void *)(rows + r * stride), row, K);
+        }
+        train->turn(panel, n, rows, stride, n, K / 2);
+        for (size_t t = 0; t < p->T; ++t)
+            memset(p->y + t * N + first, 0, n * sizeof *p->y);
+        p->t->product_pairs(p->y + first, N, p->t->back.pairs, K / 2, panel, n, p->T, K / 2, n);
     }
 }
 
@@ -87,9 +121,54 @@ static void linear_columns_back(void *ctx, size_t begin, size_t end, unsigned wo
     }
 }
 
+/* The same with both sides as bf16, pairs being of two rows of W. */
+static void linear_columns_back_bf16(void *ctx, size_t begin, size_t end, unsigned worker)
+{
+    const linear *p = ctx;
+    const bz_tensor *w = p->w;
+    const bz_dtype *type = bz_dtype_find(w->dtype);
+    const size_t row_size = bz_tensor_row_size(w), K = w->K, N = w->N, width = linear_width(w);
+    float *low = bz_train_scratch(p->t, worker), *high = low + width;
+    uint32_t *panel = (uint32_t *)(void *)(high + width);
+    for (size_t i = begin; i < end; ++i) {
+        const size_t first = i * width, k = K - first < width ? K - first : width;
+        const char *at = (const char *)w->data + first / type->block * type->block_size;
+        for (size_t n = 0; n < N; n += BZ_TRAIN_DEPTH) {
+            const size_t depth = N - n < BZ_TRAIN_DEPTH ? N - n : BZ_TRAIN_DEPTH;
+            for (size_t r = 0; r < depth; r += 2) {
+                p->t->kernel->dequantize(low, at + (n + r) * row_size, w->dtype, k);
+                p->t->kernel->dequantize(high, at + (n + r + 1) * row_size, w->dtype, k);
+                p->t->kernel->train->to_pairs(panel + r / 2 * k, low, high, k);
+            }
+            p->t->product_pairs(p->dx + first, K, p->t->back.pairs + n / 2, N / 2, panel, k, p->T, depth / 2, k);
+        }
+    }
+}
+
+typedef struct linear_round {
+    const bz_trainer *t;
+    uint32_t *out;
+    const float *x;
+    size_t columns;
+} linear_round;
+
+static void linear_round_rows(void *ctx, size_t begin, size_t end, unsigned worker)
+{
+    const linear_round *p = ctx;
+    const size_t n = p->columns;
+    (void)worker;
+    p->t->kernel->train->to_bf16((uint16_t *)(void *)(p->out + begin * (n / 2)), p->x + begin * n, (end - begin) * n);
+}
+
+void bz_train_to_pairs(bz_trainer *t, uint32_t *out, const float *x, size_t rows, size_t columns)
+{
+    linear_round p = {t, out, x, columns};
+    bz_thread_pool_run(t->engine->pool, rows, LINEAR_ROWS, linear_round_rows, &p);
+}
+
 /* --- Dropout ------------------------------------------------------------------------------ */
 
-/* The same number is dropped on the way back: what decides is a hash of its place. */
+/* The same number is dropped on the way back: what decides is a hash of its place (bz_train_kernel.drop). */
 static uint32_t linear_hash(uint64_t x)
 {
     x += 0x9E3779B97F4A7C15ULL;
@@ -101,10 +180,7 @@ static uint32_t linear_hash(uint64_t x)
 static void linear_drop(const linear *p, float *out, const float *x, size_t t, int add)
 {
     const size_t K = p->w->K;
-    for (size_t k = 0; k < K; ++k) {
-        const float kept = linear_hash(p->key + t * K + k) < p->limit ? 0.0f : x[k] * p->keep;
-        out[k] = add ? out[k] + kept : kept;
-    }
+    p->t->kernel->train->drop(out, x, K, p->key, (uint32_t)(t * K), p->limit, p->keep, add);
 }
 
 static void linear_drop_rows(void *ctx, size_t begin, size_t end, unsigned worker)
@@ -211,7 +287,7 @@ static linear linear_of(bz_trainer *t, uint32_t layer, uint32_t target)
                 .keep = 1.0f};
     if (t->options.dropout > 0.0f && !t->only_loss) {
         const uint64_t of_pass = (uint64_t)linear_hash(t->options.seed + t->pass) << 32 | linear_hash(~t->options.seed - t->pass);
-        p.key = of_pass + ((uint64_t)linear_hash(place) << 32);
+        p.key = linear_hash(of_pass + ((uint64_t)linear_hash(place) << 32));
         p.limit = (uint32_t)((double)t->options.dropout * 4294967296.0);
         p.keep = 1.0f / (1.0f - t->options.dropout);
     }
@@ -225,7 +301,9 @@ void bz_train_linear(bz_trainer *t, uint32_t layer, uint32_t target, float *y, c
     p.x = x;
     p.y = y;
     p.low = low;
-    bz_thread_pool_run(pool, linear_cuts(p.w->N, BZ_TRAIN_PANEL), 1, linear_panels, &p);
+    if (t->options.bf16)
+        bz_train_to_pairs(t, t->back.pairs, x, p.T, p.w->K);
+    bz_thread_pool_run(pool, linear_cuts(p.w->N, BZ_TRAIN_PANEL), 1, t->options.bf16 ? linear_panels_bf16 : linear_panels, &p);
     if (p.pair->rank == 0)
         return;
     p.x = linear_input(&p);
@@ -242,8 +320,11 @@ void bz_train_linear_back(bz_trainer *t, uint32_t layer, uint32_t target, float 
     p.dx = dx;
     p.dy = dy;
     p.low = low;
+    if (dx != NULL && t->options.bf16)
+        bz_train_to_pairs(t, t->back.pairs, dy, p.T, N);
     if (dx != NULL)
-        bz_thread_pool_run(pool, linear_cuts(K, linear_width(p.w)), 1, linear_columns_back, &p);
+        bz_thread_pool_run(pool, linear_cuts(K, linear_width(p.w)), 1,
+                           t->options.bf16 ? linear_columns_back_bf16 : linear_columns_back, &p);
     if (rank == 0)
         return;
     linear_turn(t->back.turned, p.pair->b, rank, N);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "base/status.h"
+#include "compute/cpu_features.h"
 
 #include <math.h>
 #include <string.h>
@@ -79,6 +80,7 @@ static void trainer_place_back(bz_trainer *t, trainer_room *room)
     b->v = trainer_take(room, T, k);
     b->low = trainer_take(room, T, t->max_rank);
     b->turned = trainer_take(room, t->max_rank, trainer_widest(c));
+    b->pairs = t->options.bf16 ? (void *)trainer_take(room, T, trainer_widest(c) / 2) : NULL;
     b->dropped = t->options.dropout > 0.0f ? trainer_take(room, T, trainer_widest(c)) : NULL;
 }
 
@@ -88,6 +90,7 @@ static void trainer_place_head(bz_trainer *t, trainer_room *room)
     bz_train_head *h = &t->head;
     h->rows = (void *)trainer_take(room, t->options.rows, 1);
     h->x = trainer_take(room, BZ_TRAIN_HEAD_ROWS, t->config->D);
+    h->x_pairs = t->options.bf16 ? (void *)trainer_take(room, BZ_TRAIN_HEAD_ROWS, t->config->D / 2) : NULL;
     h->acc = trainer_take(room, sums, t->config->D);
     h->most = trainer_take(room, sums, 1);
     h->sum = (void *)trainer_take(room, sums, 2);
@@ -132,11 +135,17 @@ static uint64_t trainer_place(bz_trainer *t)
     return room.n;
 }
 
+int bz_train_has_bf16(const bz_kernel *kernel)
+{
+    return kernel->train->product_pairs_fast != NULL && bz_cpu_has_bf16();
+}
+
 static void trainer_set(bz_trainer *t, bezel_adapter *adapter, const bz_train_options *o)
 {
     t->model = adapter->model;
     t->engine = adapter->model->engine;
     t->kernel = t->engine->kernel;
+    t->product_pairs = bz_train_has_bf16(t->kernel) ? t->kernel->train->product_pairs_fast : t->kernel->train->product_pairs;
     t->config = &adapter->model->config;
     t->adapter = adapter;
     t->options = *o;
@@ -169,6 +178,8 @@ static bezel_status trainer_check(const bezel_adapter *adapter, const bz_train_o
         return bz_fail(err, BEZEL_ERR_MISSING, "train", "the adapter has no pair to train");
     if (o->rows == 0 || o->rows > TRAIN_MOST_ROWS)
         return bz_fail(err, BEZEL_ERR_RANGE, "train", "a pack of %u tokens, expected 1 to %u", (unsigned)o->rows, TRAIN_MOST_ROWS);
+    if (o->bf16 && (c->D % 2 != 0 || c->F % 2 != 0 || c->Dh % 2 != 0))
+        return bz_fail(err, BEZEL_ERR_UNSUPPORTED, "train", "a model with an odd width cannot be trained in bf16");
     if (!(o->dropout >= 0.0f && o->dropout < 1.0f))
         return bz_fail(err, BEZEL_ERR_RANGE, "train", "dropout is %g, expected 0 or more and below 1", (double)o->dropout);
     return BEZEL_OK;

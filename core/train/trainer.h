@@ -6,7 +6,7 @@
  *     ... t->loss, t->grad; more packs add to them, bz_trainer_clear begins anew
  *
  * A pack is examples one after the other: no attention across them, positions begin anew in each. The weights stay as the
- * file has them and are widened tile by tile; all numbers of a pass are f32. Results do not depend on the number of threads:
+ * file has them and are widened tile by tile; all numbers that a pass keeps are f32. Results do not depend on the number of threads:
  * each product runs in the order of bz_kernel.product, everything else row by row or in fixed parts.
  * Thread: confined. Nothing is allocated after bz_trainer_new. */
 #ifndef BZ_TRAINER_H
@@ -32,6 +32,7 @@ typedef struct bz_train_pack {
 typedef struct bz_train_options {
     uint32_t rows;   /* most of a pack */
     int recompute;   /* keep only the layers' inputs, and run each layer again before its backward pass */
+    int bf16;        /* products with the model's matrices take both sides rounded to bf16; sums are f32 */
     float dropout;   /* of the inputs of A: chance that a number becomes 0 */
     uint64_t seed;   /* of dropout */
 } bz_train_options;
@@ -55,6 +56,7 @@ typedef struct bz_train_back {
     float *low;             /* [T, rank] */
     float *turned;          /* [rank, widest matrix side] a half the other way round */
     float *dropped;         /* [T, widest input] input of A with zeros; its gradient likewise */
+    uint32_t *pairs;        /* [T, widest side / 2] what a matrix is multiplied with, as bf16; NULL = f32 */
 } bz_train_back;
 
 /* Sums of one scan of the output matrix. */
@@ -62,6 +64,7 @@ typedef struct bz_train_head {
     uint32_t *rows;    /* [T] labelled rows of the pack */
     size_t n, at;      /* all of them; first of the next scan */
     float *x;          /* [BZ_TRAIN_HEAD_ROWS, D] normed */
+    uint32_t *x_pairs; /* [BZ_TRAIN_HEAD_ROWS, D / 2] likewise as bf16; NULL = f32 */
     float *acc;        /* [PARTS, BZ_TRAIN_HEAD_ROWS, D] sum of exp(l - most) * row of W */
     float *most;       /* [PARTS, BZ_TRAIN_HEAD_ROWS] */
     double *sum;       /* likewise */
@@ -73,6 +76,8 @@ typedef struct bz_train_head {
 typedef struct bz_trainer {
     bezel_engine *engine;
     const bz_kernel *kernel;
+    void (*product_pairs)(float *y, size_t y_stride, const uint32_t *x, size_t x_stride, const uint32_t *w, size_t w_stride,
+                          size_t T, size_t K, size_t N); /* of bf16, the machine's best */
     const bezel_model *model;
     const bz_config *config;
     bezel_adapter *adapter; /* what is trained; the caller's */
@@ -101,6 +106,8 @@ typedef struct bz_trainer {
     size_t scratch_size;
 } bz_trainer;
 
+/* 1 where this machine multiplies bf16 faster than floats. */
+int bz_train_has_bf16(const bz_kernel *kernel);
 /* Adapter: at least one pair, alive until bz_trainer_free; its numbers may change between passes.
  *   Errors   UNSUPPORTED for a model with soft caps; RANGE for options; MEMORY */
 bezel_status bz_trainer_new(bz_trainer **out, bezel_adapter *adapter, const bz_train_options *o, bezel_error *err);
@@ -127,6 +134,11 @@ static inline float *bz_train_scratch(const bz_trainer *t, unsigned worker)
     return t->scratch + worker * t->scratch_size;
 }
 
+/* out [rows, columns / 2] = x as bf16, by all threads. */
+void bz_train_to_pairs(bz_trainer *t, uint32_t *out, const float *x, size_t rows, size_t columns);
+/* Floats of scratch for a panel of `rows` rows of K numbers and its turned copy as bf16. */
+size_t bz_train_panel_scratch(size_t K);
+
 /* train_linear.c: y [T, N] = x W' and what the pair adds. low NULL where there is no pair. */
 void bz_train_linear(bz_trainer *t, uint32_t layer, uint32_t target, float *y, const float *x, float *low);
 /* dx [T, K] += dy W and the pair's part (dx NULL: not wanted); the pair's gradients grow. */
@@ -143,8 +155,6 @@ size_t bz_train_attention_scratch(const bz_config *c, size_t rows);
 /* train_layer.c: x[layer + 1] from x[layer]; then back.x from the gradient of the one to that of the other. */
 void bz_train_layer_forward(bz_trainer *t, uint32_t layer);
 void bz_train_layer_back(bz_trainer *t, uint32_t layer);
-/* dx += (add) or = gradient of x * w / rms(x). */
-void bz_train_norm_back(float *dx, const float *dy, const float *x, const float *w, size_t n, float eps, int add);
 
 /* train_head.c: loss of the next labelled rows, and their rows of back.x (the others are zero). 1 while some are left. */
 void bz_train_head_begin(bz_trainer *t);
