@@ -723,6 +723,53 @@ test("get fetches, checks, resumes and refuses", function()
   pipe:close()
 end)
 
+test("teach learns from examples, tells wrong ones by line, is repeatable, and goes on after Ctrl-C", function()
+  local mine = {}
+  for i = 1, 8 do mine[i] = ('{"question":"say %d","answer":"is %d"}\n'):format(i, i) end
+  local good, common = write("mine.jsonl", table.concat(mine)), { "--model", tiny, "--max-length", "64", "--validation", "0", "--threads", "1" }
+  local function teach(more, extra)
+    local words = { "teach" }
+    for _, list in ipairs { common, more } do
+      for _, word in ipairs(list) do words[#words + 1] = word end
+    end
+    return run(words, nil, extra)
+  end
+  local out, status, err = teach { "--examples", good, "--dry-run" }
+  eq(status, 0)
+  match(out, "%-%-%- " .. good .. ":8")
+  match(out, ">>>is 8<end_of_turn><<<")
+  -- wrong use, a wrong line, nothing to learn from
+  eq(select(2, teach { "--examples", good }), 2)
+  eq(select(2, teach { "--output", path "none" }), 2)
+  _, status, err = teach { "--output", path "none", "--examples", write("bad.jsonl", '{"question":"a","answer":"b"}\n\n{"question":"a"}\n') }
+  eq(status, 1)
+  match(err, "bad.jsonl:3: answer")
+  match(err, 'add "calls" or "answer"')
+  -- two runs give the same bytes; the checkpoint goes with the end
+  for _, name in ipairs { "ad1", "ad2" } do
+    _, status, err = teach { "--examples", good, "--output", path(name), "--epochs", "3", "--rank", "2", "--seed", "5" }
+    eq(status, 0, err)
+    match(err, "8 examples")
+    match(read(name .. "/loss.svg"), "^<svg")
+    eq(io.open(path(name .. "/teach.checkpoint")), nil)
+  end
+  eq(read "ad1/adapter_model.safetensors", read "ad2/adapter_model.safetensors")
+  eq(read "ad1/adapter.gguf", read "ad2/adapter.gguf")
+  eq(select(2, run { "ask", "--model", tiny, "--no-store", "--adapter", path "ad1", "--max-tokens", "4", "hi" }), 0)
+  -- Ctrl-C leaves a checkpoint and says how to go on; without --resume it is not run over
+  local long = { "--examples", good, "--output", path "ad3", "--epochs", "10000", "--rank", "2" }
+  _, _, err = teach(long, "timeout -s INT 2")
+  match(err, "%-%-resume goes on")
+  _, status, err = teach(long)
+  eq(status, 1)
+  match(err, "is left from a run that was stopped")
+  long[#long + 1] = "--resume"
+  _, _, err = teach(long, "timeout -s INT 2")
+  match(err, "%-%-resume goes on")
+  long[4] = path "ad4"
+  eq(select(2, teach(long)), 1)
+end)
+
 print(("command: %d passed, %d failed"):format(passed, failed))
 os.execute("rm -rf '" .. folder .. "'")
 os.exit(failed == 0, true)
