@@ -116,6 +116,15 @@ function model:complete(text, options) end
 ---@return table<string, number>|string probabilities or message
 ---@return bezel.code? code
 function model:choose(text, choices, options) end
+---A low-rank adapter for this model: a folder of peft or a GGUF file, as `bezel teach` writes them. It may serve several chats.
+---@param path string
+---@return bezel.adapter? adapter
+---@return string? message
+---@return bezel.code? code
+function model:adapter(path) end
+---@class bezel.adapter
+---@field close fun(adapter: bezel.adapter)
+
 ---@class bezel.batch_options: bezel.generate_options
 ---@field special? boolean marks in texts become control tokens
 ---@field progress? fun(done: integer, total: integer) called when an item has ended; not for each
@@ -200,6 +209,8 @@ function model:chat(options) end
 ---@field background? boolean the model works on the engine's worker
 ---@field record? string file that the session is recorded in, made anew: prompts, options, tokens, results of tools, times
 ---@field replay? string such a file that stands in for the model and the tools: the same questions get the same answers
+---@field adapter? bezel.adapter|string low-rank adapter of the model, or its path; a pretrained model then gets the Gemma template
+---@field adapter_scale? number how much of it, default 1
 ---@field monitor? bezel.monitor gets a request for each turn, before the store has it
 
 ---@param model bezel.model
@@ -647,6 +658,8 @@ function monitor:export(path) end
 
 ---@class bezel.service_options: bezel.generate_options
 ---@field guard? bezel.guard default: one of its own
+---@field adapter? bezel.adapter|string low-rank adapter of the model, or its path; a pretrained model then gets the Gemma template
+---@field adapter_scale? number how much of it, default 1
 ---@field monitor? bezel.monitor gets each request with the guard's decisions
 ---@field store? bezel.store gets each request that reached the model, numbers only unless conversation is set
 ---@field conversation? string id from store:begin

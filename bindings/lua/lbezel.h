@@ -26,7 +26,7 @@
 
 /* --- lbezel_object.c ---------------------------------------------------------------------- */
 
-enum { LBEZEL_ALSO = 11 }; /* a chat: tools, store, tools of 8 further roles, monitor */
+enum { LBEZEL_ALSO = 12 }; /* a chat: tools, store, tools of 8 further roles, monitor, adapter */
 typedef struct lbezel_object lbezel_object;
 /* A handle of C in Lua. It holds what it was made from (parent, in user value 1) and what it uses (also, in user values of
  * the type); what is closed while it is held refuses use at once and frees its handle when the last hold is gone. */
@@ -63,6 +63,7 @@ void lbezel_object_type(lua_State *L, const char *type, const luaL_Reg *methods)
 #define LBEZEL_JOB "bezel.job"
 #define LBEZEL_SESSION "bezel.session"
 #define LBEZEL_CONSTRAINT "bezel.constraint"
+#define LBEZEL_ADAPTER "bezel.adapter"
 #define LBEZEL_BATCH "bezel.batch"
 #define LBEZEL_TEXT "bezel.text"
 #define LBEZEL_STREAM "bezel.stream"
@@ -232,6 +233,9 @@ int lbezel_mcp_add(lua_State *L, int i, bezel_toolset *tools);
 bezel_status lbezel_form_choices(lua_State *L, int model, int list, bezel_constraint **out, bezel_error *err);
 /* The schema at an index: a table or JSON text. */
 bezel_status lbezel_form_schema(lua_State *L, int model, int schema, bezel_constraint **out, bezel_error *err);
+/* Pushes the adapter of the options (an object, or a path that is opened), or nil; raises for another type. */
+bezel_status lbezel_adapter_option(lua_State *L, int model, int options, bezel_adapter_use *out, bezel_error *err);
+void lbezel_adapter_open(lua_State *L); /* model:adapter; after models */
 void lbezel_form_open(lua_State *L); /* chat:json, chat:choose, model:choose; after chats */
 
 /* Toolset object from a list of tools (or a tools object) at index i; pushes it. */

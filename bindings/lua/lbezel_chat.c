@@ -21,8 +21,8 @@ typedef struct chat_object {
 /* The collector does not see the megabytes behind a chat: each new one makes it work, so that lost ones go soon (KiB). */
 #define CHAT_GC_STEP 4096
 
-/* User values: 1 model (parent), 2 toolset, 3 store, 4 confirm function, 5 list of the toolsets of further roles, 6 monitor. */
-enum { CHAT_TOOLS = 2, CHAT_STORE = 3, CHAT_CONFIRM = 4, CHAT_ROLES = 5, CHAT_MONITOR = 6 };
+/* User values: 1 model (parent), 2 toolset, 3 store, 4 confirm function, 5 list of toolsets of further roles, 6 monitor, 7 adapter. */
+enum { CHAT_TOOLS = 2, CHAT_STORE = 3, CHAT_CONFIRM = 4, CHAT_ROLES = 5, CHAT_MONITOR = 6, CHAT_ADAPTER = 7 };
 
 static void chat_release(void *handle) { bezel_agent_free(handle); }
 
@@ -121,12 +121,25 @@ static void chat_policy(lua_State *L, int i, int chat, bezel_agent_options *out,
     lua_settop(L, top);
 }
 
+/* Links the adapter of the options to the chat; a pretrained model with one follows the template that it was taught. */
+static bezel_status chat_adapter(lua_State *L, int i, int chat, bezel_agent_options *o, bezel_adapter_use *out, bezel_error *err) {
+    chat_object *self = lua_touserdata(L, chat);
+    const lbezel_object *model = lbezel_object_check(L, 1, LBEZEL_MODEL);
+    bezel_status st = lbezel_adapter_option(L, 1, i, out, err);
+    if (st != BEZEL_OK || !out->adapter) return st;
+    self->object.also[3 + MAX_ROLES] = lua_touserdata(L, -1);
+    lua_setiuservalue(L, chat, CHAT_ADAPTER);
+    if (!o->profile && bezel_profile_of(model->handle)->label_guard) o->profile = bezel_profile_find("gemma3");
+    return BEZEL_OK;
+}
+
 /* bezel.chat(model, {system=, tools=, store=, conversation=, user=, ...}) -> chat | nil, message, code */
 static int chat_new(lua_State *L) {
     static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "system", "context", "tools",
                                         "store", "conversation", "user", "profile", "max_steps", "max_calls",
                                         "max_result_tokens", "overflow", "background", "tool_choice", "constrain",
-                                         "call_bias", "any_order", "fit", "monitor", "record", "replay", LBEZEL_POLICY_OPTIONS, NULL};
+                                         "call_bias", "any_order", "fit", "monitor", "record", "replay", "adapter",
+                                        "adapter_scale", LBEZEL_POLICY_OPTIONS, NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     lbezel_object *model = lbezel_object_check(L, 1, LBEZEL_MODEL);
     lua_settop(L, 2);
@@ -160,17 +173,21 @@ static int chat_new(lua_State *L) {
     lbezel_generate_options(L, 2, &o.generate); /* pushes an anchor: 3 */
     lbezel_policy_options(L, 2, &o);            /* and more of them */
     bezel_handoff roles[MAX_ROLES] = {{0}};
-    chat_object *self = lbezel_object_push(L, LBEZEL_CHAT, sizeof *self, 1, 5);
+    chat_object *self = lbezel_object_push(L, LBEZEL_CHAT, sizeof *self, 1, 6);
     self->object.release = chat_release;
     int chat = lua_gettop(L);
     chat_links(L, 2, chat, &o);
     chat_policy(L, 2, chat, &o, roles);
+    bezel_adapter_use use = {0};
     if (chat_monitor(L, 2, chat, &o, &err) != BEZEL_OK) return lbezel_fail(L, &err);
+    if (chat_adapter(L, 2, chat, &o, &use, &err) != BEZEL_OK) return lbezel_fail(L, &err);
     bezel_agent *agent = NULL;
     lua_gc(L, LUA_GCSTEP, CHAT_GC_STEP);
     if (bezel_agent_new(&agent, model->handle, &o, &err) != BEZEL_OK) return lbezel_fail(L, &err);
     lbezel_object_set(&self->object, agent);
     self->confirm.agent = agent;
+    if (use.adapter && bezel_session_adapt(bezel_agent_session(agent), &use, 1, &err) != BEZEL_OK)
+        return lbezel_object_end(&self->object), lbezel_fail(L, &err);
     lua_pushvalue(L, chat);
     return 1;
 }

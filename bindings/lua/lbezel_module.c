@@ -15,6 +15,7 @@ LUAMOD_API __attribute__((visibility("default"))) int luaopen_bezel(lua_State *L
     lbezel_tools_open(L);
     lbezel_chat_open(L);
     lbezel_form_open(L);
+    lbezel_adapter_open(L);
     lbezel_store_open(L);
     lbezel_json_open(L);
     lbezel_http_open(L);

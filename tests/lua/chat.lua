@@ -467,3 +467,24 @@ t.test("a recorded session is replayed byte for byte, and no tool runs", functio
   t.code("argument", model:chat { record = t.path "x", replay = file })
   t.code("format", model:chat { replay = t.model "pretrained" })
 end)
+
+t.test("an adapter of a chat: its path, an object for several chats, and what is no adapter", function()
+  local model <close> = assert(bezel.load "tests/golden/tiny_gemma3.gguf")
+  local c, message, code = model:chat { adapter = "tests/golden/none" }
+  t.eq(c, nil)
+  t.eq(code, "missing")
+  t.ok(message:find "none")
+  t.eq(select(3, model:adapter "tests/golden/none.gguf"), "missing")
+  t.raises("option adapter", model.chat, model, { adapter = 5 })
+  t.raises("adapter_scale", model.chat, model, { adapter_scale = "x" })
+  local shared = assert(model:adapter "tests/golden/tiny_adapter")
+  for _, adapter in ipairs { shared, "tests/golden/tiny_adapter" } do
+    local other <close> = assert(model:chat { adapter = adapter, adapter_scale = 0.5, profile = "transcript", max_tokens = 3 })
+    t.ok(other:ask "hi")
+  end
+  local kept = assert(model:chat { adapter = shared, profile = "transcript", max_tokens = 3 })
+  shared:close() -- the chat still holds it
+  t.ok(kept:ask "hi")
+  t.raises("closed", model.chat, model, { adapter = shared })
+  kept:close()
+end)
