@@ -221,13 +221,13 @@ static bezel_status fails_at_first(void *ud, bezel_call *call, bezel_error *e)
     return BEZEL_OK;
 }
 
-static void begin_retries(int n_failures, uint32_t retries, int64_t timeout_ms)
+static void begin_retries(int n_failures, uint32_t retries, uint32_t retry_ms, int64_t timeout_ms)
 {
     static int n;
     n = n_failures;
     bezel_tool t = tool_agent_tool("probe", BEZEL_TOOL_READ, fails_at_first, &n);
     t.retries = retries;
-    t.retry_ms = 5;
+    t.retry_ms = retry_ms;
     t.timeout_ms = timeout_ms;
     tool_agent_add(&ta, &t);
     tool_agent_begin(&ta, replies, 4);
@@ -236,7 +236,7 @@ static void begin_retries(int n_failures, uint32_t retries, int64_t timeout_ms)
 
 START_TEST(a_failed_call_is_run_again_after_a_pause_until_it_works)
 {
-    begin_retries(2, 3, 0);
+    begin_retries(2, 3, 5, 0);
     ck_assert_int_eq(tool_agent_drive(&ta, 1), BEZEL_DONE);
     ck_assert_int_eq(runs, 3);
     ck_assert_str_eq(tool_agent_call(&ta, 0, "result"), "there");
@@ -248,13 +248,13 @@ END_TEST
 
 START_TEST(retries_end_with_their_number_and_with_the_time_of_the_call)
 {
-    begin_retries(100, 2, 0);
+    begin_retries(100, 2, 5, 0);
     ck_assert_int_eq(tool_agent_drive(&ta, 1), BEZEL_DONE);
     ck_assert_int_eq(runs, 3);
     ck_assert_str_eq(tool_agent_call(&ta, 0, "error"), "no line 3");
     teardown();
     setup();
-    begin_retries(100, 10, 30); /* 5, 10, then 20 would be too late */
+    begin_retries(100, 10, 500, 3000); /* 500, 1000, then 2000 would be too late */
     ck_assert_int_eq(tool_agent_drive(&ta, 1), BEZEL_DONE);
     ck_assert_int_eq(runs, 3);
     ck_assert_str_eq(tool_agent_call(&ta, 0, "code"), "network");
@@ -459,6 +459,7 @@ Suite *agent_policy_suite(void)
     tcase_add_test(t, after_text_from_elsewhere_write_and_network_tools_wait_for_a_person);
     tcase_add_test(t, a_rule_of_the_host_allows_a_tool_in_a_tainted_turn);
     tcase_add_test(t, a_question_with_the_text_of_a_file_taints_what_follows);
+    tcase_set_timeout(t, 60);
     suite_add_tcase(suite, t);
     return suite;
 }
