@@ -30,7 +30,7 @@ int bz_agent_grow(const bezel_world *w, void *list, size_t *capacity, size_t cou
 
 void bezel_agent_options_init(bezel_agent_options *out)
 {
-    *out = (bezel_agent_options){.size = sizeof *out, .max_steps = 6, .max_calls = 8, .constrain = 1, .fit = 1};
+    *out = (bezel_agent_options){.size = sizeof *out, .max_steps = 6, .max_calls = 8, .constrain = 1, .fit = 1, .evidence = 1};
     bezel_session_options_init(&out->session);
     bezel_generate_options_init(&out->generate);
     bezel_sampling_greedy(&out->generate.sampling);
@@ -54,6 +54,8 @@ static bezel_status agent_copy_generate(bezel_agent *a, bezel_error *err)
                        (unsigned)n, (unsigned)g->sampling.n_bias);
     g->n_stops = g->n_function_bias = 0;
     g->function_bias = NULL;
+    g->evidence = NULL;
+    g->evidence_weight = 0;
     a->stops = bz_zalloc_array(a->world, (size_t)n + 1, sizeof *a->stops);
     if (!a->stops)
         return bz_fail_memory(err, "agent", "the stop strings", 0);

@@ -109,6 +109,10 @@ void bz_agent_constraint_set(const bezel_agent *a, bezel_generate_options *o)
         o->constraint = a->constraint;
     if (o->constraint)
         o->calls = must ? BEZEL_CALLS_REQUIRED : BEZEL_CALLS_AUTO;
+    if (o->constraint && a->options.evidence && a->step == 1) {
+        o->evidence = a->history[a->turn_begin].text;
+        o->evidence_weight = a->options.tool_profile->evidence_weight;
+    }
     if (o->constraint && !must && a->step == 1)
         o->call_bias += a->fit_bias;
     if (o->constraint && o->constraint == a->constraint && a->step == 1 && a->fit_done && a->name_bias) {

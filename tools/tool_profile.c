@@ -75,7 +75,7 @@ static const char *const profile_exchanges[][2] = {
         .call_marker = marker, .result_format = "Result: %n = %v", .error_format = "Result: %n = error: %v",            \
         .examples = profile_exchanges[place], .stops = profile_transcript_stops, .list_label = "Available Functions:",  \
         .context_label = "Context: ", .labels = profile_transcript_labels, .one_line = 1, .fit_weight = 1.0f,           \
-        .fit_neutral = 4.0f, .name_weight = 1.0f, .dialect = dialect_name                                                                   \
+        .fit_neutral = 4.0f, .name_weight = 1.0f, .evidence_weight = 1.0f, .dialect = dialect_name                              \
     }
 
 #define PROFILE_NATIVE(dialect_name, marker, sentence)                                                                  \

@@ -30,7 +30,7 @@ typedef struct cmd_options {
     int64_t count, rank, epochs, batch_size, accumulation, max_length, warm_up, patience, evaluate_every, save_every, log_every;
     double minutes, rate, dropout, validation;
     double temperature, top_p, min_p, repetition_penalty, call_bias, adapter_scale;
-    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, no_fit, raw_weights, lookup, batch, all, prometheus;
+    int json, special, bos, plain, no_store, show_prompt, repair_tail, check, quiet, no_cache, no_fit, no_evidence, raw_weights, lookup, batch, all, prometheus;
     int vary, resume, dry_run;
     uint32_t given; /* bits of CMD_GIVEN_... for options whose absence means something else than their default */
     const char *positional[CMD_MAX_POSITIONAL];

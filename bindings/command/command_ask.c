@@ -86,7 +86,7 @@ int cmd_ask(int argc, char **argv) {
                                   CMD_ENGINE_OPTIONS " " CMD_SESSION_OPTIONS " adapter adapter-scale " CMD_SAMPLING_OPTIONS
                                                      " store no-store user conversation system context profile tools "
                                                      "results allow deny json show-prompt max-steps overflow tool-choice "
-                                                     "constrain call-bias no-fit");
+                                                     "constrain call-bias no-fit no-evidence");
     if (status != CMD_OK) return status;
     if (o.results && !o.tools) return cmd_usage(&o, "--results goes with --tools");
     if ((status = cmd_read_input(&text, &size, &o)) != CMD_OK) goto done;

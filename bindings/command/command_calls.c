@@ -334,6 +334,7 @@ static int variants_run(ladder *l, int only_count) {
                                                  : bezel_profile_find("gemma3");
         v.call_bias = (float)o->call_bias;
         v.no_fit = o->no_fit;
+        v.no_evidence = o->no_evidence;
         n++;
         if (!only_count) status = variant_run(l, &v);
     }
@@ -395,7 +396,8 @@ int cmd_bench_calls(int argc, char **argv) {
         &l->o, argc - 1, argv + 1,
         CMD_ENGINE_OPTIONS
         " " CMD_SESSION_OPTIONS
-        " adapter adapter-scale data category limit seed constraint tool-choice profile dialect all call-bias no-fit max-tokens answers output json");
+        " adapter adapter-scale data category limit seed constraint tool-choice profile dialect all call-bias no-fit no-evidence max-tokens "
+        "answers output json");
     if (status == CMD_OK) status = ladder_check(&l->o);
     if (status == CMD_OK) cmd_interrupt_watch();
     if (status == CMD_OK) status = ladder_open(l);

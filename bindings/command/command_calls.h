@@ -58,7 +58,7 @@ typedef struct calls_variant {
     const bezel_profile *profile;
     const bezel_tool_profile *tool_profile;
     const char *dialect;
-    int constraint, required, no_fit;
+    int constraint, required, no_fit, no_evidence;
     float call_bias;
 } calls_variant;
 

@@ -54,14 +54,21 @@ static bezel_status prompt_make(bezel_prompt **out, cmd_host *host, const calls_
     return st;
 }
 
+/* The last message of the first turn. */
+static const char *question_of(const calls_entry *entry, size_t *out_size) {
+    const bezel_value *turn = bezel_value_at(entry->question, 0);
+    const size_t n = bezel_value_count(turn);
+    *out_size = 0;
+    return n ? bezel_value_text(bezel_value_get(bezel_value_at(turn, n - 1), "content"), out_size) : "";
+}
+
 /* As an agent does before it asks: the fit of the last message to the tools, and what it adds to their names. */
 static bezel_status fit_measure(calls_answer *out, float *names, size_t *out_n, cmd_host *host, const calls_entry *entry,
                                 const calls_tools *tools, const calls_variant *v) {
     bezel_tool_fit *fit = NULL;
     double nats[MOST_TOOLS];
-    const bezel_value *turn = bezel_value_at(entry->question, 0);
-    size_t size = 0, n = bezel_value_count(turn);
-    const char *question = n ? bezel_value_text(bezel_value_get(bezel_value_at(turn, n - 1), "content"), &size) : "";
+    size_t size = 0, n = 0;
+    const char *question = question_of(entry, &size);
     if (v->no_fit || !bezel_tool_fit_counts(tools->shown, v->tool_profile)) return BEZEL_OK;
     if (v->required && (bezel_toolset_count(tools->shown) < 2 || v->tool_profile->name_weight == 0)) return BEZEL_OK;
     bezel_status st = bezel_tool_fit_new(&fit, tools->shown, host->model, NULL, &host->error);
@@ -81,7 +88,7 @@ static void stops_add(bezel_generate_options *o, const char **stops, const char 
         stops[o->n_stops++] = list[i];
 }
 
-static bezel_status generate(calls_answer *out, cmd_host *host, bezel_session *session, const bezel_constraint *constraint,
+static bezel_status generate(calls_answer *out, cmd_host *host, bezel_session *session, const bezel_constraint *constraint, const char *question,
                              const float *names, size_t n_names, const calls_variant *v, uint32_t max_tokens) {
     const char *stops[CMD_MAX_STOPS];
     bezel_generate_options o;
@@ -98,6 +105,8 @@ static bezel_status generate(calls_answer *out, cmd_host *host, bezel_session *s
     o.call_bias = v->call_bias + bezel_tool_fit_bias(v->tool_profile, out->fit);
     o.function_bias = names;
     o.n_function_bias = (uint32_t)n_names;
+    o.evidence = question;
+    o.evidence_weight = v->no_evidence ? 0 : v->tool_profile->evidence_weight;
     bezel_status st = bezel_generate(&job, session, &o, &host->error);
     while (st >= 0 && st != BEZEL_DONE)
         st = bezel_job_step(job, -1, &host->error);
@@ -137,7 +146,7 @@ int calls_ask(calls_answer *out, cmd_host *host, bezel_session *session, const c
         st = bezel_session_set(session, ids, n, &host->error);
     }
     if (st == BEZEL_OK && constraint) st = fit_measure(out, names, &n_names, host, entry, tools, variant);
-    if (st == BEZEL_OK) st = generate(out, host, session, constraint, names, n_names, variant, max_tokens);
+    if (st == BEZEL_OK) st = generate(out, host, session, constraint, question_of(entry, &n), names, n_names, variant, max_tokens);
     bezel_prompt_free(prompt);
     bezel_constraint_free(constraint);
     return st == BEZEL_OK ? CMD_OK : cmd_host_fail(host);

@@ -80,6 +80,7 @@ static const option_row option_rows[] = {
     {"answers", KIND_TEXT, AT(answers), 0, 0, 0, "FILE", "judge these instead of asking the model: lines of {id, text}"},
     {"call-bias", KIND_NUMBER, AT(call_bias), -100, 100, 0, "X", "added to the logits of a call's beginning"},
     {"no-fit", KIND_FLAG, AT(no_fit), 0, 0, 0, "", "the model alone chooses between call and text and between tools"},
+    {"no-evidence", KIND_FLAG, AT(no_evidence), 0, 0, 0, "", "arguments do not lean on the words of the question"},
     {"all", KIND_FLAG, AT(all), 0, 0, 0, "", "every profile, dialect, constraint and choice that is not given"},
     {"temperature", KIND_NUMBER, AT(temperature), 0, 100, CMD_GIVEN_TEMPERATURE, "X", "0 = greedy"},
     {"top-p", KIND_NUMBER, AT(top_p), 0, 1, 0, "X", "1 = off"},

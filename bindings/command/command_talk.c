@@ -39,6 +39,7 @@ int cmd_talk_agent(bezel_agent **out, cmd_host *host, const cmd_options *o, cons
     if (status != CMD_OK) return status;
     cmd_generate_options(&a.generate, o);
     a.fit = !o->no_fit;
+    a.evidence = !o->no_evidence;
     a.generate.call_bias = (float)o->call_bias;
     if (!a.profile && o->adapter && bezel_profile_of(host->model)->label_guard)
         a.profile = bezel_profile_find("gemma3"); /* what `bezel teach` teaches a pretrained model */

@@ -199,6 +199,7 @@ function model:chat(options) end
 ---@field any_order? boolean default false: constrained calls may write their arguments in any order, not only as declared
 ---@field call_bias? number above 0 calls more often, below 0 less; a logit, default 0
 ---@field fit? boolean default true: what the question says about each tool weighs calls against text and one tool against another
+---@field evidence? boolean default true: arguments of calls lean on the words of the question
 ---@field permit? table<string, "allow"|"ask"|"deny"> rules of classes (pure, read, write, network, unknown) and of tools, which win;
 ---without one, pure and read run, and the others are asked for where confirm is set, else they run
 ---@field confirm? fun(request: bezel.permission): boolean?, string? true, or false and a reason for the model; nil = later, chat:answer

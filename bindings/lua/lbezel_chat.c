@@ -138,8 +138,8 @@ static int chat_new(lua_State *L) {
     static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "system", "context", "tools",
                                         "store", "conversation", "user", "profile", "max_steps", "max_calls",
                                         "max_result_tokens", "overflow", "background", "tool_choice", "constrain",
-                                         "call_bias", "any_order", "fit", "monitor", "record", "replay", "adapter",
-                                        "adapter_scale", LBEZEL_POLICY_OPTIONS, NULL};
+                                         "call_bias", "any_order", "fit", "evidence", "monitor", "record", "replay",
+                                        "adapter", "adapter_scale", LBEZEL_POLICY_OPTIONS, NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     lbezel_object *model = lbezel_object_check(L, 1, LBEZEL_MODEL);
     lua_settop(L, 2);
@@ -165,6 +165,7 @@ static int chat_new(lua_State *L) {
     o.constrain = (uint32_t)lbezel_option_bool(L, 2, "constrain", 1);
     o.any_order = (uint32_t)lbezel_option_bool(L, 2, "any_order", 0);
     o.fit = (uint32_t)lbezel_option_bool(L, 2, "fit", 1);
+    o.evidence = (uint32_t)lbezel_option_bool(L, 2, "evidence", 1);
     o.generate.call_bias = (float)lbezel_option_number(L, 2, "call_bias", 0);
     const char *profile = lbezel_option_text(L, 2, "profile");
     if (profile && !(o.profile = bezel_profile_find(profile)))

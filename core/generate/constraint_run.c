@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "base/strbuf.h"
+#include "generate/call_evidence.h"
 #include "generate/logit_filter.h"
 #include "model/model_impl.h"
 
@@ -65,6 +66,8 @@ struct bz_constraint_run {
     double *chances;     /* [n_weights] of the first name: product over its tokens of the probability of those that lead to it */
     uint32_t n_weights;
     run_names names;
+    bz_call_evidence *evidence; /* NULL: none was given */
+    int is_weighed;      /* it was added to the logits at hand */
     double name_probability; /* of the first name */
     uint32_t n_named;
 };
@@ -123,6 +126,8 @@ bezel_status bz_constraint_run_new(bz_constraint_run **out, const bezel_world *w
     }
     bezel_status status = is_short ? bz_fail_memory(err, "constraint", "rows", BZ_CONSTRAINT_ROWS * 4)
                                             : bz_token_mask_init(&run->mask, w, c->form, c->trie, run->vocab, &c->marks, err);
+    if (status == BEZEL_OK && o->evidence != NULL && o->evidence_weight > 0 && c->form->root == BZ_CALL_ROOT_CALLS)
+        status = bz_call_evidence_new(&run->evidence, w, c->form, bz_vocab_size(run->vocab), o->evidence, o->evidence_weight, err);
     if (status != BEZEL_OK) {
         bz_constraint_run_free(run);
         return status;
@@ -148,6 +153,7 @@ void bz_constraint_run_free(bz_constraint_run *run)
     bz_free(run->world, run->weights);
     bz_free(run->world, run->is_called);
     bz_free(run->world, run->chances);
+    bz_call_evidence_free(run->evidence);
     bz_free(run->world, run);
 }
 
@@ -421,6 +427,7 @@ bezel_status bz_constraint_run_plan(bz_constraint_plan *out, bz_constraint_run *
 {
     *out = BZ_PLAN_FREE;
     run->names = (run_names){0};
+    run->is_weighed = 0;
     if (!run->active)
         return BEZEL_OK;
     if (run->forced_at < run->forced.count)
@@ -464,6 +471,23 @@ const int32_t *bz_constraint_run_rows(const bz_constraint_run *run, size_t *out_
     return run->rows;
 }
 
+/* What the evidence says about the tokens that may come. */
+static void run_weigh_values(bz_constraint_run *run, float *logits)
+{
+    const bz_vocab_trie *trie = run->constraint->trie;
+    if (run->evidence == NULL || run->is_weighed)
+        return;
+    run->is_weighed = 1;
+    for (size_t i = 0; i < run->n_rows; i++) {
+        size_t size = 0;
+        const uint8_t *bytes = bz_vocab_trie_token(trie, run->rows[i], &size);
+        if (bytes != NULL && !bz_vocab_is_end(run->vocab, run->rows[i]))
+            logits[run->rows[i]] += bz_call_evidence_weigh(run->evidence, &run->state, bytes, size);
+    }
+    if (run->n_rows == 0 && bz_call_evidence_speaks(run->evidence))
+        bz_call_evidence_add(run->evidence, &run->state, trie, logits);
+}
+
 void bz_constraint_run_mask(bz_constraint_run *run, float *logits, size_t V)
 {
     if (!run->active && run->banned >= 0)
@@ -476,6 +500,7 @@ void bz_constraint_run_mask(bz_constraint_run *run, float *logits, size_t V)
         bz_token_set_add(&run->mask.set, run->constraint->ends[i]);
     bz_token_mask_apply(&run->mask, logits, V);
     run_weigh_names(run, logits);
+    run_weigh_values(run, logits);
     for (size_t i = 0; i < run->n_refused; i++)
         logits[run->refused[i]] = -FLT_MAX;
 }
@@ -657,6 +682,9 @@ int bz_constraint_run_take(bz_constraint_run *run, int32_t id)
         bz_call_state next;
         bz_call_copy(&next, &run->state);
         ok = bz_token_mask_accepts(&run->mask, &next, id) && !run_goes_too_far(run, &next, id);
+        const uint8_t *bytes = ok && run->evidence != NULL ? bz_vocab_trie_token(run->constraint->trie, id, &size) : NULL;
+        if (bytes != NULL && !bz_vocab_is_end(run->vocab, id))
+            bz_call_evidence_take(run->evidence, &run->state, bytes, size);
         if (ok)
             bz_call_copy(&run->state, &next);
     } else if (run->choice != BEZEL_CALLS_NONE && run_begins_call(run, id)) {
@@ -679,6 +707,23 @@ int bz_constraint_run_take(bz_constraint_run *run, int32_t id)
     run->last = id;
     run->n_taken++;
     return 1;
+}
+
+void bz_constraint_run_next(bz_constraint_run *run, float *logits, size_t V)
+{
+    if (run->evidence == NULL)
+        return;
+    const float weight = bz_call_evidence_next(run->evidence);
+    run_fill_mask(run);
+    for (size_t i = 0; i < V; i++)
+        if (bz_token_mask_has(&run->mask, (int32_t)i))
+            logits[i] += weight;
+    run->is_masked = 0;
+}
+
+int bz_constraint_run_is_weighed(const bz_constraint_run *run)
+{
+    return run->evidence != NULL && run->active && bz_call_evidence_speaks(run->evidence);
 }
 
 double bz_constraint_run_probability(const bz_constraint_run *run)

@@ -44,6 +44,9 @@ int bz_constraint_run_wants_gate(const bz_constraint_run *run);
 void bz_constraint_run_gate(bz_constraint_run *run, float *logits, size_t V, bz_thread_pool *pool);
 /* Notes that the token comes. 0: it is refused, and the plan is another one now. */
 int bz_constraint_run_take(bz_constraint_run *run, int32_t id);
+/* For the plan NEXT: adds to the tokens that begin one more call what the evidence says for it. */
+void bz_constraint_run_next(bz_constraint_run *run, float *logits, size_t V);
+int bz_constraint_run_is_weighed(const bz_constraint_run *run); /* of plans MASK and NEXT all logits are needed, some have weights */
 double bz_constraint_run_probability(const bz_constraint_run *run); /* of the gate, NaN = not measured */
 double bz_constraint_run_name_probability(const bz_constraint_run *run); /* of the first call's name, NaN = it had no weights */
 

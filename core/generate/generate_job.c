@@ -89,6 +89,8 @@ static bezel_status generate_check(const bezel_generate_options *o, const bezel_
     for (uint32_t i = 0; i < o->n_function_bias; ++i)
         if (!(fabsf(o->function_bias[i]) <= 1e6F))
             return bz_fail(err, BEZEL_ERR_RANGE, "generate", "function_bias %u is %g", (unsigned)i, (double)o->function_bias[i]);
+    if (!(o->evidence_weight >= 0.0F && o->evidence_weight <= 1e3F))
+        return bz_fail(err, BEZEL_ERR_RANGE, "generate", "evidence_weight is %g, expected 0 to 1000", (double)o->evidence_weight);
     for (uint32_t i = 0; i < o->n_stops; ++i)
         if (o->stops[i] == NULL || !bz_utf8_valid(o->stops[i], strlen(o->stops[i])))
             return bz_fail(err, BEZEL_ERR_ARGUMENT, "generate", "stop string %u is %s", (unsigned)i,

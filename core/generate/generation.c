@@ -185,6 +185,8 @@ size_t bz_generation_needs(const bz_generation *g)
 {
     if (g->n_top > 0 || g->wants_all || (g->run != NULL && bz_constraint_run_wants_gate(g->run)))
         return 0;
+    if ((g->is_masked || g->may_end) && g->run != NULL && bz_constraint_run_is_weighed(g->run))
+        return 0;
     return g->is_masked && !g->is_greedy ? 0 : bz_sampler_needs(g->sampler);
 }
 
@@ -205,6 +207,8 @@ bezel_status bz_generation_draw(bz_generation *g, bezel_error *err)
     bezel_status status = BEZEL_ERR_BUSY;
     if (g->run != NULL && bz_constraint_run_wants_gate(g->run))
         bz_constraint_run_gate(g->run, s->logits, V, s->model->engine->pool);
+    if (g->run != NULL && g->may_end)
+        bz_constraint_run_next(g->run, s->logits, V);
     for (size_t tries = 0; status == BEZEL_ERR_BUSY; ++tries) { /* a refused token has the least logit the next time */
         int32_t id;
         if (g->run != NULL && !g->may_end)

@@ -149,6 +149,59 @@ START_TEST(a_question_for_the_tools_is_called_and_small_talk_is_answered)
 }
 END_TEST
 
+/* The first call of a question, as the model wrote it. */
+static void first_call(char *out, size_t capacity, const bezel_toolset *set, const char *question, uint32_t evidence)
+{
+    bezel_error err = BEZEL_ERROR_INIT;
+    bezel_agent_options o;
+    bezel_agent_turn turn = {.size = sizeof turn};
+    bezel_agent *agent = NULL;
+    bezel_status st;
+    char *text = NULL;
+    bezel_agent_options_init(&o);
+    o.tools = set;
+    o.tool_choice = "required";
+    o.generate.max_tokens = 80;
+    o.evidence = evidence;
+    ck_assert_msg(bezel_agent_new(&agent, real.model, &o, &err) == BEZEL_OK, "%s", err.text);
+    ck_assert_int_eq(bezel_agent_send(agent, question, SIZE_MAX, &err), BEZEL_OK);
+    while ((st = bezel_agent_step(agent, -1, &err)) > 0 && st != BEZEL_DONE)
+        continue;
+    ck_assert_msg(st == BEZEL_DONE, "%s", err.text);
+    ck_assert_int_eq(bezel_agent_result(agent, &turn, &err), BEZEL_OK);
+    const bezel_value *arguments = bezel_value_get(bezel_value_at(turn.calls, 0), "arguments");
+    ck_assert_int_eq(bezel_json_write(&text, NULL, real.engine, arguments, 0, &err), BEZEL_OK);
+    ck_assert_uint_lt(strlen(text), capacity);
+    memcpy(out, text, strlen(text) + 1);
+    bezel_text_free(real.engine, text);
+    bezel_agent_free(agent);
+}
+
+/* The words of the question count for arguments, unless they are asked not to. */
+START_TEST(arguments_lean_on_the_words_of_the_question)
+{
+    static const char loans[] =
+        "[{\"name\":\"loan_payment\",\"description\":\"Payment of a loan\",\"parameters\":{\"type\":\"object\",\"properties\":{"
+        "\"customers\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"amount\":{\"type\":\"integer\"},"
+        "\"rate\":{\"type\":\"number\",\"description\":\"Annual rate\"},\"rounded\":{\"type\":\"boolean\"}},\"required\":[\"customers\",\"amount\",\"rate\"]}}]";
+    static const char question[] = "What do 'Ada Byron', 'Carl' and 'Emmy' pay for a loan of $12,500 at 4.5%?";
+    char with[1024], without[1024];
+    bezel_tree *tree = NULL;
+    bezel_value *list = NULL;
+    bezel_toolset *set = NULL;
+    ck_assert_int_eq(bezel_tree_new(&tree, real.engine, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_json_read(&list, tree, loans, strlen(loans), NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_toolset_new(&set, real.engine, NULL), BEZEL_OK);
+    ck_assert_int_eq(bezel_toolset_add_list(set, list, NULL), BEZEL_OK);
+    first_call(with, sizeof with, set, question, 1);
+    first_call(without, sizeof without, set, question, 0);
+    ck_assert_str_eq(with, "{\"customers\":[\"Ada Byron\",\"Carl\",\"Emmy\"],\"amount\":12500,\"rate\":0.045}");
+    ck_assert_str_ne(without, with);
+    bezel_toolset_free(set);
+    bezel_tree_free(tree);
+}
+END_TEST
+
 Suite *real_calls_suite(void)
 {
     char path[1024];
@@ -161,6 +214,7 @@ Suite *real_calls_suite(void)
     tcase_add_test(t, a_recorded_question_is_replayed_without_the_weights);
     tcase_add_test(t, the_question_about_tokyo_gets_the_call_that_was_chosen_with_its_arguments);
     tcase_add_test(t, a_question_for_the_tools_is_called_and_small_talk_is_answered);
+    tcase_add_test(t, arguments_lean_on_the_words_of_the_question);
     suite_add_tcase(s, t);
     return s;
 }

@@ -130,7 +130,7 @@ typedef struct bezel_agent_options {
     /* of the agent's own session; default bezel_session_options_init */
     bezel_session_options session;
     /* for each model call; default greedy, max_tokens 512. Stop strings and biases are copied, at most 64 with those of
-     * the profiles, and 256; function_bias is not read */
+     * the profiles, and 256; function_bias and evidence are not read */
     bezel_generate_options generate;
     /* where turns are kept; copied, its ud must outlive the agent; NULL (default) = nowhere */
     const bezel_journal *journal;
@@ -181,6 +181,9 @@ typedef struct bezel_agent_options {
      * is asked for words only, so it may be opened without its weights (bezel_model_options.vocabulary_only). A prompt or call that
      * differs from the recorded one ends the turn with MISSING; tools that hand over run themselves */
     const char *replay;
+    /* 1 (default): where the profile says so (evidence_weight), arguments of the first model call of a turn lean on the words of the
+     * question (evidence of a generation). 0: on nothing but the model */
+    uint32_t evidence;
 } bezel_agent_options;
 
 /* Fills the options with the defaults above.

@@ -279,8 +279,15 @@ typedef struct bezel_generate_options {
     const float *function_bias;
     /* at most as many as functions; default 0 */
     uint32_t n_function_bias;
+    /* for a constraint of calls: a text that the values of their arguments are likely to stand in, such as the user's question;
+     * NUL-terminated UTF-8, its last 2,048 bytes count, copied. Tokens of values that keep to it weigh more, and so do lists as
+     * long as its lists, optional parameters that it speaks of, and one more call while values for it are left. Nothing that
+     * the schemas allow becomes impossible. Default NULL */
+    const char *evidence;
+    /* how much that counts; 1 adds up to 8 nats to a logit, 0 (default) nothing */
+    float evidence_weight;
     /* 0: room for members to come, because this struct lies inside others */
-    uint64_t spare[2];
+    uint32_t spare;
 } bezel_generate_options;
 
 /* Fills the options with the defaults above.

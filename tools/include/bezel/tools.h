@@ -347,6 +347,8 @@ typedef struct bezel_tool_profile {
      * trained on them know them: sorted keys, upper-case types. list_label, result_format and error_format are not read, and agents
      * let arguments come in any order. What tools, results and the context say cannot become structure */
     uint32_t native;
+    /* how much the words of the question count for the arguments of a call (evidence_weight of a generation); 0: nothing */
+    float evidence_weight;
 } bezel_tool_profile;
 
 /* Built-in row with this name, "instruct" or "transcript"; NULL when there is none ("native" has dialects of its own only).
