@@ -135,11 +135,10 @@ static bezel_status chat_adapter(lua_State *L, int i, int chat, bezel_agent_opti
 
 /* bezel.chat(model, {system=, tools=, store=, conversation=, user=, ...}) -> chat | nil, message, code */
 static int chat_new(lua_State *L) {
-    static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "system", "context", "tools",
-                                        "store", "conversation", "user", "profile", "max_steps", "max_calls",
-                                        "max_result_tokens", "overflow", "background", "tool_choice", "constrain",
-                                         "call_bias", "any_order", "fit", "evidence", "monitor", "record", "replay",
-                                        "adapter", "adapter_scale", LBEZEL_POLICY_OPTIONS, NULL};
+    static const char *const known[] = {LBEZEL_GENERATE_OPTIONS, LBEZEL_SESSION_OPTIONS, "system", "context", "tools", "store",
+        "conversation", "user", "profile", "max_steps", "max_calls", "max_result_tokens", "overflow", "background",
+        "tool_choice", "constrain", "call_bias", "any_order", "fit", "evidence", "monitor", "record", "replay", "adapter",
+        "adapter_scale", LBEZEL_POLICY_OPTIONS, NULL};
     bezel_error err = BEZEL_ERROR_INIT;
     lbezel_object *model = lbezel_object_check(L, 1, LBEZEL_MODEL);
     lua_settop(L, 2);
