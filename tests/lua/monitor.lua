@@ -25,6 +25,25 @@ t.test("R27, R29: requests and their summary", function()
   t.raises("unknown", m.add, m, { nothing = 1 })
 end)
 
+t.test("R29, R30: the last hundred unless told, and an error when there is nothing to sum up", function()
+  local m <close> = assert(bezel.monitor())
+  t.code("missing", m:quality())
+  m:add { model = "a", response_time = 1, tokens = 1, error = "it broke", code = "full" }
+  t.code("missing", m:summary()) -- none has succeeded
+  for i = 1, 120 do
+    m:add { model = "a", response_time = i, tokens = i }
+    m:evaluate { question = "x", answer = "y", satisfaction = i <= 20 and 0 or 1 }
+  end
+  local s, q = m:summary(), m:quality()
+  t.eq(s.requests, 100)
+  t.eq(s.total_tokens, (21 + 120) * 100 // 2)
+  near(s.mean_response_time, 70.5)
+  near(s.p95_response_time, 20 + 0.95 * 101) -- the 19th of 20 quantiles, exclusive: at 95.95 of 100 values
+  t.eq(q.evaluations, 100)
+  near(q.satisfaction, 1)
+  near(m:quality(110).satisfaction, 100 / 110)
+end)
+
 t.test("R28, R30: scores, also of a function", function()
   local m <close> = assert(bezel.monitor())
   local q = m:evaluate { question = "what is rain", answer = "rain is water. it falls from clouds.", satisfaction = 0.5 }
@@ -137,7 +156,14 @@ t.test("R32: one file with everything, and Prometheus text", function()
   t.eq(#all.performance_metrics, 1)
   t.eq(#all.quality_metrics, 1)
   t.eq(all.performance_summary.total_requests, 1)
+  t.eq(all.quality_summary.total_evaluations, 1)
+  t.ok(math.abs(all.timestamp - os.time()) < 60)
+  t.eq(#all.alerts, 0)
   t.match(m:prometheus(), 'gen_ai_client_operation_duration_seconds_count{[^}]*gen_ai_request_model="a"[^}]*} 1\n')
+  m:add { model = "a", response_time = 30, tokens = 1000 } -- 15.5 s in the mean
+  t.ok(m:export(path))
+  local again <close> = assert(io.open(path))
+  t.eq(assert(bezel.json.decode(again:read "a")).alerts[1].type, "performance")
   t.code("missing", m:export "/no/such/folder/x.json")
 end)
 
