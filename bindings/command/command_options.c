@@ -35,7 +35,7 @@ static const option_row option_rows[] = {
     {"raw-weights", KIND_FLAG, AT(raw_weights), 0, 0, 0, "", "read the layers' weights as the model file has them, not packed in the cache folder"},
     {"cache-mb", KIND_INTEGER, AT(cache_mb), 0, 1 << 30, 0, "N", "most MiB of kept beginnings of prompts in the cache folder; 0 = none"},
     {"kind", KIND_TEXT, AT(kind), 0, 0, 0, "NAME", "auto, pretrained, instruct"},
-    {"profile", KIND_TEXT, AT(profile), 0, 0, 0, "NAME", "form of the prompt: gemma3, gemma2, transcript"},
+    {"profile", KIND_TEXT, AT(profile), 0, 0, 0, "NAME", "form of the prompt: gemma3, gemma2, functiongemma, gemma4, transcript"},
     {"system", KIND_TEXT, AT(system), 0, 0, 0, "TEXT", "system text"},
     {"context", KIND_TEXT, AT(context), 0, 0, 0, "TEXT", "context for the tools' prompt; of bench: tokens before an answer, such as 16,1024"},
     {"user", KIND_TEXT, AT(user), 0, 0, 0, "NAME", "who asks, for the store"},

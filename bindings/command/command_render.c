@@ -68,7 +68,7 @@ static int render_agent(cmd_host *host, bezel_tree *tree, const cmd_options *o, 
     size_t count = 0;
     bezel_agent_options_init(&a);
     a.profile = o->profile ? bezel_profile_find(o->profile) : bezel_profile_of(host->model);
-    if (!a.profile) return cmd_usage(o, "--profile %s: gemma3, gemma2 or transcript expected", o->profile);
+    if (!a.profile) return cmd_usage(o, "--profile %s: gemma3, gemma2, functiongemma, gemma4 or transcript expected", o->profile);
     a.tool_profile = bezel_tool_profile_of(a.profile);
     a.context = bezel_value_type(context) == BEZEL_TEXT ? bezel_value_text(context, NULL) : NULL;
     a.session.n_ctx = (uint32_t)o->n_ctx;

@@ -64,7 +64,7 @@ int teach_data_open(teach_data *out, cmd_host *host, const cmd_options *o) {
     maker.vary = o->vary != 0;
     maker.turns = o->vary ? 1 : 6; /* of a few tools that stay the same: their declarations are most of an example */
     if (o->profile && !(options.profile = bezel_profile_find(o->profile)))
-        return cmd_usage(o, "--profile %s: gemma3, gemma2 or transcript expected", o->profile);
+        return cmd_usage(o, "--profile %s: gemma3, gemma2, functiongemma, gemma4 or transcript expected", o->profile);
     bezel_status st = bezel_tree_new(&out->tree, host->engine, &host->error);
     if (st == BEZEL_OK) st = bezel_teach_new(&out->teach, host->model, &options, &host->error);
     if (st != BEZEL_OK) return cmd_host_fail(host);
