@@ -2,6 +2,7 @@
 /* Writes a store as lines of JSON (store_lines.h). All of it is one state of the store; the file gets its name when it is
  * complete. */
 #include "store_lines.h"
+#include "store_output.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,7 +13,6 @@
 #include "base/strbuf.h"
 #include "base/utf8.h"
 
-#define HOLD ((size_t)64 << 10) /* bytes that are written at once */
 #define EXACT (INT64_C(1) << 53) /* integers up to it are JSON's */
 
 /* --- Tables ------------------------------------------------------------------------------- */
@@ -83,30 +83,11 @@ void bz_line_counts_read(double *values, const char *text)
 
 typedef struct exporter {
     bezel_store *store;
-    const char *path;
-    bezel_file *file;
-    uint64_t at; /* bytes written */
+    bz_store_output *out;
     uint64_t rows;
-    bz_strbuf held;
     bezel_tree *tree; /* of one line */
     char source[64];
 } exporter;
-
-static bezel_status export_flush(exporter *x, bezel_error *err)
-{
-    const bezel_world *w = x->store->world;
-    if (x->held.status != BEZEL_OK)
-        return bz_fail_memory(err, "store", "a piece of the export", x->held.size);
-    bezel_status st = x->held.size ? w->file_write(w->ud, x->file, x->at, x->held.data, x->held.size) : BEZEL_OK;
-    if (st != BEZEL_OK) {
-        bz_fail(err, st, "store", "the export cannot be written (%s)", bezel_status_name(st));
-        bz_error_hint(err, st, "is the disk full?");
-        return bz_error_place(err, st, "%s", x->path);
-    }
-    x->at += x->held.size;
-    bz_strbuf_reset(&x->held);
-    return BEZEL_OK;
-}
 
 /* A map with one key and hex digits, or what `text` says. */
 static bezel_value *export_other(bezel_tree *tree, const char *kind, const void *bytes, size_t size, const char *text)
@@ -171,11 +152,11 @@ static bezel_status export_line(exporter *x, const bezel_value *map, const char 
         bz_error_place(err, st, "%s", x->store->path);
     }
     if (st == BEZEL_OK) {
-        bz_strbuf_add(&x->held, text, size);
-        bz_strbuf_char(&x->held, '\n');
+        bz_strbuf_add(&x->out->held, text, size);
+        bz_strbuf_char(&x->out->held, '\n');
     }
     bezel_text_free(x->store->engine, text);
-    return st == BEZEL_OK && x->held.size > HOLD ? export_flush(x, err) : st;
+    return st == BEZEL_OK ? bz_store_output_pass(x->out, err) : st;
 }
 
 static bezel_status export_tree(exporter *x, bezel_error *err)
@@ -309,8 +290,10 @@ static bezel_status export_head(exporter *x, bezel_error *err)
     return export_line(x, head, "the head", err);
 }
 
-static bezel_status export_lines(exporter *x, bezel_error *err)
+static bezel_status export_lines(bz_store_output *out, void *ctx, bezel_error *err)
 {
+    exporter *x = ctx;
+    x->out = out;
     bezel_status st = export_head(x, err);
     for (const bz_line_table *t = bz_line_tables; st == BEZEL_OK && t->name; t++)
         st = export_table(x, t, err);
@@ -320,32 +303,7 @@ static bezel_status export_lines(exporter *x, bezel_error *err)
         return st;
     bezel_value *end = bezel_tree_map(x->tree);
     bezel_value_set(x->tree, end, "rows", bezel_tree_integer(x->tree, (int64_t)x->rows));
-    st = export_line(x, end, "the end", err);
-    return st == BEZEL_OK ? export_flush(x, err) : st;
-}
-
-static bezel_status export_write(exporter *x, const char *part, bezel_error *err)
-{
-    const bezel_world *w = x->store->world;
-    bezel_status st = w->file_open(w->ud, &x->file, part, BEZEL_FILE_CREATE);
-    if (st != BEZEL_OK) {
-        bz_fail(err, st, "store", "the export cannot be made (%s)", bezel_status_name(st));
-        bz_error_hint(err, st, "is the folder there, and may it be written to?");
-        return bz_error_place(err, st, "%s", x->path);
-    }
-    st = bz_store_exec(x->store, "BEGIN", "read for the export", err);
-    if (st == BEZEL_OK) {
-        st = export_lines(x, err);
-        bz_store_exec(x->store, "ROLLBACK", "end the export", NULL);
-    }
-    w->file_close(w->ud, x->file);
-    if (st == BEZEL_OK && w->file_rename(w->ud, part, x->path) != BEZEL_OK) {
-        st = bz_fail(err, BEZEL_ERR_IO, "store", "cannot give the export its name %s", x->path);
-        bz_error_place(err, st, "%s", x->path);
-    }
-    if (st != BEZEL_OK)
-        w->file_remove(w->ud, part);
-    return st;
+    return export_line(x, end, "the end", err);
 }
 
 bezel_status bezel_store_export(uint64_t *out_rows, bezel_store *store, const char *path, bezel_error *err)
@@ -359,22 +317,10 @@ bezel_status bezel_store_export(uint64_t *out_rows, bezel_store *store, const ch
     bezel_status st = bz_store_path_check(store->world, path, err);
     if (st != BEZEL_OK)
         return st;
-    exporter x = {.store = store, .path = path};
-    bz_strbuf part;
-    uint64_t tail = 0;
-    bz_strbuf_init(&part, store->world, 0);
-    bz_strbuf_init(&x.held, store->world, 0);
-    if (store->world->random(store->world->ud, &tail, sizeof tail) != BEZEL_OK)
-        st = bz_fail(err, BEZEL_ERR_IO, "store", "the random source of the world failed");
-    bz_strbuf_format(&part, "%s.%016llx.part", path, (unsigned long long)tail);
-    if (st == BEZEL_OK && part.status != BEZEL_OK)
-        st = bz_fail_memory(err, "store", "a name", part.size);
-    if (st == BEZEL_OK)
-        st = export_write(&x, bz_strbuf_cstr(&part), err);
+    exporter x = {.store = store};
+    st = bz_store_output_make(store, "export", path, export_lines, &x, err);
     if (st == BEZEL_OK && out_rows)
         *out_rows = x.rows;
     bezel_tree_free(x.tree);
-    bz_strbuf_free(&x.held);
-    bz_strbuf_free(&part);
     return st;
 }

@@ -4,7 +4,7 @@
  * store cannot leave the JSON, and the JSON cannot leave its element: < > & and the line separators are written as \u....
  *
  * The page itself are the files in report/, which the build turns into report_page.h. */
-#include "store_impl.h"
+#include "store_output.h"
 
 #include <string.h>
 
@@ -19,7 +19,6 @@
 #define COLUMNS_AT_MOST 100          /* of a chart over time */
 #define CONVERSATIONS_AT_MOST 1000
 #define MARKER "<!doctype html>\n<!-- Bezel report -->" /* how a file begins that may be replaced */
-#define HOLD ((size_t)64 << 10)      /* bytes that are written at once */
 
 /* --- Sections ----------------------------------------------------------------------------- */
 
@@ -147,33 +146,15 @@ static const report_section sections[] = {
 
 typedef struct report_writer {
     bezel_store *store;
-    bezel_file *file;
-    bz_strbuf held;
-    uint64_t written;
+    const bezel_store_report_options *options;
+    bz_store_output *out;
     int64_t span[4]; /* parameters ?1 to ?4 of the sections */
-    const char *path;
 } report_writer;
-
-static bezel_status report_flush(report_writer *w, bezel_error *err)
-{
-    const bezel_world *world = w->store->world;
-    if (w->held.status != BEZEL_OK)
-        return bz_fail_memory(err, "store", "the report", w->held.size);
-    bezel_status st = w->held.size ? world->file_write(world->ud, w->file, w->written, w->held.data, w->held.size) : BEZEL_OK;
-    if (st != BEZEL_OK) {
-        bz_fail(err, st, "store", "the report cannot be written (%s)", bezel_status_name(st));
-        bz_error_hint(err, st, "free some space, or choose another folder");
-        return bz_error_place(err, st, "%s", w->path);
-    }
-    w->written += w->held.size;
-    bz_strbuf_reset(&w->held);
-    return BEZEL_OK;
-}
 
 static bezel_status report_put(report_writer *w, const char *text, size_t size, bezel_error *err)
 {
-    bz_strbuf_add(&w->held, text, size);
-    return w->held.size >= HOLD || w->held.status != BEZEL_OK ? report_flush(w, err) : BEZEL_OK;
+    bz_strbuf_add(&w->out->held, text, size);
+    return bz_store_output_pass(w->out, err);
 }
 
 /* JSON for the inside of a script element: what could end it, begin a comment, or end a line of JavaScript is spelled. */
@@ -202,9 +183,9 @@ static bezel_status report_json(report_writer *w, const char *name, const bezel_
     size_t size = 0;
     bezel_status st = bezel_json_write(&json, &size, w->store->engine, value, 0, err);
     if (st == BEZEL_OK) {
-        bz_strbuf_format(&w->held, "%s\"%s\":", strcmp(name, "about") == 0 ? "{" : ",\n", name);
-        report_escape(&w->held, json, size);
-        st = w->held.size >= HOLD || w->held.status != BEZEL_OK ? report_flush(w, err) : BEZEL_OK;
+        bz_strbuf_format(&w->out->held, "%s\"%s\":", strcmp(name, "about") == 0 ? "{" : ",\n", name);
+        report_escape(&w->out->held, json, size);
+        st = bz_store_output_pass(w->out, err);
     }
     bezel_text_free(w->store->engine, json);
     return st;
@@ -322,9 +303,11 @@ static void report_hash(bz_strbuf *out, const char *text)
 }
 
 /* report.html with its places, {{NAME}}, filled. */
-static bezel_status report_page(report_writer *w, const bezel_store_report_options *o, bezel_error *err)
+static bezel_status report_page(bz_store_output *out, void *ctx, bezel_error *err)
 {
+    report_writer *w = ctx;
     bezel_status st = BEZEL_OK;
+    w->out = out;
     const char *at = report_html, *place;
     while (st == BEZEL_OK && (place = strstr(at, "{{")) != NULL) {
         const char *name = place + 2, *end = strstr(place, "}}");
@@ -333,20 +316,20 @@ static bezel_status report_page(report_writer *w, const bezel_store_report_optio
         if (st != BEZEL_OK)
             break;
         if (strncmp(name, "STYLE_HASH", size) == 0 && size == 10)
-            report_hash(&w->held, report_css);
+            report_hash(&w->out->held, report_css);
         else if (strncmp(name, "SCRIPT_HASH", size) == 0 && size == 11)
-            report_hash(&w->held, report_js);
+            report_hash(&w->out->held, report_js);
         else if (strncmp(name, "STYLE", size) == 0)
-            bz_strbuf_text(&w->held, report_css);
+            bz_strbuf_text(&w->out->held, report_css);
         else if (strncmp(name, "SCRIPT", size) == 0)
-            bz_strbuf_text(&w->held, report_js);
+            bz_strbuf_text(&w->out->held, report_js);
         else
-            st = report_data(w, o, err);
+            st = report_data(w, w->options, err);
         at = end + 2;
     }
     if (st == BEZEL_OK)
         st = report_put(w, at, strlen(at), err);
-    return st == BEZEL_OK ? report_flush(w, err) : st;
+    return st;
 }
 
 /* A file that is no report of ours is not replaced: a wrong word on a command line must not cost a store. */
@@ -376,31 +359,6 @@ static bezel_status report_check(const bezel_world *w, const char *path, bezel_e
     return bz_error_place(err, st, "%s", path);
 }
 
-static bezel_status report_write(report_writer *w, const char *part, const bezel_store_report_options *o, bezel_error *err)
-{
-    const bezel_world *world = w->store->world;
-    bezel_status st = world->file_open(world->ud, &w->file, part, BEZEL_FILE_CREATE);
-    if (st != BEZEL_OK) {
-        bz_fail(err, st, "store", "the report cannot be made (%s)", bezel_status_name(st));
-        bz_error_hint(err, st, "is the folder there, and may it be written to?");
-        return bz_error_place(err, st, "%s", w->path);
-    }
-    st = bz_store_exec(w->store, "BEGIN", "read for the report", err);
-    if (st == BEZEL_OK) {
-        st = report_page(w, o, err);
-        bz_store_exec(w->store, "ROLLBACK", "end the report", NULL);
-    }
-    world->file_close(world->ud, w->file);
-    if (st == BEZEL_OK && world->file_rename(world->ud, part, w->path) != BEZEL_OK) {
-        st = bz_fail(err, BEZEL_ERR_IO, "store", "cannot give the report its name %s", w->path);
-        bz_error_hint(err, st, "is there a folder with this name?");
-        bz_error_place(err, st, "%s", w->path);
-    }
-    if (st != BEZEL_OK)
-        world->file_remove(world->ud, part);
-    return st;
-}
-
 /* --- Public ------------------------------------------------------------------------------- */
 
 void bezel_store_report_options_init(bezel_store_report_options *out)
@@ -423,19 +381,6 @@ bezel_status bezel_store_report(bezel_store *store, const char *path, const beze
         st = report_check(store->world, path, err);
     if (st != BEZEL_OK)
         return st;
-    report_writer w = {.store = store, .path = path};
-    bz_strbuf part;
-    uint64_t tail = 0;
-    bz_strbuf_init(&part, store->world, 0);
-    bz_strbuf_init(&w.held, store->world, 0);
-    if (store->world->random(store->world->ud, &tail, sizeof tail) != BEZEL_OK)
-        st = bz_fail(err, BEZEL_ERR_IO, "store", "the random source of the world failed");
-    bz_strbuf_format(&part, "%s.%016llx.part", path, (unsigned long long)tail);
-    if (st == BEZEL_OK && part.status != BEZEL_OK)
-        st = bz_fail_memory(err, "store", "a name", part.size);
-    if (st == BEZEL_OK)
-        st = report_write(&w, bz_strbuf_cstr(&part), &o, err);
-    bz_strbuf_free(&w.held);
-    bz_strbuf_free(&part);
-    return st;
+    report_writer w = {.store = store, .options = &o};
+    return bz_store_output_make(store, "report", path, report_page, &w, err);
 }
