@@ -228,10 +228,13 @@ bezel_status bezel_teach_read(bezel_teach *teach, const char *lines, size_t size
     bezel_status st = BEZEL_OK;
     for (size_t at = 0; st == BEZEL_OK && at < end;) {
         const char *stop = memchr(lines + at, '\n', end - at);
-        const size_t n = stop ? (size_t)(stop - lines) - at : end - at, skip = strspn(lines + at, " \t\r");
+        const size_t n = stop ? (size_t)(stop - lines) - at : end - at;
+        size_t blanks = 0;
         char from[192];
         line++;
-        if (skip < n) {
+        while (blanks < n && (lines[at + blanks] == ' ' || lines[at + blanks] == '\t' || lines[at + blanks] == '\r'))
+            blanks++;
+        if (blanks < n) {
             bezel_tree *tree = NULL;
             bezel_value *example = NULL;
             bezel_error inner = BEZEL_ERROR_INIT;

@@ -182,6 +182,21 @@ START_TEST(each_mistake_has_its_line_its_key_and_what_to_do)
 }
 END_TEST
 
+START_TEST(lines_end_where_their_size_says)
+{
+    static const char text[] = "{\"question\":\"Hello\",\"answer\":\"Hi!\"}\n \t ";
+    const size_t size = sizeof text - 1;
+    char *lines = malloc(size); /* nothing behind it: reading on is seen by the sanitizers */
+    size_t n = 0;
+    ck_assert_ptr_nonnull(lines);
+    memcpy(lines, text, size);
+    ck_assert_int_eq(bezel_teach_read(teach, lines, size, NULL, NULL, &err), BEZEL_OK);
+    free(lines);
+    bezel_teach_examples(teach, &n);
+    ck_assert_uint_eq(n, 1);
+}
+END_TEST
+
 START_TEST(long_examples_are_left_out_and_counted)
 {
     bezel_teach_counts counts = {.size = sizeof counts};
@@ -294,6 +309,7 @@ Suite *teach_suite(void)
     tcase_add_test(tc, only_the_turns_of_the_model_are_learned_with_the_mark_that_ends_them);
     tcase_add_test(tc, a_rendered_example_begins_with_the_prompt_of_an_agent);
     tcase_add_test(tc, each_mistake_has_its_line_its_key_and_what_to_do);
+    tcase_add_test(tc, lines_end_where_their_size_says);
     tcase_add_test(tc, long_examples_are_left_out_and_counted);
     tcase_add_test(tc, made_examples_follow_from_seed_and_number_and_can_be_taught);
     tcase_add_test(tc, own_examples_become_templates_with_other_values);
