@@ -66,6 +66,7 @@ bezel_status cmd_adapt(cmd_host *host, bezel_session *session, const cmd_options
 /* Prints the error of the host: "bezel: text (place)" and its hint. Returns CMD_ERROR. */
 int cmd_host_fail(const cmd_host *host);
 
+int cmd_profile(const bezel_profile **out, const cmd_options *o); /* that of --profile; *out stays without. CMD_OK or CMD_USAGE */
 int cmd_session_options(bezel_session_options *out, const cmd_options *o); /* CMD_OK or CMD_USAGE */
 /* Sampling, stops and max_tokens over what out holds already. */
 void cmd_generate_options(bezel_generate_options *out, const cmd_options *o);

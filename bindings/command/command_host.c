@@ -131,6 +131,12 @@ static uint32_t place_of(const char *name, const char *const names[]) {
     return i;
 }
 
+int cmd_profile(const bezel_profile **out, const cmd_options *o) {
+    if (!o->profile) return CMD_OK;
+    *out = bezel_profile_find(o->profile);
+    return *out ? CMD_OK : cmd_usage(o, "--profile %s: gemma3, gemma2, functiongemma, gemma4 or transcript expected", o->profile);
+}
+
 int cmd_session_options(bezel_session_options *out, const cmd_options *o) {
     static const char *const activations[] = {"auto", "f32", "q8", NULL}, *const heads[] = {"auto", "full", "screened", NULL},
                       *const kvs[] = {"auto", "f32", "f16", "int8", NULL};

@@ -67,8 +67,8 @@ static int render_agent(cmd_host *host, bezel_tree *tree, const cmd_options *o, 
     const bezel_value *list = bezel_value_get(input, "tools"), *context = bezel_value_get(input, "context");
     size_t count = 0;
     bezel_agent_options_init(&a);
-    a.profile = o->profile ? bezel_profile_find(o->profile) : bezel_profile_of(host->model);
-    if (!a.profile) return cmd_usage(o, "--profile %s: gemma3, gemma2, functiongemma, gemma4 or transcript expected", o->profile);
+    a.profile = bezel_profile_of(host->model);
+    if (cmd_profile(&a.profile, o) != CMD_OK) return CMD_USAGE;
     a.tool_profile = bezel_tool_profile_of(a.profile);
     a.context = bezel_value_type(context) == BEZEL_TEXT ? bezel_value_text(context, NULL) : NULL;
     a.session.n_ctx = (uint32_t)o->n_ctx;

@@ -26,8 +26,7 @@ int cmd_talk_agent(bezel_agent **out, cmd_host *host, const cmd_options *o, cons
         a.constrain = strcmp(o->constrain, "on") == 0;
     }
     if (o->max_steps) a.max_steps = (uint32_t)o->max_steps;
-    if (o->profile && !(a.profile = bezel_profile_find(o->profile)))
-        return cmd_usage(o, "--profile %s: gemma3, gemma2, functiongemma, gemma4 or transcript expected", o->profile);
+    if (cmd_profile(&a.profile, o) != CMD_OK) return CMD_USAGE;
     if (o->overflow && strcmp(o->overflow, "error") == 0)
         a.overflow = BEZEL_OVERFLOW_ERROR;
     else if (o->overflow && strcmp(o->overflow, "drop_oldest") != 0)

@@ -60,7 +60,7 @@ static int teach_fit(size_t *out, cmd_host *host, const cmd_options *o, double l
     bezel_teach_counts counts = {.size = sizeof counts};
     size_t n = 0;
     int status = teach_data_open(&probe, host, o);
-    if (status == CMD_OK) status = teach_data_fill(&probe, host, o, 4);
+    if (status == CMD_OK) status = teach_data_fill(&probe, host, 4);
     if (status != CMD_OK) {
         teach_data_free(&probe);
         return status;
@@ -87,10 +87,15 @@ static int teach_fit(size_t *out, cmd_host *host, const cmd_options *o, double l
     return CMD_OK;
 }
 
+/* 1: --output names a GGUF file, 0: a folder. */
+static int teach_is_file(const char *output) {
+    const size_t n = strlen(output);
+    return n > 5 && strcmp(output + n - 5, ".gguf") == 0;
+}
+
 static int teach_save(cmd_host *host, const cmd_options *o, bezel_adapter *adapter, const teach_curve *curve) {
     char path[TEACH_PATH];
-    const size_t n = strlen(o->output);
-    const int one_file = n > 5 && strcmp(o->output + n - 5, ".gguf") == 0;
+    const int one_file = teach_is_file(o->output);
     bezel_status st = BEZEL_OK;
     if (!one_file) st = bezel_adapter_save(adapter, o->output, BEZEL_ADAPTER_PEFT, &host->error);
     snprintf(path, sizeof path, one_file ? "%s" : "%s/adapter.gguf", o->output);
@@ -134,9 +139,8 @@ static int teach_train(cmd_host *host, const cmd_options *o, teach_data *data, c
 
 /* The folder of the result, and the checkpoint beside it or in it. */
 static int teach_place(char checkpoint[TEACH_PATH], const cmd_options *o) {
-    const size_t n = strlen(o->output);
-    const int one_file = n > 5 && strcmp(o->output + n - 5, ".gguf") == 0;
-    if (n + 32 > TEACH_PATH) return cmd_usage(o, "--output: a shorter path, please");
+    const int one_file = teach_is_file(o->output);
+    if (strlen(o->output) + 32 > TEACH_PATH) return cmd_usage(o, "--output: a shorter path, please");
     if (!one_file && mkdir(o->output, 0777) != 0 && errno != EEXIST) return cmd_error("%s: %s", o->output, strerror(errno));
     snprintf(checkpoint, TEACH_PATH, one_file ? "%s.checkpoint" : "%s/teach.checkpoint", o->output);
     const int there = access(checkpoint, F_OK) == 0;
@@ -172,7 +176,7 @@ int cmd_teach(int argc, char **argv) {
     if (status == CMD_OK && o.dry_run) {
         status = teach_data_print(&data, &host, &o, o.given & CMD_GIVEN_COUNT ? made : 8);
     } else if (status == CMD_OK) {
-        status = teach_data_fill(&data, &host, &o, made);
+        status = teach_data_fill(&data, &host, made);
         bezel_teach_count(&counts, data.teach);
         if (status == CMD_OK && !o.quiet) {
             fprintf(stderr, "%llu examples, %llu tokens, %llu of them learned, the longest example has %llu\n",

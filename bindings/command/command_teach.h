@@ -18,7 +18,7 @@ typedef struct teach_data {
 } teach_data;
 
 int teach_data_open(teach_data *out, cmd_host *host, const cmd_options *o); /* CMD_OK, or prints and gives the exit status */
-int teach_data_fill(teach_data *data, cmd_host *host, const cmd_options *o, size_t made); /* own examples, then `made` ones */
+int teach_data_fill(teach_data *data, cmd_host *host, size_t made); /* adds `made` examples to the own ones */
 int teach_data_print(teach_data *data, cmd_host *host, const cmd_options *o, size_t made); /* as lines of JSON, or with their prompts */
 void teach_data_free(teach_data *data);
 

@@ -218,6 +218,8 @@ void lbezel_generate_options(lua_State *L, int i, bezel_generate_options *out);
 #define LBEZEL_GENERATE_OPTIONS "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop"
 #define LBEZEL_SESSION_OPTIONS "n_ctx", "chunk", "activations", "head", "lookup", "kv"
 void lbezel_session_options(lua_State *L, int i, bezel_session_options *out);
+/* The chat profile that the field `profile` names, NULL when absent. */
+const bezel_profile *lbezel_profile_option(lua_State *L, int i);
 
 /* Pushes the table of model:complete. */
 void lbezel_completion_push(lua_State *L, const bezel_generation *g);

@@ -166,9 +166,7 @@ static int chat_new(lua_State *L) {
     o.fit = (uint32_t)lbezel_option_bool(L, 2, "fit", 1);
     o.evidence = (uint32_t)lbezel_option_bool(L, 2, "evidence", 1);
     o.generate.call_bias = (float)lbezel_option_number(L, 2, "call_bias", 0);
-    const char *profile = lbezel_option_text(L, 2, "profile");
-    if (profile && !(o.profile = bezel_profile_find(profile)))
-        return luaL_error(L, "option profile: '%s' is no profile (gemma3, gemma2, functiongemma, gemma4, transcript)", profile);
+    o.profile = lbezel_profile_option(L, 2);
     lbezel_session_options(L, 2, &o.session);
     lbezel_generate_options(L, 2, &o.generate); /* pushes an anchor: 3 */
     lbezel_policy_options(L, 2, &o);            /* and more of them */

@@ -292,6 +292,14 @@ static uint32_t option_place(lua_State *L, int i, const char *key, const char *c
     return 0;
 }
 
+const bezel_profile *lbezel_profile_option(lua_State *L, int i) {
+    const char *name = lbezel_option_text(L, i, "profile");
+    const bezel_profile *profile = name ? bezel_profile_find(name) : NULL;
+    if (name && !profile)
+        luaL_error(L, "option profile: '%s' is no profile (gemma3, gemma2, functiongemma, gemma4, transcript)", name);
+    return profile;
+}
+
 void lbezel_session_options(lua_State *L, int i, bezel_session_options *out) {
     bezel_session_options_init(out);
     out->n_ctx = (uint32_t)lbezel_option_integer(L, i, "n_ctx", out->n_ctx, 0, 1 << 20);

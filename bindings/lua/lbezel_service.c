@@ -39,9 +39,7 @@ static int service_open(lua_State *L) {
     o.conversation = lbezel_option_text(L, 2, "conversation");
     o.hash_key = lbezel_option_bytes(L, 2, "hash_key", &key_size);
     if (o.hash_key && key_size != 32) return luaL_error(L, "option hash_key: 32 bytes expected, got %d", (int)key_size);
-    const char *profile = lbezel_option_text(L, 2, "profile");
-    if (profile && !(o.profile = bezel_profile_find(profile)))
-        return luaL_error(L, "option profile: '%s' is no profile (gemma3, gemma2, functiongemma, gemma4, transcript)", profile);
+    o.profile = lbezel_profile_option(L, 2);
     lbezel_session_options(L, 2, &o.session);
     lbezel_generate_options(L, 2, &o.generate); /* pushes an anchor */
     const int anchor = lua_gettop(L);
