@@ -32,6 +32,7 @@ struct bz_call_evidence {
     bz_call_state *states;  /* [EVIDENCE_DEPTH] scratch of a walk */
     evidence_value *values; /* [EVIDENCE_DEPTH] */
     bz_token_set set;
+    size_t n_words; /* of its bits */
 };
 
 /* Nats at weight 1. Chosen on one half of BFCL's entries, read on the other (docs/calls.md). */
@@ -483,15 +484,13 @@ void bz_call_evidence_add(bz_call_evidence *e, const bz_call_state *s, const bz_
 {
     bz_call_copy(&e->states[0], s);
     e->values[0] = e->value;
-    e->set.count = 0;
-    e->set.is_listed = 1;
+    bz_token_set_clear(&e->set, e->n_words);
     bz_vocab_trie_walk(trie, &e->set, 0, evidence_walk, e);
     const size_t n = e->set.count < e->set.capacity ? e->set.count : e->set.capacity;
     for (size_t i = 0; i < n; i++) {
         const int32_t id = e->set.ids[i];
         size_t size = 0;
         const uint8_t *bytes = bz_vocab_trie_token(trie, id, &size);
-        e->set.bits[(size_t)id / 32] = 0;
         if (bytes != NULL)
             logits[id] += bz_call_evidence_weigh(e, s, bytes, size);
     }
@@ -558,7 +557,8 @@ bezel_status bz_call_evidence_new(bz_call_evidence **out, const bezel_world *w, 
     e->weight = weight;
     e->states = bz_zalloc_array(w, EVIDENCE_DEPTH, sizeof *e->states);
     e->values = bz_zalloc_array(w, EVIDENCE_DEPTH, sizeof *e->values);
-    e->set = (bz_token_set){.bits = bz_zalloc_array(w, (V + 31) / 32, sizeof *e->set.bits),
+    e->n_words = (V + 31) / 32;
+    e->set = (bz_token_set){.bits = bz_zalloc_array(w, e->n_words, sizeof *e->set.bits),
                             .ids = bz_zalloc_array(w, EVIDENCE_TOKENS, sizeof *e->set.ids),
                             .capacity = EVIDENCE_TOKENS};
     if (e->states == NULL || e->values == NULL || e->set.bits == NULL || e->set.ids == NULL) {

@@ -134,18 +134,6 @@ static uint32_t mask_bit_count(uint32_t x)
     return ((x + (x >> 4)) & 0x0F0F0F0FU) * 0x01010101U >> 24;
 }
 
-static void mask_clear(bz_token_mask *m)
-{
-    bz_token_set *set = &m->set;
-    if (!set->is_listed || set->count > set->capacity)
-        memset(set->bits, 0, m->n_words * sizeof *set->bits);
-    else
-        for (size_t i = 0; i < set->count; i++)
-            set->bits[(size_t)set->ids[i] / 32] = 0;
-    set->count = 0;
-    set->is_listed = 1;
-}
-
 size_t bz_token_mask_fill(bz_token_mask *m, const bz_call_state *s)
 {
     bz_call_site site;
@@ -154,7 +142,7 @@ size_t bz_token_mask_fill(bz_token_mask *m, const bz_call_state *s)
     if (kind == BZ_CALL_STRING_PLAIN) {
         bz_vocab_trie_safe(m->trie, &m->set, site.most - site.count);
     } else {
-        mask_clear(m);
+        bz_token_set_clear(&m->set, m->n_words);
         if (kind == BZ_CALL_STRING_PATTERN)
             mask_fill_pattern(m, &site);
     }

@@ -409,6 +409,17 @@ const uint8_t *bz_vocab_trie_token(const bz_vocab_trie *t, int32_t id, size_t *o
     return t->all.bytes + t->all.places[rank];
 }
 
+void bz_token_set_clear(bz_token_set *set, size_t n_words)
+{
+    if (!set->is_listed || set->count > set->capacity)
+        memset(set->bits, 0, n_words * sizeof *set->bits);
+    else
+        for (size_t i = 0; i < set->count; i++)
+            set->bits[(size_t)set->ids[i] / 32] = 0;
+    set->count = 0;
+    set->is_listed = 1;
+}
+
 void bz_token_set_add(bz_token_set *set, int32_t id)
 {
     uint32_t *word = &set->bits[(size_t)id / 32];

@@ -40,6 +40,7 @@ size_t bz_vocab_trie_longest(const bz_vocab_trie *t); /* bytes of the longest to
 const uint8_t *bz_vocab_trie_token(const bz_vocab_trie *t, int32_t id, size_t *out_size);
 
 void bz_token_set_add(bz_token_set *set, int32_t id);
+void bz_token_set_clear(bz_token_set *set, size_t n_words); /* n_words: of bits. In time of what is listed, when all is */
 
 /* Adds every token whose bytes fn takes all. only_unsafe: of those that are not safe. */
 void bz_vocab_trie_walk(const bz_vocab_trie *t, bz_token_set *set, int only_unsafe, bz_vocab_trie_fn fn, void *ud);
