@@ -224,11 +224,7 @@ static bezel_status calls_run(bezel_agent *a, bz_agent_call *call, bezel_error *
 
 static int calls_is_serial(const bezel_agent *a, const bz_agent_call *call)
 {
-    const bezel_toolset *tools = bz_agent_tools(a);
-    for (size_t i = 0; i < bezel_toolset_count(tools); i++)
-        if (strcmp(bezel_toolset_name(tools, i), call->name) == 0)
-            return bezel_toolset_serial(tools, i);
-    return 0;
+    return bezel_toolset_serial(bz_agent_tools(a), bz_agent_tool_place(a, call->name));
 }
 
 /* 1 while a serial call has to wait for one before it. */

@@ -197,6 +197,7 @@ void bz_agent_roles_free(bezel_agent *a);
 bezel_status bz_agent_offer(bezel_agent *a, const char *text, bezel_error *err);
 /* The tools that are offered; NULL = none. */
 const bezel_toolset *bz_agent_tools(const bezel_agent *a);
+size_t bz_agent_tool_place(const bezel_agent *a, const char *name); /* in bz_agent_tools; their count when it is not there */
 /* Notes which they are, when not all. */
 bezel_status bz_agent_offer_decide(bezel_agent *a, bezel_error *err);
 bezel_status bz_agent_role_set(bezel_agent *a, uint32_t role, bezel_error *err);

@@ -145,6 +145,15 @@ const bezel_toolset *bz_agent_tools(const bezel_agent *a)
     return a->selected ? a->selected : offer_whole(a);
 }
 
+size_t bz_agent_tool_place(const bezel_agent *a, const char *name)
+{
+    const bezel_toolset *tools = bz_agent_tools(a);
+    size_t i = 0;
+    while (i < bezel_toolset_count(tools) && strcmp(bezel_toolset_name(tools, i), name) != 0)
+        i++;
+    return i;
+}
+
 /* Offered whatever the question: by its own wish, by tool_choice, or because the turn before called it. */
 static int offer_is_fixed(const bezel_agent *a, size_t i)
 {

@@ -61,12 +61,7 @@ void bz_agent_permits_free(bezel_agent *a)
 
 uint32_t bz_agent_class(const bezel_agent *a, const char *name)
 {
-    const bezel_toolset *tools = bz_agent_tools(a);
-    for (size_t i = 0; i < bezel_toolset_count(tools); i++) {
-        if (strcmp(bezel_toolset_name(tools, i), name) == 0)
-            return bezel_toolset_permission(tools, i);
-    }
-    return 0;
+    return bezel_toolset_permission(bz_agent_tools(a), bz_agent_tool_place(a, name));
 }
 
 /* Text that nobody vouches for may have asked for this call: what changes something or sends it away waits for a person. */
